@@ -1,0 +1,102 @@
+"""A trained net together with all it takes to answer: the same object offline and served."""
+
+import io
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from model import model_card
+from model.model_card import ModelCard
+from model.preprocessing import preprocess, to_unit_range
+from model.reference_cnn import ReferenceCNN
+
+WEIGHTS_FILE_NAME = "weights.pt"
+ARCHITECTURES = {"ReferenceCNN": ReferenceCNN}
+
+
+class Classifier:
+    """Answers which class a picture shows.
+
+    Args:
+        net: maps float ``(N, 3, S, S)`` in [0, 1] to logits ``(N, C)``.
+        card: what the net is; its class names are in the order of the logits.
+        device: where the net computes.
+    """
+
+    def __init__(self, net: nn.Module, card: ModelCard, device: torch.device) -> None:
+        self.card = card
+        self._device = device
+        self._net = net.to(device).eval()
+
+    @classmethod
+    def load(cls, source: Path, device: torch.device | None = None) -> "Classifier":
+        """Load a run's directory, a model archive, or the directory of an unpacked archive.
+
+        Args:
+            source: directory or ``.mar`` file that holds the card and the weights.
+            device: where the net shall compute; the CPU by default.
+
+        Raises:
+            FileNotFoundError: ``source`` or a file in it is missing.
+            ValueError: the card or the weights can't be read, or don't fit each other.
+        """
+        device = device or torch.device("cpu")
+        files = zipfile.Path(source) if zipfile.is_zipfile(source) else source
+        card = ModelCard.from_json((files / model_card.FILE_NAME).read_text(encoding="utf-8"))
+        weights = io.BytesIO((files / WEIGHTS_FILE_NAME).read_bytes())
+        net = build_net(card.architecture, len(card.class_names), card.dropout)
+        try:
+            net.load_state_dict(torch.load(weights, map_location=device, weights_only=True))
+        except RuntimeError as error:
+            raise ValueError(f"the weights in {source} don't fit {card.architecture}") from error
+        return cls(net, card, device)
+
+    def preprocess(self, image: bytes) -> Tensor:
+        """Decode a file to uint8 ``(3, S, S)``; raises ``ImageError``, see ``preprocess``."""
+        return preprocess(image, self.card.image_size)
+
+    @torch.inference_mode()
+    def probabilities(self, pixels: Tensor) -> Tensor:
+        """Classify a batch.
+
+        Args:
+            pixels: uint8 ``(N, 3, S, S)``, N ≥ 1.
+
+        Returns:
+            float32 ``(N, C)`` on the CPU, rows sum to 1.
+        """
+        logits = self._net(to_unit_range(pixels.to(self._device)))
+        return logits.float().softmax(dim=1).cpu()
+
+    def answer(self, probabilities: Tensor) -> dict[str, Any]:
+        """Put the probabilities of one image, float ``(C,)``, into the shape of the REST answer."""
+        ranked = probabilities.argsort(descending=True, stable=True).tolist()
+        values = probabilities.tolist()
+        by_class = {self.card.class_names[index]: values[index] for index in ranked}
+        label, confidence = next(iter(by_class.items()))
+        return {
+            "label": label,
+            "confidence": confidence,
+            "probabilities": by_class,
+            "model": {"name": self.card.name, "version": self.card.version},
+        }
+
+    def classify(self, image: bytes) -> dict[str, Any]:
+        """Answer for one file as the REST endpoint does; raises ``ImageError``."""
+        return self.answer(self.probabilities(self.preprocess(image)[None])[0])
+
+
+def build_net(architecture: str, num_classes: int, dropout: float) -> nn.Module:
+    """Build an untrained net by the name of its class.
+
+    Raises:
+        ValueError: there is no such architecture.
+    """
+    if architecture not in ARCHITECTURES:
+        raise ValueError(
+            f"unknown architecture {architecture!r}; known: {', '.join(ARCHITECTURES)}"
+        )
+    return ARCHITECTURES[architecture](num_classes, dropout)

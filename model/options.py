@@ -1,0 +1,195 @@
+"""The options of ``train.py``: what they mean, and what values make sense."""
+
+import argparse
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import NoReturn
+
+from model.precision import PRECISIONS
+from model.recipes import RECIPES, Recipe
+
+EPILOG = """\
+examples:
+  python train.py                              download CIFAR-10, train 10 epochs, report
+  python train.py --data DIR                   the same from DIR/train/<class>/ and DIR/test/<class>/
+  python train.py --data DIR --recipe original the settings of the original Keras program
+  python train.py --data DIR --epochs 40 --name long
+  python train.py --data DIR --refit runs/long once more, on all training images: nothing held out
+then, to serve it:
+  python -m model.archive runs/NAME            make model_store/cifar10.mar
+"""
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """An argument parser whose errors are one line, without the usage before it."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print ``message`` to stderr and exit with 2."""
+        self.exit(2, f"{self.prog}: error: {message} (see --help)\n")
+
+
+def parse_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Parse and check the command line of ``train.py``; a wrong value exits with 2."""
+    parser = OneLineParser(
+        prog="train.py",
+        description="Train the reference CNN, report on the test split, keep all of it in a run.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    _add_data_options(parser)
+    _add_training_options(parser)
+    _add_recipe_options(parser)
+    _add_machine_options(parser)
+    options = parser.parse_args(arguments)
+    if options.data and not options.data.is_dir():
+        parser.error(f"--data: {options.data} is no folder")
+    if options.refit and not (options.refit / "config.json").is_file():
+        parser.error(f"--refit: {options.refit} is no run of train.py")
+    return options
+
+
+def chosen_recipe(options: argparse.Namespace) -> Recipe:
+    """The recipe that ``options`` name, with the single settings they change."""
+    changed = {
+        name: getattr(options, name)
+        for name in Recipe.__dataclass_fields__
+        if getattr(options, name, None) is not None
+    }
+    return replace(RECIPES[options.recipe], **changed)
+
+
+def _add_data_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("data")
+    group.add_argument(
+        "--data",
+        type=Path,
+        metavar="DIR",
+        help="folder-per-class tree with train/ and test/; decoded pixels are cached in "
+        "DIR/.decoded (default: CIFAR-10, downloaded to data/)",
+    )
+    group.add_argument(
+        "--validation-images",
+        type=_whole_number(1),
+        default=5000,
+        metavar="N",
+        help="training images held out, every class in proportion, to choose the epoch and steer "
+        "the learning rate (default: 5000)",
+    )
+    group.add_argument(
+        "--no-test",
+        action="store_true",
+        help="leave the test split alone: for experiments, so that nothing is chosen by it",
+    )
+
+
+def _add_training_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("training")
+    group.add_argument("--epochs", type=_whole_number(1), default=10, help="default: 10")
+    group.add_argument("--batch-size", type=_whole_number(1), default=64, help="default: 64")
+    group.add_argument(
+        "--seed",
+        type=_whole_number(0),
+        default=0,
+        help="of the initial weights, the order and the augmentation (default: 0)",
+    )
+    group.add_argument(
+        "--refit",
+        type=Path,
+        metavar="RUN",
+        help="train once more as RUN did, with its settings and its learning rates up to its best "
+        "epoch, but on all training images, the validation split included; the other options of "
+        "this group and the recipe's are RUN's then",
+    )
+    group.add_argument(
+        "--runs", type=Path, default=Path("runs"), metavar="DIR", help="where runs are kept: runs/"
+    )
+    group.add_argument(
+        "--name", help="of the run, a new folder in --runs (default: recipe, date and time)"
+    )
+
+
+def _add_recipe_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group(
+        "recipe", "The defaults of the options below are the recipe's, see model/recipes.py."
+    )
+    group.add_argument(
+        "--recipe",
+        choices=RECIPES,
+        default="reference",
+        help="original: the original Keras program's settings; reference: the same net trained as "
+        "well as we know (default: reference)",
+    )
+    group.add_argument("--learning-rate", type=_number(above=0), help="Adam's, at the start")
+    group.add_argument("--weight-decay", type=_number(least=0), help="L2, added to the gradient")
+    group.add_argument("--dropout", type=_number(least=0, below=1), help="in [0, 1)")
+    group.add_argument("--label-smoothing", type=_number(least=0, below=1), help="in [0, 1)")
+    group.add_argument(
+        "--average-decay",
+        type=_number(least=0, below=1),
+        help="decay of the moving average of the weights per step; 0 for none",
+    )
+    group.add_argument(
+        "--plateau-patience",
+        type=_whole_number(0),
+        help="epochs without a better validation loss before the learning rate is reduced",
+    )
+    group.add_argument(
+        "--plateau-factor",
+        type=_number(above=0, below=1),
+        help="what the learning rate is multiplied with then",
+    )
+
+
+def _add_machine_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("machine")
+    group.add_argument(
+        "--device",
+        choices=("auto", "cpu", "cuda"),
+        default="auto",
+        help="auto takes the GPU if there is one (default: auto)",
+    )
+    group.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        default="auto",
+        help="bf16 is faster where the hardware has it, which auto finds out; fp32 runs "
+        "everywhere (default: auto)",
+    )
+
+
+def _whole_number(least: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = least - 1
+        if value < least:
+            raise argparse.ArgumentTypeError(f"{text} is no whole number of at least {least}")
+        return value
+
+    return parse
+
+
+def _number(
+    *, least: float | None = None, above: float | None = None, below: float | None = None
+) -> Callable[[str], float]:
+    limits = [("at least", least), ("above", above), ("below", below)]
+    wanted = " and ".join(f"{name} {limit:g}" for name, limit in limits if limit is not None)
+
+    def parse(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text} is no number") from None
+        # Written so that NaN, which compares as false, is refused as well.
+        fits = (
+            (least is None or value >= least)
+            and (above is None or value > above)
+            and (below is None or value < below)
+        )
+        if not fits or value == float("inf"):
+            raise argparse.ArgumentTypeError(f"{text} is not {wanted}")
+        return value
+
+    return parse

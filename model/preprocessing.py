@@ -1,0 +1,159 @@
+"""From the bytes of a picture to the pixels that a net sees: the one way, for every door.
+
+Training, evaluation, the TorchServe handler and the Python API all call :func:`preprocess` and
+:func:`to_unit_range`, so the same file gives the same pixels everywhere.
+"""
+
+import io
+import warnings
+
+import numpy as np
+import pillow_heif
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor
+
+Image.init()
+pillow_heif.register_heif_opener()
+
+# Decided by content, never by file name. Formats that run an interpreter (EPS, PDF) or nest other
+# files (ICO, ICNS) are left out on purpose.
+FORMATS = ("AVIF", "BMP", "GIF", "HEIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+MAX_PIXELS = 64_000_000
+
+
+class ImageError(ValueError):
+    """A picture that can't be classified through the sender's fault; ``code`` is an HTTP status."""
+
+    code = 400
+
+
+class EmptyImageError(ImageError):
+    """There are no bytes."""
+
+
+class UnreadableImageError(ImageError):
+    """The bytes are no picture in one of :data:`FORMATS`, or a damaged one."""
+
+
+class ImageTooLargeError(ImageError):
+    """The picture has more than :data:`MAX_PIXELS` pixels."""
+
+    code = 413
+
+
+def decode_image(data: bytes) -> Image.Image:
+    """Decode the first frame of a picture, upright and in full.
+
+    Args:
+        data: a whole file in one of :data:`FORMATS`.
+
+    Returns:
+        The picture in RGB, turned as its EXIF orientation says, transparency laid on white.
+
+    Raises:
+        EmptyImageError: ``data`` is empty.
+        ImageTooLargeError: more than :data:`MAX_PIXELS` pixels, by the header: nothing was decoded.
+        UnreadableImageError: anything else that keeps the picture from being decoded.
+    """
+    if not data:
+        raise EmptyImageError("The image is empty: 0 bytes were received.")
+    try:
+        with warnings.catch_warnings():
+            # Pillow warns of what we refuse below, and of metadata that is no concern of ours.
+            warnings.simplefilter("ignore")
+            _refuse_damage_that_decoders_overlook(data)
+            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+                return _to_rgb(ImageOps.exif_transpose(image))
+    except ImageError:
+        raise
+    except Image.DecompressionBombError as error:
+        raise ImageTooLargeError(_too_large_message()) from error
+    except Exception as error:
+        # Pillow's decoders raise whatever a damaged file leads them to (OSError, SyntaxError,
+        # struct.error, IndexError, …); each of them means that the file can't be read.
+        raise UnreadableImageError(
+            "The bytes can't be read as an image. Send a whole file in one of these formats: "
+            + ", ".join(FORMATS)
+            + "."
+        ) from error
+
+
+def preprocess(data: bytes, image_size: int) -> Tensor:
+    """Decode a picture and shrink (or enlarge) it to what a net sees.
+
+    The whole picture is resized, also a non-square one, as the original program did. A picture
+    that has the size already keeps its pixels unchanged.
+
+    Args:
+        data: a whole file, see :func:`decode_image`.
+        image_size: side of the result in pixels.
+
+    Returns:
+        uint8 ``(3, image_size, image_size)``, RGB, 0 to 255.
+
+    Raises:
+        ImageError: see :func:`decode_image`.
+    """
+    image = decode_image(data).resize((image_size, image_size), Image.Resampling.BICUBIC)
+    return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()
+
+
+def to_unit_range(pixels: Tensor) -> Tensor:
+    """Scale uint8 pixels 0 to 255 of any shape to float32 in [0, 1]."""
+    return pixels.float().div_(255)
+
+
+def _refuse_damage_that_decoders_overlook(data: bytes) -> None:
+    with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        if image.width * image.height > MAX_PIXELS:
+            raise ImageTooLargeError(_too_large_message())
+        if image.format == "PNG":
+            # Decoding skips the checksums of the pixel data, verifying does not; an image that
+            # was verified can't be decoded any more, so the file is opened twice.
+            image.verify()
+        if image.format in {"AVIF", "HEIF"}:
+            _refuse_truncated_boxes(data)
+
+
+def _refuse_truncated_boxes(data: bytes) -> None:
+    """Raise ``ValueError`` where a box of an ISO base media file ends after ``data``.
+
+    Boxes are defined in ISO/IEC 14496-12, 4.2: a 32-bit size and a type; size 1 says that a 64-bit
+    size follows, size 0 that the box goes on to the end of the file.
+    """
+    position = 0
+    while position < len(data):
+        size = int.from_bytes(data[position : position + 4])
+        if size == 1:
+            size = int.from_bytes(data[position + 8 : position + 16])
+        if size == 0:
+            return
+        if size < 8 or position + size > len(data):
+            raise ValueError(f"the box at byte {position} is damaged or incomplete")
+        position += size
+
+
+def _too_large_message() -> str:
+    return f"The image has too many pixels; at most {MAX_PIXELS / 1e6:.0f} million are accepted."
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode == "I" or image.mode.startswith("I;16"):
+        image = _reduce_to_8_bits(image)
+    if image.has_transparency_data:
+        rgba = image.convert("RGBA")
+        white = Image.new("RGBA", rgba.size, "white")
+        return Image.alpha_composite(white, rgba).convert("RGB")
+    return image.convert("RGB")
+
+
+def _reduce_to_8_bits(image: Image.Image) -> Image.Image:
+    """Scale 16-bit grey to 8 bits, which Pillow would clip at 255: nearly every pixel white."""
+    grey = np.asarray(image)
+    reduced = Image.fromarray((grey.clip(0, 65_535) / 257).round().astype(np.uint8))
+    transparent_grey = image.info.get("transparency")
+    if transparent_grey is not None:
+        alpha = np.where(grey == transparent_grey, 0, 255).astype(np.uint8)
+        reduced.putalpha(Image.fromarray(alpha))
+    return reduced

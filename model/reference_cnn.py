@@ -1,0 +1,44 @@
+"""The reference convolutional network, in TorchServe's sense a model file: one ``nn.Module``."""
+
+from torch import Tensor, nn
+
+
+class ReferenceCNN(nn.Module):
+    """Two convolutions, two poolings, two dense layers: 315,722 parameters for ten classes.
+
+    No convolution is padded, as in Keras by default, so the picture shrinks
+    32 → 30 → 15 → 13 → 6 pixels a side.
+
+    Args:
+        num_classes: number of outputs, at least 2.
+        dropout: probability in [0, 1) of dropping an activation of the dense layer in training.
+
+    Shape:
+        Input: float ``(N, 3, 32, 32)``, RGB in [0, 1].
+        Output: float ``(N, num_classes)``, logits (no softmax: the loss and the classifier apply
+        it where it is numerically safe).
+    """
+
+    image_size = 32
+
+    def __init__(self, num_classes: int = 10, dropout: float = 0.5) -> None:
+        super().__init__()
+        self.features = nn.Sequential(
+            nn.Conv2d(3, 32, kernel_size=3),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Conv2d(32, 64, kernel_size=3),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+        )
+        self.flatten = nn.Flatten()
+        self.dense = nn.Linear(64 * 6 * 6, 128)
+        self.activation = nn.ReLU()
+        self.dropout = nn.Dropout(dropout)
+        self.output = nn.Linear(128, num_classes)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Map images ``(N, 3, 32, 32)`` in [0, 1] to logits ``(N, num_classes)``."""
+        hidden = self.activation(self.dense(self.flatten(self.features(images))))
+        logits: Tensor = self.output(self.dropout(hidden))
+        return logits

@@ -1,0 +1,130 @@
+"""What a training leaves for people to read: reports, matrices, curves."""
+
+import csv
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+from sklearn.metrics import accuracy_score, classification_report, confusion_matrix
+from torch import Tensor
+
+METRICS_FILE_NAME = "metrics.csv"
+
+
+@dataclass(frozen=True)
+class EpochMetrics:
+    """One row of ``metrics.csv``.
+
+    Losses are mean cross-entropies in nats (the training's with the recipe's label smoothing and
+    augmentation), accuracies shares in [0, 1], seconds the whole epoch's. The validation's are
+    None where no images were held out.
+    """
+
+    epoch: int
+    learning_rate: float
+    training_loss: float
+    training_accuracy: float
+    validation_loss: float | None
+    validation_accuracy: float | None
+    seconds: float
+
+
+def write_metrics(directory: Path, history: Sequence[EpochMetrics]) -> None:
+    """Write ``metrics.csv``, one row an epoch."""
+    with (directory / METRICS_FILE_NAME).open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, [field.name for field in fields(EpochMetrics)])
+        writer.writeheader()
+        writer.writerows(asdict(row) for row in history)
+
+
+def read_metrics(directory: Path) -> list[EpochMetrics]:
+    """Read what :func:`write_metrics` wrote.
+
+    Raises:
+        OSError: there is none.
+        ValueError: it is damaged.
+    """
+    with (directory / METRICS_FILE_NAME).open(newline="") as stream:
+        return [
+            EpochMetrics(
+                int(row["epoch"]),
+                *(
+                    float(row[field.name]) if row[field.name] else None
+                    for field in fields(EpochMetrics)[1:]
+                ),
+            )
+            for row in csv.DictReader(stream)
+        ]
+
+
+def draw_curves(directory: Path, history: Sequence[EpochMetrics]) -> None:
+    """Draw ``loss.png`` and ``accuracy.png`` over the epochs, readable without colour."""
+    for metric, unit in (("loss", "cross-entropy (nats)"), ("accuracy", "share of images")):
+        figure = Figure(figsize=(7, 4.5), layout="constrained")
+        axes = figure.subplots()
+        for split, style in (("training", "o--"), ("validation", "s-")):
+            values = [getattr(row, f"{split}_{metric}") for row in history]
+            if None not in values:
+                epochs = [row.epoch for row in history]
+                axes.plot(epochs, values, style, label=split, markersize=4)
+        axes.set(xlabel="epoch", ylabel=f"{metric}: {unit}", title=metric.capitalize())
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.grid(alpha=0.3)
+        axes.legend()
+        figure.savefig(directory / f"{metric}.png", dpi=150)
+
+
+def write_test_report(
+    directory: Path, labels: Tensor, predictions: Tensor, class_names: Sequence[str]
+) -> tuple[float, str]:
+    """Write scikit-learn's classification report and the confusion matrix.
+
+    Makes ``classification_report.txt`` and ``.json``, ``confusion_matrix.csv`` and ``.png``.
+
+    Args:
+        directory: where to.
+        labels: int64 ``(N,)``, true class indices.
+        predictions: int64 ``(N,)``, predicted class indices.
+        class_names: by class index.
+
+    Returns:
+        The accuracy in [0, 1], and the report's text.
+    """
+    indices = list(range(len(class_names)))
+    settings = {"labels": indices, "target_names": list(class_names), "zero_division": 0}
+    text = str(classification_report(labels, predictions, digits=4, **settings))
+    as_dict = classification_report(labels, predictions, output_dict=True, **settings)
+    (directory / "classification_report.txt").write_text(text)
+    (directory / "classification_report.json").write_text(json.dumps(as_dict, indent=2) + "\n")
+    matrix = confusion_matrix(labels, predictions, labels=indices)
+    _write_confusion_matrix(directory / "confusion_matrix.csv", matrix, class_names)
+    _draw_confusion_matrix(directory / "confusion_matrix.png", matrix, class_names)
+    return float(accuracy_score(labels, predictions)), text
+
+
+def _write_confusion_matrix(file: Path, matrix: np.ndarray, class_names: Sequence[str]) -> None:
+    with file.open("w", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["true \\ predicted", *class_names])
+        writer.writerows(
+            [name, *row] for name, row in zip(class_names, matrix.tolist(), strict=True)
+        )
+
+
+def _draw_confusion_matrix(file: Path, matrix: np.ndarray, class_names: Sequence[str]) -> None:
+    shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    side = 2.5 + 0.6 * len(class_names)
+    figure = Figure(figsize=(side, side), layout="constrained")
+    axes = figure.subplots()
+    axes.imshow(shares, cmap="Greys", vmin=0, vmax=1)
+    ticks = range(len(class_names))
+    axes.set_xticks(ticks, class_names, rotation=45, ha="right", rotation_mode="anchor")
+    axes.set_yticks(ticks, class_names)
+    axes.set(xlabel="predicted class", ylabel="true class", title="Confusion matrix: test images")
+    for (row, column), count in np.ndenumerate(matrix):
+        colour = "white" if shares[row, column] > 0.5 else "black"
+        axes.text(column, row, f"{count}", ha="center", va="center", color=colour, fontsize=9)
+    figure.savefig(file, dpi=150)

@@ -1,0 +1,132 @@
+"""One net in training: the step that the epochs of ``train.py`` are made of."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torchvision.transforms import v2
+
+from model.augmentation import BatchedRandomAffine, BatchedRandomHorizontalFlip
+from model.data import LabelledImages
+from model.precision import autocast
+from model.preprocessing import to_unit_range
+from model.progress import progress
+from model.recipes import Recipe
+from model.reference_cnn import ReferenceCNN
+
+EVALUATION_BATCH_SIZE = 1000
+
+
+class Trainer:
+    """One net in training: its optimiser, its augmentation, its averaged weights.
+
+    Args:
+        recipe: how to train.
+        num_classes: number of outputs of the net.
+        device: where to train.
+        precision: ``fp32`` or ``bf16``.
+    """
+
+    def __init__(
+        self, recipe: Recipe, num_classes: int, device: torch.device, precision: str
+    ) -> None:
+        self.recipe = recipe
+        self.device = device
+        self.autocast = autocast(precision, device)
+        net = ReferenceCNN(num_classes, recipe.dropout)
+        self.net = net.to(device, memory_format=torch.channels_last)
+        self.averaged_net: nn.Module = self.net
+        if recipe.average_decay:
+            average = get_ema_multi_avg_fn(recipe.average_decay)
+            self.averaged_net = AveragedModel(self.net, multi_avg_fn=average)
+        self.optimizer = torch.optim.Adam(
+            _parameter_groups(self.net, recipe), lr=recipe.learning_rate, fused=True
+        )
+        self.augment = v2.Compose(
+            [
+                BatchedRandomHorizontalFlip(),
+                BatchedRandomAffine(recipe.rotation_degrees, recipe.translate, recipe.rotated),
+            ]
+        )
+
+    @property
+    def learning_rate(self) -> float:
+        """The one of the next step."""
+        return float(self.optimizer.param_groups[0]["lr"])
+
+    @learning_rate.setter
+    def learning_rate(self, value: float) -> None:
+        for group in self.optimizer.param_groups:
+            group["lr"] = value
+
+    def train_epoch(
+        self, images: LabelledImages, batch_size: int, description: str
+    ) -> tuple[float, float]:
+        """Take one pass over ``images`` in random order.
+
+        Returns:
+            Mean loss (nats) and accuracy in [0, 1], both as met on the way: on augmented images,
+            with dropout, by weights that were still changing.
+        """
+        self.net.train()
+        loss_sum = torch.zeros((), device=self.device)
+        correct = torch.zeros((), device=self.device)
+        order = torch.randperm(len(images))
+        for indices in progress(order.split(batch_size), description, unit="steps"):
+            batch = images.subset(indices.to(self.device))
+            loss, logits = self._step(batch)
+            loss_sum += loss * len(batch)
+            correct += (logits.argmax(dim=1) == batch.labels).sum()
+        return loss_sum.item() / len(images), correct.item() / len(images)
+
+    def _step(self, batch: LabelledImages) -> tuple[Tensor, Tensor]:
+        inputs = self.augment(to_unit_range(batch.pixels))
+        with self.autocast():
+            logits = self.net(inputs.contiguous(memory_format=torch.channels_last))
+        # Keras' categorical cross-entropy on one-hot targets is Σ -target·log softmax(logits);
+        # with a single 1 in the target only the true class remains, which cross_entropy picks by
+        # index, without ever building the one-hot matrix.
+        loss = cross_entropy(
+            logits.float(), batch.labels, label_smoothing=self.recipe.label_smoothing
+        )
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+        if isinstance(self.averaged_net, AveragedModel):
+            self.averaged_net.update_parameters(self.net)
+        return loss.detach(), logits.detach()
+
+    @torch.inference_mode()
+    def validate(self, images: LabelledImages) -> tuple[float, float]:
+        """Return mean loss (nats) and accuracy in [0, 1] of the averaged net in float32."""
+        self.averaged_net.eval()
+        loss_sum, correct = 0.0, 0
+        for indices in torch.arange(len(images)).split(EVALUATION_BATCH_SIZE):
+            batch = images.subset(indices.to(self.device))
+            logits = self.averaged_net(to_unit_range(batch.pixels))
+            loss_sum += cross_entropy(logits, batch.labels, reduction="sum").item()
+            correct += int((logits.argmax(dim=1) == batch.labels).sum())
+        return loss_sum / len(images), correct / len(images)
+
+    def save_weights(self, file: Path) -> None:
+        """Write the weights that were validated, in float32 on the CPU."""
+        averaged = isinstance(self.averaged_net, AveragedModel)
+        net = self.averaged_net.module if averaged else self.averaged_net
+        weights = {name: value.cpu().contiguous() for name, value in net.state_dict().items()}
+        torch.save(weights, file)
+
+
+def _parameter_groups(net: ReferenceCNN, recipe: Recipe) -> list[dict[str, Any]]:
+    """Say which weights are decayed: biases never are."""
+    decayed = [
+        module.weight
+        for module in net.modules()
+        if isinstance(module, nn.Conv2d | nn.Linear)
+        and (module is net.dense or not recipe.decay_dense_only)
+    ]
+    chosen = {id(parameter) for parameter in decayed}
+    others = [parameter for parameter in net.parameters() if id(parameter) not in chosen]
+    return [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": others}]
