@@ -138,7 +138,7 @@ def choose_device(requested: str) -> torch.device:
 
 def create_run(options: argparse.Namespace, recipe: Recipe, precision: str) -> Path:
     """Make the run's folder with its ``config.json``; raises ``DataError`` where it can't."""
-    name = options.name or f"{options.recipe}-{datetime.now():%Y%m%d-%H%M%S}"
+    name = options.name or f"{options.recipe}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
     run: Path = options.runs / name
     configuration = {
         **{

@@ -68,7 +68,7 @@ class Classifier:
         Returns:
             float32 ``(N, C)`` on the CPU, rows sum to 1.
         """
-        logits = self._net(to_unit_range(pixels.to(self._device)))
+        logits: Tensor = self._net(to_unit_range(pixels.to(self._device)))
         return logits.float().softmax(dim=1).cpu()
 
     def answer(self, probabilities: Tensor) -> dict[str, Any]:

@@ -94,7 +94,7 @@ def load_folders(directory: Path, image_size: int) -> Dataset:
     if train_classes != test_classes:
         different = ", ".join(sorted(set(train_classes) ^ set(test_classes)))
         raise DataError(f"train/ and test/ in {directory} differ in their classes: {different}.")
-    if len(train_classes) < 2:
+    if len(train_classes) == 1:
         raise DataError(f"{directory / 'train'} has a single class; two are the least.")
     return Dataset(train, test, train_classes, source=f"folder {directory.name}")
 

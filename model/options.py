@@ -11,13 +11,13 @@ from model.recipes import RECIPES, Recipe
 
 EPILOG = """\
 examples:
-  python train.py                              download CIFAR-10, train 10 epochs, report
-  python train.py --data DIR                   the same from DIR/train/<class>/ and DIR/test/<class>/
-  python train.py --data DIR --recipe original the settings of the original Keras program
-  python train.py --data DIR --epochs 40 --name long
-  python train.py --data DIR --refit runs/long once more, on all training images: nothing held out
+  python train.py                     download CIFAR-10, train 10 epochs, report
+  python train.py --data DIR          the same from DIR/train/<class>/ and DIR/test/<class>/
+  python train.py --recipe original   the settings of the original Keras program
+  python train.py --epochs 40 --name long
+  python train.py --refit runs/long   once more, on all training images: nothing held out
 then, to serve it:
-  python -m model.archive runs/NAME            make model_store/cifar10.mar
+  python -m model.archive runs/NAME   make model_store/cifar10.mar
 """
 
 
@@ -50,7 +50,7 @@ def parse_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def chosen_recipe(options: argparse.Namespace) -> Recipe:
-    """The recipe that ``options`` name, with the single settings they change."""
+    """Return the recipe that ``options`` name, with the single settings they change."""
     changed = {
         name: getattr(options, name)
         for name in Recipe.__dataclass_fields__

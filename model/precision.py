@@ -11,11 +11,11 @@ PRECISIONS = ("auto", "fp32", "bf16")
 def supports_bf16(device: torch.device) -> bool:
     """Whether ``device`` multiplies bfloat16 matrices in hardware, so that it gains time."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type == "cpu":
         # Older releases of PyTorch can't tell; fp32 is right everywhere.
-        get_capabilities = getattr(torch.cpu, "get_capabilities", dict)
-        return bool(get_capabilities().get("avx512_bf16"))
+        get_capabilities = getattr(torch.cpu, "get_capabilities", None)
+        return bool(get_capabilities and get_capabilities().get("avx512_bf16"))
     return False
 
 

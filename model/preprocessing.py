@@ -20,26 +20,41 @@ pillow_heif.register_heif_opener()
 # files (ICO, ICNS) are left out on purpose.
 FORMATS = ("AVIF", "BMP", "GIF", "HEIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 MAX_PIXELS = 64_000_000
+BOX_HEADER_BYTES = 8
 
 
 class ImageError(ValueError):
     """A picture that can't be classified through the sender's fault; ``code`` is an HTTP status."""
 
     code = 400
+    default_message = "The image can't be classified."
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or self.default_message)
 
 
 class EmptyImageError(ImageError):
     """There are no bytes."""
 
+    default_message = "No image was received: 0 bytes. Send the whole file."
+
 
 class UnreadableImageError(ImageError):
     """The bytes are no picture in one of :data:`FORMATS`, or a damaged one."""
+
+    default_message = (
+        "The bytes can't be read as an image. Send a whole, undamaged file in one of these "
+        f"formats: {', '.join(FORMATS)}."
+    )
 
 
 class ImageTooLargeError(ImageError):
     """The picture has more than :data:`MAX_PIXELS` pixels."""
 
     code = 413
+    default_message = (
+        f"The image has too many pixels; at most {MAX_PIXELS / 1e6:.0f} million are accepted."
+    )
 
 
 def decode_image(data: bytes) -> Image.Image:
@@ -57,7 +72,7 @@ def decode_image(data: bytes) -> Image.Image:
         UnreadableImageError: anything else that keeps the picture from being decoded.
     """
     if not data:
-        raise EmptyImageError("The image is empty: 0 bytes were received.")
+        raise EmptyImageError
     try:
         with warnings.catch_warnings():
             # Pillow warns of what we refuse below, and of metadata that is no concern of ours.
@@ -68,15 +83,11 @@ def decode_image(data: bytes) -> Image.Image:
     except ImageError:
         raise
     except Image.DecompressionBombError as error:
-        raise ImageTooLargeError(_too_large_message()) from error
+        raise ImageTooLargeError from error
     except Exception as error:
         # Pillow's decoders raise whatever a damaged file leads them to (OSError, SyntaxError,
         # struct.error, IndexError, …); each of them means that the file can't be read.
-        raise UnreadableImageError(
-            "The bytes can't be read as an image. Send a whole file in one of these formats: "
-            + ", ".join(FORMATS)
-            + "."
-        ) from error
+        raise UnreadableImageError from error
 
 
 def preprocess(data: bytes, image_size: int) -> Tensor:
@@ -107,7 +118,7 @@ def to_unit_range(pixels: Tensor) -> Tensor:
 def _refuse_damage_that_decoders_overlook(data: bytes) -> None:
     with Image.open(io.BytesIO(data), formats=FORMATS) as image:
         if image.width * image.height > MAX_PIXELS:
-            raise ImageTooLargeError(_too_large_message())
+            raise ImageTooLargeError
         if image.format == "PNG":
             # Decoding skips the checksums of the pixel data, verifying does not; an image that
             # was verified can't be decoded any more, so the file is opened twice.
@@ -129,13 +140,9 @@ def _refuse_truncated_boxes(data: bytes) -> None:
             size = int.from_bytes(data[position + 8 : position + 16])
         if size == 0:
             return
-        if size < 8 or position + size > len(data):
+        if size < BOX_HEADER_BYTES or position + size > len(data):
             raise ValueError(f"the box at byte {position} is damaged or incomplete")
         position += size
-
-
-def _too_large_message() -> str:
-    return f"The image has too many pixels; at most {MAX_PIXELS / 1e6:.0f} million are accepted."
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

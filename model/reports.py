@@ -8,10 +8,12 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from sklearn.metrics import accuracy_score, classification_report, confusion_matrix
 from torch import Tensor
 
 METRICS_FILE_NAME = "metrics.csv"
+MID_GREY = 0.5
 
 
 @dataclass(frozen=True)
@@ -48,16 +50,22 @@ def read_metrics(directory: Path) -> list[EpochMetrics]:
         ValueError: it is damaged.
     """
     with (directory / METRICS_FILE_NAME).open(newline="") as stream:
-        return [
-            EpochMetrics(
-                int(row["epoch"]),
-                *(
-                    float(row[field.name]) if row[field.name] else None
-                    for field in fields(EpochMetrics)[1:]
-                ),
-            )
-            for row in csv.DictReader(stream)
-        ]
+        return [_parse_metrics(row) for row in csv.DictReader(stream)]
+
+
+def _parse_metrics(row: dict[str, str]) -> EpochMetrics:
+    def number_or_none(text: str) -> float | None:
+        return float(text) if text else None
+
+    return EpochMetrics(
+        epoch=int(row["epoch"]),
+        learning_rate=float(row["learning_rate"]),
+        training_loss=float(row["training_loss"]),
+        training_accuracy=float(row["training_accuracy"]),
+        validation_loss=number_or_none(row["validation_loss"]),
+        validation_accuracy=number_or_none(row["validation_accuracy"]),
+        seconds=float(row["seconds"]),
+    )
 
 
 def draw_curves(directory: Path, history: Sequence[EpochMetrics]) -> None:
@@ -71,7 +79,7 @@ def draw_curves(directory: Path, history: Sequence[EpochMetrics]) -> None:
                 epochs = [row.epoch for row in history]
                 axes.plot(epochs, values, style, label=split, markersize=4)
         axes.set(xlabel="epoch", ylabel=f"{metric}: {unit}", title=metric.capitalize())
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.3)
         axes.legend()
         figure.savefig(directory / f"{metric}.png", dpi=150)
@@ -125,6 +133,6 @@ def _draw_confusion_matrix(file: Path, matrix: np.ndarray, class_names: Sequence
     axes.set_yticks(ticks, class_names)
     axes.set(xlabel="predicted class", ylabel="true class", title="Confusion matrix: test images")
     for (row, column), count in np.ndenumerate(matrix):
-        colour = "white" if shares[row, column] > 0.5 else "black"
+        colour = "white" if shares[row, column] > MID_GREY else "black"
         axes.text(column, row, f"{count}", ha="center", va="center", color=colour, fontsize=9)
     figure.savefig(file, dpi=150)

@@ -37,8 +37,8 @@ class Trainer:
         self.device = device
         self.autocast = autocast(precision, device)
         net = ReferenceCNN(num_classes, recipe.dropout)
-        self.net = net.to(device, memory_format=torch.channels_last)
-        self.averaged_net: nn.Module = self.net
+        self.net = net.to(device).to(memory_format=torch.channels_last)
+        self.averaged_net: AveragedModel | None = None
         if recipe.average_decay:
             average = get_ema_multi_avg_fn(recipe.average_decay)
             self.averaged_net = AveragedModel(self.net, multi_avg_fn=average)
@@ -95,26 +95,26 @@ class Trainer:
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()
-        if isinstance(self.averaged_net, AveragedModel):
+        if self.averaged_net:
             self.averaged_net.update_parameters(self.net)
         return loss.detach(), logits.detach()
 
     @torch.inference_mode()
     def validate(self, images: LabelledImages) -> tuple[float, float]:
         """Return mean loss (nats) and accuracy in [0, 1] of the averaged net in float32."""
-        self.averaged_net.eval()
+        net = self.averaged_net or self.net
+        net.eval()
         loss_sum, correct = 0.0, 0
         for indices in torch.arange(len(images)).split(EVALUATION_BATCH_SIZE):
             batch = images.subset(indices.to(self.device))
-            logits = self.averaged_net(to_unit_range(batch.pixels))
+            logits = net(to_unit_range(batch.pixels))
             loss_sum += cross_entropy(logits, batch.labels, reduction="sum").item()
             correct += int((logits.argmax(dim=1) == batch.labels).sum())
         return loss_sum / len(images), correct / len(images)
 
     def save_weights(self, file: Path) -> None:
         """Write the weights that were validated, in float32 on the CPU."""
-        averaged = isinstance(self.averaged_net, AveragedModel)
-        net = self.averaged_net.module if averaged else self.averaged_net
+        net = self.averaged_net.module if self.averaged_net else self.net
         weights = {name: value.cpu().contiguous() for name, value in net.state_dict().items()}
         torch.save(weights, file)
 

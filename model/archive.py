@@ -1,0 +1,139 @@
+"""Make the model archive that TorchServe serves.
+
+    python -m model.archive runs/NAME            makes model_store/cifar10.mar
+    python -m model.archive model_store/cifar10.mar
+                                                 packs it again: same weights, today's code
+
+The archive holds the weights, the model card, the handler with its model-config.yaml, and the
+modules of ``model/`` that an answer needs, so that it is served by the code it was tested with.
+"""
+
+import argparse
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from model.classifier import WEIGHTS_FILE_NAME, Classifier
+from model.model_card import ModelCard
+
+PROJECT = Path(__file__).resolve().parent.parent
+HANDLER = PROJECT / "handler" / "image_handler.py"
+CONFIGURATION = PROJECT / "handler" / "model-config.yaml"
+PACKED_MODULES = (
+    "__init__.py",
+    "classifier.py",
+    "model_card.py",
+    "preprocessing.py",
+    "reference_cnn.py",
+)
+
+
+class ArchiveError(ValueError):
+    """The archive can't be made; the message says why."""
+
+
+def make_archive(
+    source: Path, model_store: Path, name: str | None = None, version: str | None = None
+) -> Path:
+    """Pack a run, or pack an archive again.
+
+    Args:
+        source: directory of a run, or a ``.mar`` file.
+        model_store: directory of the archives; made when it is missing.
+        name: of the model in TorchServe, and of the file; by default an archive's own, and
+            ``cifar10`` for a run.
+        version: of the model in TorchServe; by default an archive's own, and ``1.0`` for a run.
+
+    Returns:
+        The archive, ``model_store/<name>.mar``; its card lies beside it as ``<name>.md``.
+
+    Raises:
+        ArchiveError: the source can't be read or torch-model-archiver fails.
+    """
+    try:
+        classifier = Classifier.load(source)
+    except (OSError, KeyError, ValueError) as error:
+        raise ArchiveError(f"{source} is no finished run and no archive ({error})") from error
+    card = classifier.card
+    # A run has a name of its own, but it is no version of a model yet.
+    known_name, known_version = (card.name, card.version) if card.version else ("cifar10", "1.0")
+    card = replace(card, name=name or known_name, version=version or known_version)
+    model_store.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as staging:
+        _stage(Path(staging), source, card)
+        _run_archiver(Path(staging), model_store, card)
+    (model_store / f"{card.name}.md").write_text(card.to_markdown())
+    return model_store / f"{card.name}.mar"
+
+
+def _stage(staging: Path, source: Path, card: ModelCard) -> None:
+    files = zipfile.Path(source) if zipfile.is_zipfile(source) else source
+    weights = files / WEIGHTS_FILE_NAME
+    (staging / WEIGHTS_FILE_NAME).write_bytes(weights.read_bytes())
+    extra = staging / "extra"
+    (extra / "model").mkdir(parents=True)
+    card.save(extra)
+    for module in PACKED_MODULES:
+        shutil.copy2(PROJECT / "model" / module, extra / "model" / module)
+
+
+def _run_archiver(staging: Path, model_store: Path, card: ModelCard) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "model_archiver.model_packaging",
+        f"--model-name={card.name}",
+        f"--version={card.version}",
+        f"--serialized-file={staging / WEIGHTS_FILE_NAME}",
+        f"--handler={HANDLER}",
+        f"--config-file={CONFIGURATION}",
+        f"--extra-files={staging / 'extra'}",
+        f"--export-path={model_store}",
+        "--force",
+    ]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    if result.returncode != 0:
+        lines = result.stderr.strip().splitlines() or ["no message"]
+        raise ArchiveError(f"torch-model-archiver failed: {lines[-1]}")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m model.archive",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("source", type=Path, help="a run's directory, or an archive")
+    parser.add_argument("--name", help="of the model (default: cifar10, or the archive's)")
+    parser.add_argument(
+        "--model-version",
+        metavar="VERSION",
+        help="of the model (default: 1.0, or the archive's)",
+    )
+    parser.add_argument(
+        "--model-store",
+        type=Path,
+        default=PROJECT / "model_store",
+        metavar="DIR",
+        help="where the archive goes (default: model_store/)",
+    )
+    options = parser.parse_args(arguments)
+    try:
+        archive = make_archive(
+            options.source, options.model_store, options.name, options.model_version
+        )
+    except ArchiveError as error:
+        print(f"model.archive: error: {error}", file=sys.stderr)
+        return 2
+    print(f"{archive} is ready. To serve it: make serve")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

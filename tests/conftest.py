@@ -1,0 +1,80 @@
+"""What all tests share: pictures made on the spot, and the real data where it is at hand."""
+
+import io
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import urllib3
+from PIL import Image
+
+from tests.serving import Server, running_server
+
+PROJECT = Path(__file__).resolve().parent.parent
+SHARED = PROJECT.parent / "shared"
+SHIPPED_ARCHIVE = PROJECT / "model_store" / "cifar10.mar"
+
+
+def encode(image: Image.Image, image_format: str = "PNG", **options: object) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, image_format, **options)
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def gradient() -> Image.Image:
+    """A 48×32 picture in which every quarter looks different, so that a turn shows."""
+    horizontal = np.linspace(0, 255, 48)[None, :].repeat(32, axis=0)
+    vertical = np.linspace(0, 255, 32)[:, None].repeat(48, axis=1)
+    blue = np.full_like(horizontal, 40)
+    return Image.fromarray(np.stack([horizontal, vertical, blue], axis=-1).astype(np.uint8))
+
+
+@pytest.fixture
+def png(gradient: Image.Image) -> bytes:
+    return encode(gradient)
+
+
+@pytest.fixture
+def make_image_folder(tmp_path: Path) -> Callable[..., Path]:
+    """Makes a folder-per-class tree of two classes that even a tiny training tells apart."""
+
+    def make(images_per_class: int = 12) -> Path:
+        generator = np.random.default_rng(0)
+        for split in ("train", "test"):
+            for name, colour in (("night", 30), ("snow", 225)):
+                folder = tmp_path / "pictures" / split / name
+                folder.mkdir(parents=True)
+                for index in range(images_per_class):
+                    noise = generator.integers(-25, 26, (32, 32, 3))
+                    pixels = (colour + noise).clip(0, 255).astype(np.uint8)
+                    (folder / f"{index:03}.png").write_bytes(encode(Image.fromarray(pixels)))
+        return tmp_path / "pictures"
+
+    return make
+
+
+@pytest.fixture
+def shared_images() -> Path:
+    folder = SHARED / "images"
+    if not folder.is_dir():
+        pytest.skip(f"the public test images are not at {folder.parent.name}/{folder.name}")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    """One real server, TorchServe and web UI, for all tests that only ask it."""
+    # Sockets lie in there, whose paths must be short; pytest's own folders are too deep on macOS.
+    with tempfile.TemporaryDirectory() as directory, running_server(Path(directory)) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def http() -> Iterator[urllib3.PoolManager]:
+    # TorchServe closes the connection after an error, so a kept one may be gone.
+    manager = urllib3.PoolManager(retries=urllib3.Retry(2, allowed_methods=None), timeout=60)
+    yield manager
+    manager.clear()

@@ -1,0 +1,199 @@
+"""TorchServe's REST endpoint, with the real handler in real workers."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import psutil
+import pytest
+import urllib3
+from PIL import Image
+
+from model.classifier import Classifier
+from tests.conftest import SHIPPED_ARCHIVE, encode
+from tests.serving import Server
+
+
+def predict_through_web_ui(
+    server: Server, http: urllib3.PoolManager, image: bytes
+) -> urllib3.BaseHTTPResponse:
+    return http.request(
+        "POST",
+        f"{server.web_ui}/predict",
+        headers={"Accept": "application/json"},
+        fields={"image": ("picture", image, "application/octet-stream")},
+    )
+
+
+def test_rest_web_ui_and_offline_give_one_answer(
+    server: Server, http: urllib3.PoolManager, png: bytes
+) -> None:
+    offline = Classifier.load(SHIPPED_ARCHIVE).classify(png)
+    for response in (server.predict(http, png), predict_through_web_ui(server, http, png)):
+        assert response.status == 200
+        assert response.headers["content-type"].startswith("application/json")
+        answer = response.json()
+        assert list(answer) == ["label", "confidence", "probabilities", "model"]
+        assert answer["label"] == offline["label"]
+        assert answer["model"] == {"name": "cifar10", "version": "1.0"}
+        assert list(answer["probabilities"]) == list(offline["probabilities"])
+        assert answer["probabilities"] == pytest.approx(offline["probabilities"], abs=1e-3)
+
+
+def test_a_picture_may_come_as_multipart_field(
+    server: Server, http: urllib3.PoolManager, png: bytes
+) -> None:
+    response = http.request(
+        "POST",
+        f"{server.inference}/predictions/cifar10",
+        headers=server.authorization(),
+        fields={"data": ("picture.png", png, "image/png")},
+    )
+    assert response.json()["label"] == server.predict(http, png).json()["label"]
+
+
+def test_the_version_has_an_address_of_its_own(
+    server: Server, http: urllib3.PoolManager, png: bytes
+) -> None:
+    response = http.request(
+        "POST",
+        f"{server.inference}/predictions/cifar10/1.0",
+        body=png,
+        headers=server.authorization(),
+    )
+    assert response.status == 200
+
+
+@pytest.mark.parametrize("path", ["/predictions/cifar10", "/ping"])
+def test_nothing_is_answered_without_the_key(
+    server: Server, http: urllib3.PoolManager, png: bytes, path: str
+) -> None:
+    response = http.request("POST", server.inference + path, body=png)
+    assert response.status == 400
+    assert response.json()["type"] == "InvalidKeyException"
+
+
+def test_no_model_can_be_registered_even_with_the_key(
+    server: Server, http: urllib3.PoolManager
+) -> None:
+    response = http.request(
+        "POST",
+        f"{server.management}/models?url=https://example.com/evil.mar",
+        headers=server.authorization("management"),
+    )
+    assert response.status >= 400
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (b"no picture", "UnreadableImageError"),
+        (b"", "EmptyImageError"),
+        (b"\x89PNG\r\n\x1a\n", "UnreadableImageError"),
+    ],
+)
+def test_what_is_no_picture_is_a_400_in_the_error_shape(
+    server: Server, http: urllib3.PoolManager, body: bytes, kind: str
+) -> None:
+    response = server.predict(http, body)
+    assert response.status == 400
+    assert response.json()["type"] == kind
+    assert set(response.json()) == {"code", "type", "message"}
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"describe": "True"},
+        {"explain": "True"},
+        {"Content-Type": "application/json"},
+        {"Content-Type": "text/plain"},
+        {"Content-Type": "image/svg+xml"},
+    ],
+)
+def test_odd_headers_do_not_change_the_answer(
+    server: Server, http: urllib3.PoolManager, png: bytes, headers: dict[str, str]
+) -> None:
+    response = server.predict(http, png, **headers)
+    assert response.status == 200
+    assert response.json()["label"] == server.predict(http, png).json()["label"]
+
+
+def test_bad_pictures_among_good_ones_fail_alone(
+    server: Server, http: urllib3.PoolManager, png: bytes
+) -> None:
+    """Many at once, so that TorchServe puts good and bad ones into the same batches."""
+    workers = server.worker_pids(http)
+    bodies = [png if index % 3 else b"no picture" for index in range(120)]
+    with ThreadPoolExecutor(16) as pool:
+        responses = list(pool.map(lambda body: server.predict(http, body), bodies))
+    expected = Classifier.load(SHIPPED_ARCHIVE).classify(png)["confidence"]
+    for body, response in zip(bodies, responses, strict=True):
+        if body is png:
+            assert response.status == 200
+            assert response.json()["confidence"] == pytest.approx(expected, abs=1e-3)
+        else:
+            assert response.status == 400
+    assert server.worker_pids(http) == workers
+
+
+def test_a_large_photo_is_answered(server: Server, http: urllib3.PoolManager) -> None:
+    photo = encode(Image.radial_gradient("L").resize((4000, 3000)).convert("RGB"), "JPEG")
+    offline = Classifier.load(SHIPPED_ARCHIVE).classify(photo)
+    for response in (server.predict(http, photo), predict_through_web_ui(server, http, photo)):
+        assert response.json()["probabilities"] == pytest.approx(offline["probabilities"], abs=1e-3)
+
+
+def test_an_upload_at_the_web_uis_limit_passes_torchserves_limit(
+    server: Server, http: urllib3.PoolManager
+) -> None:
+    padded = encode(Image.new("RGB", (8, 8)), "JPEG").ljust(16_777_216, b"\0")
+    assert predict_through_web_ui(server, http, padded).status == 200
+    assert predict_through_web_ui(server, http, padded + b"\0").status == 413
+
+
+def test_everything_listens_on_loopback_only(server: Server) -> None:
+    listening = {
+        connection.laddr
+        for process in [server.process, *server.process.children(recursive=True)]
+        for connection in process.net_connections("tcp")
+        if connection.status == psutil.CONN_LISTEN
+    }
+    assert {address.port for address in listening} >= set(server.ports.values())
+    assert {address.ip.removeprefix("::ffff:") for address in listening} == {"127.0.0.1"}
+
+
+def test_keys_are_readable_by_their_owner_alone(server: Server) -> None:
+    assert server.run_directory.stat().st_mode & 0o777 == 0o700
+    assert (server.run_directory / "key_file.json").stat().st_mode & 0o077 == 0
+
+
+def test_no_key_is_written_to_a_log(server: Server, http: urllib3.PoolManager, png: bytes) -> None:
+    predict_through_web_ui(server, http, png)
+    keys = json.loads((server.run_directory / "key_file.json").read_text())
+    logs = [*server.run_directory.rglob("*.log")]
+    assert len(logs) >= 3
+    for log in logs:
+        text = log.read_text()
+        assert not [kind for kind, entry in keys.items() if entry["key"] in text], log
+
+
+def test_every_public_test_image_is_answered_or_refused_and_no_worker_restarts(
+    server: Server, http: urllib3.PoolManager, shared_images: Path
+) -> None:
+    workers = server.worker_pids(http)
+    files = sorted(path for path in shared_images.rglob("*") if path.is_file())
+    classifier = Classifier.load(SHIPPED_ARCHIVE)
+    assert len(files) > 180
+    for file in files:
+        image = file.read_bytes()
+        rest, page = server.predict(http, image), predict_through_web_ui(server, http, image)
+        assert rest.status == page.status, file.name
+        assert rest.status in {200, 400}, file.name
+        if rest.status == 400:
+            assert rest.json() == page.json()
+        else:
+            offline = classifier.classify(image)["probabilities"]
+            assert rest.json()["probabilities"] == pytest.approx(offline, abs=1e-3), file.name
+            assert page.json()["probabilities"] == pytest.approx(offline, abs=1e-3), file.name
+    assert server.worker_pids(http) == workers

@@ -1,0 +1,131 @@
+import json
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+import train
+from model.archive import PACKED_MODULES, ArchiveError, main, make_archive
+from model.classifier import Classifier
+from tests.conftest import PROJECT, SHIPPED_ARCHIVE, encode
+
+MakeFolder = Callable[..., Path]
+
+
+@pytest.fixture
+def run(make_image_folder: MakeFolder) -> Path:
+    folder = make_image_folder()
+    options = ["--epochs", "1", "--batch-size", "4", "--validation-images", "4"]
+    runs = folder.parent / "runs"
+    train.main(["--data", str(folder), *options, "--runs", str(runs), "--name", "small"])
+    return runs / "small"
+
+
+def test_a_run_becomes_an_archive_that_answers_the_same(run: Path, png: bytes) -> None:
+    archive = make_archive(run, run.parent / "store", "weather", "3.1")
+    from_run, from_archive = Classifier.load(run), Classifier.load(archive)
+    assert from_archive.classify(png)["probabilities"] == from_run.classify(png)["probabilities"]
+    assert from_archive.classify(png)["model"] == {"name": "weather", "version": "3.1"}
+    assert set(from_archive.card.class_names) == {"night", "snow"}
+
+
+def test_the_card_beside_the_archive_tells_accuracy_data_recipe_and_date(run: Path) -> None:
+    make_archive(run, run.parent / "store", "weather", "3.1")
+    card = (run.parent / "store" / "weather.md").read_text()
+    created = Classifier.load(run).card.created
+    for fact in (
+        "# weather 3.1",
+        "Test accuracy",
+        "of 24 images",
+        "reference",
+        "pictures",
+        created,
+    ):
+        assert fact in card
+
+
+def test_packing_an_archive_again_keeps_name_version_and_weights(run: Path) -> None:
+    store = run.parent / "store"
+    make_archive(run, store, "weather", "3.1")
+    before = Classifier.load(store / "weather.mar")
+    assert main([str(store / "weather.mar"), "--model-store", str(store)]) == 0
+    after = Classifier.load(store / "weather.mar")
+    assert after.card == before.card
+    pixels = torch.zeros(1, 3, 32, 32, dtype=torch.uint8)
+    assert torch.equal(after.probabilities(pixels), before.probabilities(pixels))
+
+
+def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ArchiveError, match="no finished run"):
+        make_archive(tmp_path, tmp_path / "store", "x", "1.0")
+    assert not (tmp_path / "store").exists()
+
+
+def test_the_command_says_in_one_line_what_is_wrong(tmp_path: Path) -> None:
+    result = subprocess.run(
+        [sys.executable, "-m", "model.archive", str(tmp_path)],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 2
+    assert result.stderr.count("\n") == 1
+
+
+def test_the_shipped_archive_holds_the_code_of_this_checkout() -> None:
+    with zipfile.ZipFile(SHIPPED_ARCHIVE) as archive:
+        for module in PACKED_MODULES:
+            packed = archive.read(f"model/{module}")
+            assert packed == (PROJECT / "model" / module).read_bytes(), (
+                f"{module} has changed; pack it: python -m model.archive model_store/cifar10.mar"
+            )
+        for file in ("image_handler.py", "model-config.yaml"):
+            assert archive.read(file) == (PROJECT / "handler" / file).read_bytes()
+
+
+def test_the_shipped_archive_is_version_1_0_of_cifar10() -> None:
+    with zipfile.ZipFile(SHIPPED_ARCHIVE) as archive:
+        manifest = json.loads(archive.read("MAR-INF/MANIFEST.json"))
+    assert manifest["model"]["modelName"] == "cifar10"
+    assert manifest["model"]["modelVersion"] == "1.0"
+    card = Classifier.load(SHIPPED_ARCHIVE).card
+    assert (card.name, card.version) == ("cifar10", "1.0")
+    assert card.to_markdown() == SHIPPED_ARCHIVE.with_suffix(".md").read_text()
+    assert card.class_names == (
+        *("airplane", "automobile", "bird", "cat", "deer"),
+        *("dog", "frog", "horse", "ship", "truck"),
+    )
+
+
+def test_the_shipped_archive_loads_without_this_checkout(tmp_path: Path, png: bytes) -> None:
+    """As in a TorchServe worker: the unpacked archive is all there is."""
+    with zipfile.ZipFile(SHIPPED_ARCHIVE) as archive:
+        archive.extractall(tmp_path)
+    (tmp_path / "picture.png").write_bytes(png)
+    program = (
+        "import pathlib; from model.classifier import Classifier; import model;"
+        "print(model.__file__);"
+        "print(Classifier.load(pathlib.Path('.')).classify(open('picture.png','rb').read())['label'])"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    module, label = result.stdout.split()
+    assert module.startswith(str(tmp_path))
+    assert label == Classifier.load(SHIPPED_ARCHIVE).classify(png)["label"]
+
+
+def test_golden_probabilities_of_the_shipped_archive() -> None:
+    """A change of the preprocessing or the net shows here before anybody is served by it."""
+    golden = json.loads((PROJECT / "tests" / "golden.json").read_text())
+    for colour, expected in golden.items():
+        answer = Classifier.load(SHIPPED_ARCHIVE).classify(
+            encode(Image.new("RGB", (50, 40), colour))
+        )
+        assert answer["probabilities"] == pytest.approx(expected, abs=1e-4)

@@ -1,0 +1,186 @@
+import io
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from model.preprocessing import (
+    MAX_PIXELS,
+    EmptyImageError,
+    ImageTooLargeError,
+    UnreadableImageError,
+    decode_image,
+    preprocess,
+    to_unit_range,
+)
+from tests.conftest import encode
+
+ORIENTATION_TAG = 0x0112
+
+
+def png_chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def test_a_picture_of_the_right_size_keeps_its_pixels() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+    result = preprocess(encode(Image.fromarray(pixels)), 32)
+    assert result.dtype == torch.uint8
+    assert torch.equal(result, torch.from_numpy(pixels).permute(2, 0, 1))
+
+
+def test_any_size_becomes_the_size_asked_for(png: bytes) -> None:
+    assert preprocess(png, 32).shape == (3, 32, 32)
+    assert preprocess(png, 8).shape == (3, 8, 8)
+    assert preprocess(encode(Image.new("RGB", (1, 1))), 32).shape == (3, 32, 32)
+
+
+def test_pixels_become_numbers_from_0_to_1() -> None:
+    scaled = to_unit_range(torch.tensor([0, 51, 255], dtype=torch.uint8))
+    assert scaled.tolist() == pytest.approx([0, 0.2, 1])
+
+
+@pytest.mark.parametrize(
+    "image_format", ["AVIF", "BMP", "GIF", "HEIF", "JPEG", "PPM", "TIFF", "WEBP"]
+)
+def test_every_common_format_gives_nearly_the_same_pixels(
+    gradient: Image.Image, png: bytes, image_format: str
+) -> None:
+    difference = preprocess(encode(gradient, image_format), 32).int() - preprocess(png, 32).int()
+    assert difference.abs().float().mean() < 8
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "LA", "RGBA", "CMYK", "YCbCr", "I;16", "I"])
+def test_every_colour_mode_is_converted(gradient: Image.Image, mode: str) -> None:
+    grey = gradient.convert("L")
+    if mode.startswith("I"):
+        sixteen_bits = np.asarray(grey).astype(np.uint16) * 257
+        source = Image.fromarray(sixteen_bits)
+        source = source if mode == "I;16" else Image.fromarray(sixteen_bits.astype(np.int32))
+    else:
+        source = gradient.convert(mode)
+    result = decode_image(encode(source, "TIFF"))
+    expected = gradient if mode in {"P", "RGBA", "CMYK", "YCbCr"} else grey.convert("RGB")
+    difference = np.asarray(result).astype(int) - np.asarray(expected).astype(int)
+    assert result.mode == "RGB"
+    assert abs(difference.mean()) < 6
+
+
+def test_transparency_is_laid_on_white() -> None:
+    image = Image.new("RGBA", (4, 4), (0, 0, 0, 0))
+    image.putpixel((0, 0), (10, 20, 30, 255))
+    result = decode_image(encode(image))
+    assert result.getpixel((0, 0)) == (10, 20, 30)
+    assert result.getpixel((3, 3)) == (255, 255, 255)
+
+
+@pytest.mark.parametrize(
+    ("orientation", "transpose"),
+    [
+        (2, Image.Transpose.FLIP_LEFT_RIGHT),
+        (3, Image.Transpose.ROTATE_180),
+        (6, Image.Transpose.ROTATE_90),
+        (8, Image.Transpose.ROTATE_270),
+    ],
+)
+def test_a_photo_is_turned_upright(
+    gradient: Image.Image, orientation: int, transpose: Image.Transpose
+) -> None:
+    exif = Image.Exif()
+    exif[ORIENTATION_TAG] = orientation
+    turned = encode(gradient.transpose(transpose), "PNG", exif=exif)
+    assert np.array_equal(np.asarray(decode_image(turned)), np.asarray(gradient))
+
+
+def test_an_animation_gives_its_first_frame() -> None:
+    frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue")]
+    animation = encode(frames[0], "GIF", save_all=True, append_images=frames[1:])
+    assert decode_image(animation).getpixel((0, 0)) == (255, 0, 0) or decode_image(
+        animation
+    ).getpixel((0, 0)) == (254, 0, 0)
+
+
+def test_no_bytes_are_an_error_of_their_own() -> None:
+    with pytest.raises(EmptyImageError, match="0 bytes"):
+        decode_image(b"")
+
+
+@pytest.mark.parametrize(
+    "data", [b"hello", b"<svg xmlns='http://www.w3.org/2000/svg'/>", b"%PDF-1.7", bytes(999)]
+)
+def test_what_is_no_picture_is_unreadable(data: bytes) -> None:
+    with pytest.raises(UnreadableImageError, match="formats"):
+        decode_image(data)
+
+
+@pytest.mark.parametrize("image_format", ["AVIF", "GIF", "HEIF", "JPEG", "PNG", "TIFF", "WEBP"])
+def test_a_truncated_file_is_unreadable(gradient: Image.Image, image_format: str) -> None:
+    data = encode(gradient, image_format)
+    with pytest.raises(UnreadableImageError):
+        decode_image(data[: len(data) * 3 // 4])
+
+
+def test_a_wrong_checksum_is_unreadable(png: bytes) -> None:
+    position = png.index(b"IDAT")
+    length = int.from_bytes(png[position - 4 : position])
+    checksum = position + 4 + length
+    with pytest.raises(UnreadableImageError):
+        decode_image(png[:checksum] + bytes(4) + png[checksum + 4 :])
+
+
+def test_a_bomb_is_refused_by_its_header_alone() -> None:
+    side = int(MAX_PIXELS**0.5) + 1
+    header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+    bomb = b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", header) + png_chunk(b"IDAT", b"not pixels")
+    with pytest.raises(ImageTooLargeError, match="64 million"):
+        decode_image(bomb)
+
+
+def test_a_bomb_beyond_pillows_own_limit_is_too_large_as_well() -> None:
+    header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
+    bomb = b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", header) + png_chunk(b"IDAT", b"not pixels")
+    with pytest.raises(ImageTooLargeError):
+        decode_image(bomb)
+
+
+def test_a_file_name_or_a_wrong_ending_plays_no_part(gradient: Image.Image) -> None:
+    data = encode(gradient, "JPEG")
+    assert Image.open(io.BytesIO(data)).format == "JPEG"
+    assert preprocess(data, 32).shape == (3, 32, 32)
+
+
+def test_pngsuite_is_read_and_its_broken_files_refused(shared_images: Path) -> None:
+    files = sorted((shared_images / "pngsuite" / "png").glob("*.png"))
+    assert len(files) > 150
+    refused = set()
+    for file in files:
+        try:
+            preprocess(file.read_bytes(), 32)
+        except UnreadableImageError:
+            refused.add(file.name)
+    assert refused == {file.name for file in files if file.name.startswith("x")}
+
+
+def test_heif_is_read_and_its_broken_files_refused(shared_images: Path) -> None:
+    files = sorted((shared_images / "heif").glob("*.hei[fc]"))
+    refused = set()
+    for file in files:
+        try:
+            preprocess(file.read_bytes(), 32)
+        except UnreadableImageError:
+            refused.add(file.name)
+    assert refused == {"corrupted.heic", "truncated.heic"}
+    assert len(files) > 2
+
+
+def test_all_exif_orientations_of_a_photo_give_nearly_the_same_pixels(shared_images: Path) -> None:
+    upright, *turned = sorted((shared_images / "exif").glob("*.jpg"))
+    expected = preprocess(upright.read_bytes(), 32).int()
+    assert len(turned) == 8
+    for file in turned:
+        difference = preprocess(file.read_bytes(), 32).int() - expected
+        assert difference.abs().float().mean() < 2, file.name

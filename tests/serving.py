@@ -1,0 +1,136 @@
+"""Starts the real thing, `serve.py` with TorchServe and the web UI, on ports of its own."""
+
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import urllib3
+
+PROJECT = Path(__file__).resolve().parent.parent
+START_SECONDS = 120
+PORT_VARIABLES = (
+    "WEBUI_PORT",
+    "TORCHSERVE_INFERENCE_PORT",
+    "TORCHSERVE_MANAGEMENT_PORT",
+    "TORCHSERVE_METRICS_PORT",
+    "TORCHSERVE_GRPC_INFERENCE_PORT",
+    "TORCHSERVE_GRPC_MANAGEMENT_PORT",
+)
+
+
+@dataclass
+class Server:
+    """A running `serve.py` and how to reach it."""
+
+    process: psutil.Process
+    ports: dict[str, int]
+    run_directory: Path
+    greeting: str
+
+    @property
+    def web_ui(self) -> str:
+        return f"http://127.0.0.1:{self.ports['WEBUI_PORT']}"
+
+    @property
+    def inference(self) -> str:
+        return f"http://127.0.0.1:{self.ports['TORCHSERVE_INFERENCE_PORT']}"
+
+    @property
+    def management(self) -> str:
+        return f"http://127.0.0.1:{self.ports['TORCHSERVE_MANAGEMENT_PORT']}"
+
+    def authorization(self, kind: str = "inference") -> dict[str, str]:
+        keys = json.loads((self.run_directory / "key_file.json").read_text())
+        return {"Authorization": f"Bearer {keys[kind]['key']}"}
+
+    def predict(
+        self, http: urllib3.PoolManager, image: bytes, **headers: str
+    ) -> urllib3.BaseHTTPResponse:
+        return http.request(
+            "POST",
+            f"{self.inference}/predictions/cifar10",
+            body=image,
+            headers={**self.authorization(), **headers},
+        )
+
+    def worker_pids(self, http: urllib3.PoolManager) -> list[int]:
+        response = http.request(
+            "GET",
+            f"{self.management}/models/cifar10",
+            headers=self.authorization("management"),
+        )
+        return [worker["pid"] for worker in response.json()[0]["workers"]]
+
+
+def free_ports() -> dict[str, int]:
+    sockets = [socket.socket() for _ in PORT_VARIABLES]
+    try:
+        for opened in sockets:
+            opened.bind(("127.0.0.1", 0))
+        numbers = [opened.getsockname()[1] for opened in sockets]
+    finally:
+        for opened in sockets:
+            opened.close()
+    return dict(zip(PORT_VARIABLES, numbers, strict=True))
+
+
+def start_serve(
+    directory: Path, ports: dict[str, int], **environment: str
+) -> "subprocess.Popen[str]":
+    """Start `serve.py` as a user does; its temporary files go to a folder of this test's."""
+    temporary = directory / "tmp"
+    temporary.mkdir(exist_ok=True)
+    variables = {name: str(port) for name, port in ports.items()}
+    return subprocess.Popen(
+        [sys.executable, "serve.py"],
+        cwd=PROJECT,
+        env={
+            **os.environ,
+            **variables,
+            "TORCHSERVE_RUN_DIRECTORY": str(directory / "run"),
+            "TMPDIR": str(temporary),
+            **environment,
+        },
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def wait_for_line(process: "subprocess.Popen[str]", text: str) -> str:
+    """Read the output until a line holds ``text``; fail when it ends or takes too long."""
+    assert process.stdout is not None
+    deadline = time.monotonic() + START_SECONDS
+    seen = ""
+    while time.monotonic() < deadline:
+        if select.select([process.stdout], [], [], 1)[0]:
+            line = process.stdout.readline()
+            seen += line
+            if text in line:
+                return line
+            if not line:
+                break
+    process.terminate()
+    raise AssertionError(f"{text!r} never came; the output was: {seen}")
+
+
+@contextmanager
+def running_server(directory: Path) -> Iterator[Server]:
+    ports = free_ports()
+    process = start_serve(directory, ports)
+    try:
+        greeting = wait_for_line(process, "The model answers")
+        yield Server(psutil.Process(process.pid), ports, directory / "run", greeting)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=60)

@@ -1,0 +1,161 @@
+"""The training command from end to end, on two classes that are easily told apart."""
+
+import csv
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+import train
+from model.classifier import Classifier
+from model.options import parse_options
+from tests.conftest import PROJECT
+
+MakeFolder = Callable[..., Path]
+
+
+def run_train(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "train.py", *map(str, arguments)]
+    return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
+
+
+def arguments_for(folder: Path, name: str, *more: object) -> list[str]:
+    few = ["--epochs", "3", "--batch-size", "4", "--validation-images", "4", "--average-decay", "0"]
+    runs = ["--runs", folder.parent / "runs", "--name", name]
+    return [*map(str, ("--data", folder, *few, *runs, *more))]
+
+
+def test_a_run_leaves_everything_it_promises(
+    make_image_folder: MakeFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = make_image_folder()
+    assert train.main(arguments_for(folder, "small")) == 0
+    output = capsys.readouterr().out
+    run = folder.parent / "runs" / "small"
+
+    with (run / "metrics.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert [row["epoch"] for row in rows] == ["1", "2", "3"]
+    assert float(rows[-1]["training_loss"]) < float(rows[0]["training_loss"])
+    assert output.count("learning rate") == 3
+    assert "accuracy 100.00%" in output
+
+    report = json.loads((run / "classification_report.json").read_text())
+    assert report["accuracy"] == 1.0
+    assert report["snow"]["support"] == 12
+    assert "precision" in (run / "classification_report.txt").read_text()
+    matrix = (run / "confusion_matrix.csv").read_text().splitlines()
+    assert list(csv.reader(matrix)) == [
+        ["true \\ predicted", "night", "snow"],
+        ["night", "12", "0"],
+        ["snow", "0", "12"],
+    ]
+    for figure in ("loss.png", "accuracy.png", "confusion_matrix.png"):
+        with Image.open(run / figure) as image:
+            assert image.width > 400
+
+    configuration = json.loads((run / "config.json").read_text())
+    assert configuration["recipe"] == "reference"
+    assert configuration["batch_size"] == 4
+    assert configuration["dropout"] == 0.2
+    assert configuration["torch"] == torch.__version__
+
+
+def test_the_kept_weights_are_those_of_the_least_validation_loss(
+    make_image_folder: MakeFolder,
+) -> None:
+    folder = make_image_folder()
+    train.main(arguments_for(folder, "best", "--learning-rate", "0.02", "--epochs", "6"))
+    run = folder.parent / "runs" / "best"
+    with (run / "metrics.csv").open() as stream:
+        losses = [float(row["validation_loss"]) for row in csv.DictReader(stream)]
+    assert Classifier.load(run).card.epochs == losses.index(min(losses)) + 1
+
+
+def test_no_test_leaves_the_test_split_alone(make_image_folder: MakeFolder) -> None:
+    folder = make_image_folder()
+    train.main(arguments_for(folder, "blind", "--no-test"))
+    run = folder.parent / "runs" / "blind"
+    assert Classifier.load(run).card.test_accuracy is None
+    assert not (run / "classification_report.txt").exists()
+
+
+def test_a_refit_trains_on_every_image_with_the_learning_rates_of_its_run(
+    make_image_folder: MakeFolder,
+) -> None:
+    folder = make_image_folder()
+    train.main(arguments_for(folder, "first", "--learning-rate", "0.002"))
+    first = folder.parent / "runs" / "first"
+    train.main(arguments_for(folder, "second", "--refit", first))
+    second = folder.parent / "runs" / "second"
+    card = Classifier.load(second).card
+    assert (card.training_images, card.validation_images) == (24, 0)
+    assert card.validation_accuracy is None
+    assert card.epochs == Classifier.load(first).card.epochs
+    with (second / "metrics.csv").open() as stream:
+        assert {row["learning_rate"] for row in csv.DictReader(stream)} == {"0.002"}
+
+
+def test_a_plateau_of_the_validation_loss_reduces_the_learning_rate(
+    make_image_folder: MakeFolder,
+) -> None:
+    folder = make_image_folder()
+    plateau = ["--plateau-patience", "0", "--plateau-factor", "0.1", "--learning-rate", "0.5"]
+    train.main(arguments_for(folder, "plateau", *plateau, "--epochs", "8"))
+    with (folder.parent / "runs" / "plateau" / "metrics.csv").open() as stream:
+        rates = [float(row["learning_rate"]) for row in csv.DictReader(stream)]
+    assert rates[0] == 0.5
+    assert rates[-1] < 0.1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--epochs", "0"], "--epochs"),
+        (["--batch-size", "many"], "--batch-size"),
+        (["--learning-rate", "nan"], "--learning-rate"),
+        (["--learning-rate", "0"], "above 0"),
+        (["--dropout", "1"], "below 1"),
+        (["--recipe", "secret"], "--recipe"),
+        (["--data", "/does/not/exist"], "no folder"),
+        (["--refit", "/does/not/exist"], "no run"),
+        (["--unknown"], "--unknown"),
+    ],
+)
+def test_a_wrong_value_is_one_clear_line_and_exit_code_2(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        parse_options(arguments)
+    error = capsys.readouterr().err
+    assert exit_.value.code == 2
+    assert message in error
+    assert error.count("\n") == 1
+
+
+def test_data_that_cannot_be_used_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
+    result = run_train("--data", tmp_path)
+    assert result.returncode == 2
+    assert result.stderr.count("\n") == 1
+    assert "train is no folder" in result.stderr
+
+
+def test_an_existing_run_is_never_overwritten(make_image_folder: MakeFolder) -> None:
+    folder = make_image_folder()
+    (folder.parent / "runs" / "taken").mkdir(parents=True)
+    result = run_train(*arguments_for(folder, "taken"))
+    assert result.returncode == 2
+    assert "exists already" in result.stderr
+
+
+def test_help_explains_every_option() -> None:
+    result = run_train("--help")
+    assert result.returncode == 0
+    for option in ("--data", "--recipe", "--epochs", "--precision", "--refit", "--no-test"):
+        assert option in result.stdout
+    assert "examples:" in result.stdout
