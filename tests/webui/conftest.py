@@ -1,0 +1,198 @@
+"""A web UI, a browser of sorts, and a small server that speaks as TorchServe does."""
+
+import contextlib
+import json
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from webui import create_app
+from webui.settings import Settings
+
+# Neither the classes nor their order are those of the served model: the web UI must not know them.
+PREDICTION = {
+    "label": "zebra",
+    "confidence": 0.9312,
+    "probabilities": {"zebra": 0.9312, "ant": 0.0684, "moth": 0.0003, "bee": 0.0001, "owl": 0.0},
+    "model": {"name": "zoo", "version": "7.3"},
+}
+READY_MODEL = [{"modelName": "zoo", "workers": [{"status": "READY"}, {"status": "READY"}]}]
+MAX_UPLOAD_BYTES = 1_000_000
+
+
+@dataclass
+class Answer:
+    """What the server says to one request; `reset` hangs up instead of saying it."""
+
+    status: int
+    body: object
+    delay: float = 0
+    reset: bool = False
+
+    def encode(self) -> bytes:
+        """Return the bytes that go over the wire."""
+        return self.body if isinstance(self.body, bytes) else json.dumps(self.body).encode()
+
+
+def error_answer(status: int, type_name: str, message: str = "…") -> Answer:
+    """Return an error in TorchServe's shape."""
+    return Answer(status, {"code": status, "type": type_name, "message": message})
+
+
+KEY_REFUSED = error_answer(400, "InvalidKeyException", "Token Authorization failed.")
+
+
+class FakeTorchServe:
+    """TorchServe's inference and management API on one port, with a key file and expiring keys."""
+
+    prediction = PREDICTION
+    max_upload_bytes = MAX_UPLOAD_BYTES
+
+    def __init__(self, directory: Path) -> None:
+        """Write the key file and listen; `start` begins to answer."""
+        self.key_file = directory / "key_file.json"
+        self.answers: deque[Answer] = deque()
+        self.model_answer = Answer(200, READY_MODEL)
+        self.renewal_works = True
+        self.images: list[bytes] = []
+        self.content_types: list[str | None] = []
+        self.renewals: list[str] = []
+        self._keys = {name: f"{name}-key_0" for name in ("management", "inference", "API")}
+        self.write_key_file()
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._create_handler())
+        self._server.daemon_threads = True
+        self.port = self._server.server_port
+
+    def start(self) -> None:
+        """Answer requests in a thread of its own."""
+        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
+
+    def stop(self) -> None:
+        """Stop to listen."""
+        self._server.shutdown()
+        self._server.server_close()
+
+    def will_answer(
+        self, status: int, body: object, *, delay: float = 0, reset: bool = False
+    ) -> None:
+        """Line up the answer to a picture; without one, the answer is `prediction`."""
+        self.answers.append(Answer(status, body, delay, reset))
+
+    def will_describe(self, status: int, body: object) -> None:
+        """Set the answer to those who ask about the model."""
+        self.model_answer = Answer(status, body)
+
+    def will_answer_error(self, status: int, type_name: str, message: str = "…") -> None:
+        """Line up an error in TorchServe's shape."""
+        self.answers.append(error_answer(status, type_name, message))
+
+    def write_key_file(self) -> None:
+        """Write the keys as TorchServe does: empty the file, then fill it."""
+        keys = {name: {"key": key} for name, key in self._keys.items()}
+        self.key_file.write_text(json.dumps(keys, indent=2))
+
+    def replace_key(self, name: str) -> None:
+        """Let the key called `name` expire; the file still holds the old one."""
+        self._keys[name] += "x"
+
+    def answer(self, method: str, path: str, key: str, body: bytes) -> Answer:
+        """Answer as TorchServe would, or with the next of `answers` where a picture is sent."""
+        if method == "GET" and path.startswith("/token?type="):
+            return self._renew(path.removeprefix("/token?type="), key)
+        if method == "GET" and path == "/models/zoo":
+            return self.model_answer if key == self._keys["management"] else KEY_REFUSED
+        if method == "POST" and path == "/predictions/zoo":
+            if key != self._keys["inference"]:
+                return KEY_REFUSED
+            self.images.append(body)
+            return self.answers.popleft() if self.answers else Answer(200, PREDICTION)
+        return error_answer(404, "ResourceNotFoundException")
+
+    def _renew(self, name: str, key: str) -> Answer:
+        self.renewals.append(name)
+        if key != self._keys["API"] or not self.renewal_works:
+            return KEY_REFUSED
+        self.replace_key(name)
+        self.write_key_file()
+        return Answer(200, b"\n")
+
+    def _create_handler(self) -> type[BaseHTTPRequestHandler]:
+        fake = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:
+                self._reply()
+
+            def do_POST(self) -> None:
+                self._reply()
+
+            def _reply(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                key = self.headers.get("Authorization", "").removeprefix("Bearer ")
+                fake.content_types.append(self.headers.get("Content-Type"))
+                answer = fake.answer(self.command, self.path, key, body)
+                time.sleep(answer.delay)
+                self.close_connection = answer.reset or answer.status >= 400
+                if answer.reset:
+                    return
+                # The client may have given up on a slow answer.
+                with contextlib.suppress(ConnectionError):
+                    self._send(answer)
+
+            def _send(self, answer: Answer) -> None:
+                content = answer.encode()
+                self.send_response(answer.status)
+                self.send_header("Content-Length", str(len(content)))
+                if self.close_connection:
+                    self.send_header("Connection", "close")
+                self.end_headers()
+                self.wfile.write(content)
+
+            def log_message(self, *_arguments: object) -> None:
+                """Keep the tests' output clean."""
+
+        return Handler
+
+
+@pytest.fixture
+def torchserve(tmp_path: Path) -> Iterator[FakeTorchServe]:
+    """Return a server that speaks as TorchServe does."""
+    fake = FakeTorchServe(tmp_path)
+    fake.start()
+    yield fake
+    fake.stop()
+
+
+@pytest.fixture
+def settings(torchserve: FakeTorchServe, tmp_path: Path) -> Settings:
+    """Return settings that lead to the fixture `torchserve`."""
+    return Settings(
+        torchserve_inference_port=torchserve.port,
+        torchserve_management_port=torchserve.port,
+        torchserve_run_directory=tmp_path,
+        torchserve_timeout_seconds=20,
+        model_name="zoo",
+        max_upload_bytes=MAX_UPLOAD_BYTES,
+    )
+
+
+@pytest.fixture
+def app(settings: Settings) -> Flask:
+    """Return the web UI in front of the fixture `torchserve`."""
+    return create_app(settings)
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    """Return something that sends requests to the fixture `app`."""
+    return app.test_client()

@@ -1,0 +1,59 @@
+"""TorchServe's answer is taken only when it is a prediction."""
+
+import json
+from typing import Any
+
+import pytest
+
+from webui.prediction import parse_prediction
+
+PREDICTION: dict[str, Any] = {
+    "label": "zebra",
+    "confidence": 0.9,
+    "probabilities": {"zebra": 0.9, "ant": 0.1},
+    "model": {"name": "zoo", "version": "7.3"},
+}
+CHANGES: list[tuple[str, object]] = [
+    ("label", None),
+    ("label", "not a class"),
+    ("confidence", "0.9"),
+    ("confidence", True),
+    ("confidence", 1.01),
+    ("confidence", -0.1),
+    ("confidence", float("nan")),
+    ("latency", float("nan")),
+    ("probabilities", []),
+    ("probabilities", {"zebra": None}),
+    ("probabilities", {"zebra": 7}),
+    ("model", "zoo"),
+    ("model", {"name": "zoo"}),
+    ("model", {"name": "zoo", "version": 1.0}),
+]
+
+
+def test_prediction_keeps_the_order_of_classes_and_keys_added_later() -> None:
+    answer = {**PREDICTION, "latency": 3}
+    parsed = parse_prediction(json.dumps(answer).encode())
+    assert parsed == answer
+    assert list(parsed["probabilities"]) == list(PREDICTION["probabilities"])
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"null",
+        b"[]",
+        b"{}",
+        b"<html>",
+        b"\xff\xfe\x00",
+        *(json.dumps({**PREDICTION, key: value}).encode() for key, value in CHANGES),
+        *(
+            json.dumps({k: v for k, v in PREDICTION.items() if k != missing}).encode()
+            for missing in PREDICTION
+        ),
+    ],
+)
+def test_anything_else_is_refused(answer: bytes) -> None:
+    with pytest.raises(ValueError, match=r".+"):
+        parse_prediction(answer)

@@ -1,0 +1,75 @@
+"""Settings come from the environment, and a wrong one is named."""
+
+from pathlib import Path
+
+import pytest
+
+from webui.settings import Settings, SettingsError
+
+EXPECTED = {
+    "WEBUI_HOST": "127.0.0.1",
+    "WEBUI_PORT": "5000",
+    "TORCHSERVE_INFERENCE_PORT": "8080",
+    "TORCHSERVE_MANAGEMENT_PORT": "8081",
+    "TORCHSERVE_METRICS_PORT": "8082",
+    "TORCHSERVE_GRPC_INFERENCE_PORT": "7070",
+    "TORCHSERVE_GRPC_MANAGEMENT_PORT": "7071",
+    "TORCHSERVE_RUN_DIRECTORY": ".torchserve",
+    "MODEL_STORE": "model_store",
+    "MODEL_NAME": "cifar10",
+    "MAX_UPLOAD_BYTES": "16777216",
+    "TORCHSERVE_TIMEOUT_SECONDS": "30",
+}
+PORTS = [variable for variable in EXPECTED if variable.endswith("_PORT")]
+
+
+def test_every_setting_is_described_with_its_default() -> None:
+    assert {setting.variable: setting.default for setting in Settings.describe()} == EXPECTED
+    assert all(setting.help for setting in Settings.describe())
+
+
+def test_described_defaults_are_the_defaults() -> None:
+    assert Settings.from_environment(EXPECTED) == Settings.from_environment({}) == Settings()
+
+
+def test_environment_overrides_defaults() -> None:
+    settings = Settings.from_environment(
+        {
+            "WEBUI_PORT": "65535",
+            "TORCHSERVE_INFERENCE_PORT": "1",
+            "TORCHSERVE_MANAGEMENT_PORT": "2",
+            "TORCHSERVE_RUN_DIRECTORY": "/somewhere/else",
+            "MODEL_NAME": "Zoo-2.1_b",
+            "MAX_UPLOAD_BYTES": "1",
+            "TORCHSERVE_TIMEOUT_SECONDS": "0.5",
+            "UNRELATED": "x",
+        }
+    )
+    assert settings.webui_port == 65535
+    assert settings.inference_url == "http://127.0.0.1:1"
+    assert settings.management_url == "http://127.0.0.1:2"
+    assert settings.key_file == Path("/somewhere/else/key_file.json")
+    assert settings.model_name == "Zoo-2.1_b"
+    assert settings.max_upload_bytes == 1
+    assert settings.torchserve_timeout_seconds == 0.5
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        *((port, value) for port in PORTS for value in ("0", "65536", "-1", "", "http", "80.0")),
+        *(("MAX_UPLOAD_BYTES", value) for value in ("0", "-5", "", "16 MB", "1e6", "٣")),
+        *(("TORCHSERVE_TIMEOUT_SECONDS", value) for value in ("0", "0.0", "-1", "", "nan", "inf")),
+        *(("MODEL_NAME", value) for value in ("", "a/b", "../x", "-x", "a?b", "a b", "zoo\n")),
+        ("WEBUI_HOST", ""),
+        ("TORCHSERVE_RUN_DIRECTORY", " "),
+        ("MODEL_STORE", ""),
+    ],
+)
+def test_wrong_value_is_refused_in_one_line_that_names_the_variable(
+    variable: str, value: str
+) -> None:
+    with pytest.raises(SettingsError) as raised:
+        Settings.from_environment({variable: value})
+    assert str(raised.value).startswith(f"{variable} must ")
+    assert str(raised.value).splitlines() == [str(raised.value)]

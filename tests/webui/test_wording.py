@@ -1,0 +1,42 @@
+"""Percentages and sizes claim neither too much nor too little."""
+
+import pytest
+
+from webui.wording import format_percentage, format_size
+
+
+@pytest.mark.parametrize(
+    ("fraction", "expected"),
+    [
+        (0, "0.0 %"),
+        (1e-30, "< 0.1 %"),
+        (0.00099999, "< 0.1 %"),
+        (0.001, "0.1 %"),
+        (0.0684, "6.8 %"),
+        (0.93, "93.0 %"),
+        (0.999, "99.9 %"),
+        (0.9990001, "> 99.9 %"),
+        (0.9999999999, "> 99.9 %"),
+        (1, "100.0 %"),
+        (1.0, "100.0 %"),
+    ],
+)
+def test_percentage_is_honest(fraction: float, expected: str) -> None:
+    assert format_percentage(fraction) == expected
+
+
+@pytest.mark.parametrize(
+    ("count", "expected"),
+    [
+        (0, "0 bytes"),
+        (1, "1 byte"),
+        (1023, "1023 bytes"),
+        (1024, "1 KiB"),
+        (1_000_000, "976.6 KiB"),
+        (1_048_575, "1024 KiB"),
+        (16_777_216, "16 MiB"),
+        (20_000_000, "19.1 MiB"),
+    ],
+)
+def test_size_has_a_readable_unit(count: int, expected: str) -> None:
+    assert format_size(count) == expected

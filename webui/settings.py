@@ -1,0 +1,149 @@
+"""The settings of the web UI and of the TorchServe it talks to.
+
+Each setting is declared once, as a field of :class:`Settings`; the environment variable is the
+field's name in capitals.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import Field, dataclass, field, fields
+from pathlib import Path
+from typing import Any, NamedTuple
+
+LARGEST_PORT = 65535
+
+
+class SettingsError(ValueError):
+    """A setting has a value that cannot be used; the message names the variable."""
+
+
+class Setting(NamedTuple):
+    """One setting as people meet it: in ``--help`` and in the README."""
+
+    variable: str
+    default: str
+    help: str
+
+
+def _text(value: str) -> str:
+    if not value.strip():
+        message = "must not be empty"
+        raise ValueError(message)
+    return value
+
+
+def _model_name(value: str) -> str:
+    # TorchServe takes no other names, and this one becomes part of a URL.
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", value):
+        message = "must be letters, digits, '_', '-' and '.', a letter or digit first"
+        raise ValueError(message)
+    return value
+
+
+def _path(value: str) -> Path:
+    return Path(_text(value))
+
+
+def _port(value: str) -> int:
+    message = f"must be a whole number from 1 to {LARGEST_PORT}"
+    if not re.fullmatch(r"[0-9]{1,5}", value) or not 1 <= int(value) <= LARGEST_PORT:
+        raise ValueError(message)
+    return int(value)
+
+
+def _byte_count(value: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,15}", value) or int(value) == 0:
+        message = "must be a whole number of bytes, 1 or more"
+        raise ValueError(message)
+    return int(value)
+
+
+def _seconds(value: str) -> float:
+    if not re.fullmatch(r"[0-9]{1,6}(\.[0-9]+)?", value) or float(value) == 0:
+        message = "must be a number of seconds greater than 0"
+        raise ValueError(message)
+    return float(value)
+
+
+def _setting(default: str, parse: Callable[[str], Any], help_text: str) -> Any:  # noqa: ANN401
+    """Declare a setting; its `default` is written as the environment variable would be."""
+    metadata = {"default": default, "parse": parse, "help": help_text}
+    return field(default=parse(default), metadata=metadata)
+
+
+def _describe(setting: Field[Any]) -> Setting:
+    return Setting(setting.name.upper(), setting.metadata["default"], setting.metadata["help"])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Where the web UI listens, where TorchServe does, and what either may take."""
+
+    webui_host: str = _setting(
+        "127.0.0.1", _text, "address the web UI listens on; 0.0.0.0 opens it to the network"
+    )
+    webui_port: int = _setting("5000", _port, "port the web UI listens on")
+    torchserve_inference_port: int = _setting(
+        "8080", _port, "TorchServe's port for predictions, on 127.0.0.1"
+    )
+    torchserve_management_port: int = _setting(
+        "8081", _port, "TorchServe's port for models and keys, on 127.0.0.1; keep it private"
+    )
+    torchserve_metrics_port: int = _setting(
+        "8082", _port, "TorchServe's metrics port, on 127.0.0.1"
+    )
+    torchserve_grpc_inference_port: int = _setting(
+        "7070", _port, "TorchServe's gRPC port for predictions, on 127.0.0.1"
+    )
+    torchserve_grpc_management_port: int = _setting(
+        "7071", _port, "TorchServe's gRPC port for models, on 127.0.0.1"
+    )
+    torchserve_run_directory: Path = _setting(  # noqa: RUF009
+        ".torchserve", _path, "TorchServe's working directory: key_file.json and logs"
+    )
+    model_store: Path = _setting(  # noqa: RUF009
+        "model_store", _path, "directory of the archives that TorchServe serves"
+    )
+    model_name: str = _setting("cifar10", _model_name, "name of the model that answers")
+    max_upload_bytes: int = _setting("16777216", _byte_count, "largest picture taken, in bytes")
+    torchserve_timeout_seconds: float = _setting(
+        "30", _seconds, "how long the web UI waits for TorchServe's answer"
+    )
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str]) -> "Settings":
+        """Read the settings from environment variables; one that is not set has its default.
+
+        Raises SettingsError when a value cannot be used.
+        """
+        values = {}
+        for setting in fields(cls):
+            variable = setting.name.upper()
+            if variable not in environ:
+                continue
+            try:
+                values[setting.name] = setting.metadata["parse"](environ[variable])
+            except ValueError as error:
+                message = f"{variable} {error}, not {environ[variable]!r}"
+                raise SettingsError(message) from error
+        return cls(**values)
+
+    @classmethod
+    def describe(cls) -> tuple[Setting, ...]:
+        """Return every setting with its variable, default and help text."""
+        return tuple(_describe(setting) for setting in fields(cls))
+
+    @property
+    def inference_url(self) -> str:
+        """Where TorchServe takes predictions, without a slash at the end."""
+        return f"http://127.0.0.1:{self.torchserve_inference_port}"
+
+    @property
+    def management_url(self) -> str:
+        """Where TorchServe answers about models and keys, without a slash at the end."""
+        return f"http://127.0.0.1:{self.torchserve_management_port}"
+
+    @property
+    def key_file(self) -> Path:
+        """The file in which TorchServe leaves its keys."""
+        return self.torchserve_run_directory / "key_file.json"

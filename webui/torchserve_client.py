@@ -1,0 +1,184 @@
+"""TorchServe over HTTP: one connection pool, its keys, and an exception for each thing it says."""
+
+import json
+import threading
+from http import HTTPStatus
+from typing import Any
+
+import urllib3
+from urllib3 import exceptions
+
+from webui.errors import (
+    ModelNotReadyError,
+    ModelServerError,
+    ModelServerKeyError,
+    ModelServerTimeoutError,
+    ModelServerUnreachableError,
+    RejectedImageError,
+    UploadTooLargeError,
+    WebUIError,
+)
+from webui.key_file import KeyName, read_key
+from webui.prediction import Prediction, parse_prediction
+from webui.settings import Settings
+
+KEPT_CONNECTIONS = 8
+LONGEST_CONNECT_SECONDS = 5.0
+UNKNOWN_MODEL_TYPES = {"ModelNotFoundException", "ModelVersionNotFoundException"}
+
+
+class TorchServeClient:
+    """Asks one model of one TorchServe; safe to share between threads."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Prepare to talk to the TorchServe of `settings`; nothing is sent yet."""
+        self._settings = settings
+        self._renewal = threading.Lock()
+        seconds = settings.torchserve_timeout_seconds
+        self._pool = urllib3.PoolManager(
+            maxsize=KEPT_CONNECTIONS,
+            retries=False,
+            timeout=urllib3.Timeout(connect=min(seconds, LONGEST_CONNECT_SECONDS), read=seconds),
+        )
+
+    def predict(self, image: bytes) -> Prediction:
+        """Return what the model sees in `image`, the content of a picture file.
+
+        Raises RejectedImageError or UploadTooLargeError when the picture is at fault, and
+        ModelNotReadyError, ModelServerUnreachableError, ModelServerTimeoutError,
+        ModelServerKeyError or ModelServerError when the server is.
+        """
+        url = f"{self._settings.inference_url}/predictions/{self._settings.model_name}"
+        response = self._request_with_key("POST", url, "inference", image)
+        if response.status != HTTPStatus.OK:
+            raise self._error_in(response)
+        try:
+            return parse_prediction(response.data)
+        except ValueError as error:
+            detail = "it is not a prediction"
+            raise ModelServerError(detail) from error
+
+    def require_ready(self) -> None:
+        """Return when every worker of the model is ready.
+
+        Raises ModelNotReadyError when one is not, and otherwise what `predict` raises when the
+        server is at fault.
+        """
+        url = f"{self._settings.management_url}/models/{self._settings.model_name}"
+        response = self._request_with_key("GET", url, "management")
+        if response.status != HTTPStatus.OK:
+            raise self._error_in(response)
+        states = _worker_states(response.data)
+        if not states or any(state != "READY" for state in states):
+            message = "The model is still loading. Try again in a few seconds."
+            raise ModelNotReadyError(message)
+
+    def _request_with_key(
+        self, method: str, url: str, name: KeyName, body: bytes | None = None
+    ) -> urllib3.BaseHTTPResponse:
+        key = read_key(self._settings.key_file, name)
+        response = self._request(method, url, key, body)
+        if not _refuses_key(response):
+            return response
+        # Keys expire an hour after TorchServe's start or their last renewal.
+        self._renew_key(name, key)
+        key = read_key(self._settings.key_file, name)
+        response = self._request(method, url, key, body)
+        if _refuses_key(response):
+            raise ModelServerKeyError
+        return response
+
+    def _renew_key(self, name: KeyName, refused_key: str) -> None:
+        with self._renewal:
+            # A renewal makes the key before it useless: a second thread must not renew again.
+            if read_key(self._settings.key_file, name) != refused_key:
+                return
+            url = f"{self._settings.management_url}/token?type={name}"
+            response = self._request("GET", url, read_key(self._settings.key_file, "API"))
+            if response.status != HTTPStatus.OK:
+                raise ModelServerKeyError
+
+    def _request(
+        self, method: str, url: str, key: str, body: bytes | None = None
+    ) -> urllib3.BaseHTTPResponse:
+        try:
+            return self._request_once(method, url, key, body)
+        except exceptions.ProtocolError:
+            # TorchServe may have closed the kept connection; a prediction changes nothing there,
+            # so it can be asked for again.
+            pass
+        try:
+            return self._request_once(method, url, key, body)
+        except exceptions.ProtocolError as error:
+            raise ModelServerUnreachableError from error
+
+    def _request_once(
+        self, method: str, url: str, key: str, body: bytes | None
+    ) -> urllib3.BaseHTTPResponse:
+        headers = {"Authorization": f"Bearer {key}"}
+        if body is not None:
+            headers["Content-Type"] = "application/octet-stream"
+        try:
+            return self._pool.request(method, url, body=body, headers=headers)
+        except exceptions.ProtocolError:
+            raise
+        except exceptions.NewConnectionError as error:
+            raise ModelServerUnreachableError from error
+        except exceptions.TimeoutError as error:
+            seconds = self._settings.torchserve_timeout_seconds
+            raise ModelServerTimeoutError(seconds) from error
+        except exceptions.HTTPError as error:
+            raise ModelServerUnreachableError from error
+
+    def _error_in(self, response: urllib3.BaseHTTPResponse) -> WebUIError:
+        match response.status, _parse_json(response.data):
+            case 413, _:
+                # TorchServe says 413 and nothing else when max_request_size is exceeded.
+                return UploadTooLargeError()
+            case _, {"type": str(name)} if name in UNKNOWN_MODEL_TYPES:
+                return ModelNotReadyError(
+                    f"The model server has no model called “{self._settings.model_name}” yet. "
+                    "If this stays so, check MODEL_NAME and the model store."
+                )
+            case 503, {"type": "ServiceUnavailableException"}:
+                return ModelNotReadyError(
+                    "The model is still loading, or has more pictures waiting than it takes. "
+                    "Try again in a few seconds."
+                )
+            # TorchServe's own types end in "Exception"; the handler's do not.
+            case (
+                status,
+                {"type": str(name), "message": str(message)},
+            ) if (
+                HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR
+                and not name.endswith("Exception")
+            ):
+                return RejectedImageError(status, name, message)
+            case status, {"type": str(name)}:
+                return ModelServerError(f"status {status}, {name}")
+            case status, _:
+                return ModelServerError(f"status {status}")
+
+
+def _refuses_key(response: urllib3.BaseHTTPResponse) -> bool:
+    if response.status != HTTPStatus.BAD_REQUEST:
+        return False
+    match _parse_json(response.data):
+        case {"type": "InvalidKeyException"}:
+            return True
+    return False
+
+
+def _worker_states(answer: bytes) -> list[str]:
+    match _parse_json(answer):
+        case [{"workers": list(workers)}]:
+            return [worker.get("status", "") for worker in workers if isinstance(worker, dict)]
+    detail = "it does not describe the model"
+    raise ModelServerError(detail)
+
+
+def _parse_json(content: bytes) -> Any:  # noqa: ANN401
+    try:
+        return json.loads(content)
+    except ValueError:
+        return None
