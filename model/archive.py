@@ -20,6 +20,7 @@ from pathlib import Path
 
 from model.classifier import WEIGHTS_FILE_NAME, Classifier
 from model.model_card import ModelCard
+from model.options import OneLineParser
 
 PROJECT = Path(__file__).resolve().parent.parent
 HANDLER = PROJECT / "handler" / "image_handler.py"
@@ -63,7 +64,10 @@ def make_archive(
     # A run has a name of its own, but it is no version of a model yet.
     known_name, known_version = (card.name, card.version) if card.version else ("cifar10", "1.0")
     card = replace(card, name=name or known_name, version=version or known_version)
-    model_store.mkdir(parents=True, exist_ok=True)
+    try:
+        model_store.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ArchiveError(f"{model_store} can't be written ({error.strerror})") from error
     with tempfile.TemporaryDirectory() as staging:
         _stage(Path(staging), source, card)
         _run_archiver(Path(staging), model_store, card)
@@ -104,7 +108,7 @@ def _run_archiver(staging: Path, model_store: Path, card: ModelCard) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
-    parser = argparse.ArgumentParser(
+    parser = OneLineParser(
         prog="python -m model.archive",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -1,6 +1,7 @@
 """A trained net together with all it takes to answer: the same object offline and served."""
 
 import io
+import pickle
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,9 @@ class Classifier:
     def __init__(self, net: nn.Module, card: ModelCard, device: torch.device) -> None:
         self.card = card
         self._device = device
+        if device.type == "cuda":
+            # TF32 rounds to ten bits: the answers would differ from the CPU's by more than 1e-3.
+            torch.backends.cudnn.allow_tf32 = False
         self._net = net.to(device).eval()
 
     @classmethod
@@ -50,7 +54,7 @@ class Classifier:
         net = build_net(card.architecture, len(card.class_names), card.dropout)
         try:
             net.load_state_dict(torch.load(weights, map_location=device, weights_only=True))
-        except RuntimeError as error:
+        except (RuntimeError, TypeError, EOFError, pickle.UnpicklingError) as error:
             raise ValueError(f"the weights in {source} don't fit {card.architecture}") from error
         return cls(net, card, device)
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import PIL
 import torch
 from torch import Tensor
 
@@ -18,7 +19,7 @@ class DecodedCache:
     """A ``.npy`` file of pixels, and a ``.json`` beside it that says what it was made from.
 
     The cache holds as long as no image file was added, removed, renamed or written (by path, size
-    and modification time), and the preprocessing code is the same.
+    and modification time), and the preprocessing code and Pillow are the same.
 
     Args:
         file: where the pixels are kept; its folder is made when needed.
@@ -37,7 +38,7 @@ class DecodedCache:
             if json.loads(self._fingerprint_file.read_text()) != self._fingerprint:
                 return None
             return torch.from_numpy(np.load(self._file, allow_pickle=False))
-        except (OSError, ValueError):
+        except (OSError, ValueError, EOFError):
             return None
 
     def write(self, pixels: Tensor) -> None:
@@ -56,8 +57,8 @@ class DecodedCache:
 
 def _fingerprint(paths: Sequence[Path], image_size: int) -> str:
     digest = hashlib.sha256(Path(model.preprocessing.__file__).read_bytes())
-    digest.update(str(image_size).encode())
+    digest.update(f"{PIL.__version__}\0{image_size}\n".encode())
     for path in paths:
         status = path.stat()
-        digest.update(f"{path}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
+        digest.update(f"{path.resolve()}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
     return digest.hexdigest()

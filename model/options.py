@@ -31,6 +31,17 @@ class OneLineParser(argparse.ArgumentParser):
 
 def parse_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Parse and check the command line of ``train.py``; a wrong value exits with 2."""
+    parser = create_parser()
+    options = parser.parse_args(arguments)
+    if options.data and not options.data.is_dir():
+        parser.error(f"--data: {options.data} is no folder")
+    if options.refit and not (options.refit / "config.json").is_file():
+        parser.error(f"--refit: {options.refit} is no run of train.py")
+    return options
+
+
+def create_parser() -> OneLineParser:
+    """Return the parser of the command line of ``train.py``."""
     parser = OneLineParser(
         prog="train.py",
         description="Train the reference CNN, report on the test split, keep all of it in a run.",
@@ -41,12 +52,7 @@ def parse_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     _add_training_options(parser)
     _add_recipe_options(parser)
     _add_machine_options(parser)
-    options = parser.parse_args(arguments)
-    if options.data and not options.data.is_dir():
-        parser.error(f"--data: {options.data} is no folder")
-    if options.refit and not (options.refit / "config.json").is_file():
-        parser.error(f"--refit: {options.refit} is no run of train.py")
-    return options
+    return parser
 
 
 def chosen_recipe(options: argparse.Namespace) -> Recipe:
@@ -85,8 +91,18 @@ def _add_data_options(parser: argparse.ArgumentParser) -> None:
 
 def _add_training_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("training")
-    group.add_argument("--epochs", type=_whole_number(1), default=10, help="default: 10")
-    group.add_argument("--batch-size", type=_whole_number(1), default=64, help="default: 64")
+    group.add_argument(
+        "--epochs",
+        type=_whole_number(1),
+        default=10,
+        help="passes over the training images (default: 10)",
+    )
+    group.add_argument(
+        "--batch-size",
+        type=_whole_number(1),
+        default=64,
+        help="images in a step of the optimiser (default: 64)",
+    )
     group.add_argument(
         "--seed",
         type=_whole_number(0),
@@ -120,10 +136,20 @@ def _add_recipe_options(parser: argparse.ArgumentParser) -> None:
         help="original: the original Keras program's settings; reference: the same net trained as "
         "well as we know (default: reference)",
     )
-    group.add_argument("--learning-rate", type=_number(above=0), help="Adam's, at the start")
-    group.add_argument("--weight-decay", type=_number(least=0), help="L2, added to the gradient")
-    group.add_argument("--dropout", type=_number(least=0, below=1), help="in [0, 1)")
-    group.add_argument("--label-smoothing", type=_number(least=0, below=1), help="in [0, 1)")
+    group.add_argument(
+        "--learning-rate", type=_number(above=0), help="Adam's, at the start, above 0"
+    )
+    group.add_argument(
+        "--weight-decay",
+        type=_number(least=0),
+        help="share of the weights that is added to their gradients, as L2 does",
+    )
+    group.add_argument(
+        "--dropout", type=_number(least=0, below=1), help="of the dense layer, in [0, 1)"
+    )
+    group.add_argument(
+        "--label-smoothing", type=_number(least=0, below=1), help="of the targets, in [0, 1)"
+    )
     group.add_argument(
         "--average-decay",
         type=_number(least=0, below=1),
@@ -132,12 +158,18 @@ def _add_recipe_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--plateau-patience",
         type=_whole_number(0),
-        help="epochs without a better validation loss before the learning rate is reduced",
+        help="epochs in a row without a better validation loss that are tolerated before the "
+        "learning rate is reduced",
     )
     group.add_argument(
         "--plateau-factor",
         type=_number(above=0, below=1),
         help="what the learning rate is multiplied with then",
+    )
+    group.add_argument(
+        "--plateau-threshold",
+        type=_number(least=0, below=1),
+        help="share of the best loss that a loss must be below it to count as better",
     )
 
 

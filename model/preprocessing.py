@@ -10,7 +10,7 @@ import warnings
 import numpy as np
 import pillow_heif
 import torch
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image
 from torch import Tensor
 
 Image.init()
@@ -21,6 +21,17 @@ pillow_heif.register_heif_opener()
 FORMATS = ("AVIF", "BMP", "GIF", "HEIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 MAX_PIXELS = 64_000_000
 BOX_HEADER_BYTES = 8
+IMAGE_FILE_BOXES = {b"ftyp", b"meta", b"mdat", b"moov", b"free", b"skip"}
+# What undoes each value of the EXIF tag Orientation, see CIPA DC-008, 4.6.4.
+TRANSPOSITIONS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 class ImageError(ValueError):
@@ -79,7 +90,7 @@ def decode_image(data: bytes) -> Image.Image:
             warnings.simplefilter("ignore")
             _refuse_damage_that_decoders_overlook(data)
             with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-                return _to_rgb(ImageOps.exif_transpose(image))
+                return _to_rgb(_turn_upright(image))
     except ImageError:
         raise
     except Image.DecompressionBombError as error:
@@ -131,10 +142,11 @@ def _refuse_truncated_boxes(data: bytes) -> None:
     """Raise ``ValueError`` where a box of an ISO base media file ends after ``data``.
 
     Boxes are defined in ISO/IEC 14496-12, 4.2: a 32-bit size and a type; size 1 says that a 64-bit
-    size follows, size 0 that the box goes on to the end of the file.
+    size follows, size 0 that the box goes on to the end of the file. Cameras append data of their
+    own, so the first box of another type ends the search.
     """
     position = 0
-    while position < len(data):
+    while data[position + 4 : position + 8] in IMAGE_FILE_BOXES:
         size = int.from_bytes(data[position : position + 4])
         if size == 1:
             size = int.from_bytes(data[position + 8 : position + 16])
@@ -143,6 +155,12 @@ def _refuse_truncated_boxes(data: bytes) -> None:
         if size < BOX_HEADER_BYTES or position + size > len(data):
             raise ValueError(f"the box at byte {position} is damaged or incomplete")
         position += size
+
+
+def _turn_upright(image: Image.Image) -> Image.Image:
+    # ImageOps.exif_transpose also writes the metadata anew, and fails where a camera left odd ones.
+    transposition = TRANSPOSITIONS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+    return image if transposition is None else image.transpose(transposition)
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

@@ -23,7 +23,10 @@ class Recipe:
         average_decay: decay per step of an exponential moving average of the weights, which is
             then what is validated and kept; 0 keeps the weights themselves.
         plateau_factor: what the learning rate is multiplied with on a plateau of the loss.
-        plateau_patience: epochs without a better loss before that happens.
+        plateau_patience: epochs in a row without a better loss that are tolerated before that.
+        plateau_threshold: share of the best loss that a loss must be below it to count as better.
+            Averaged weights improve a little in nearly every epoch, long after they should learn
+            more slowly.
     """
 
     dropout: float
@@ -37,6 +40,7 @@ class Recipe:
     average_decay: float
     plateau_factor: float
     plateau_patience: int
+    plateau_threshold: float
 
 
 RECIPES = {
@@ -52,6 +56,7 @@ RECIPES = {
         average_decay=0.0,
         plateau_factor=0.5,
         plateau_patience=3,
+        plateau_threshold=1e-4,
     ),
     "reference": Recipe(
         dropout=0.2,
@@ -64,6 +69,7 @@ RECIPES = {
         label_smoothing=0.0,
         average_decay=0.999,
         plateau_factor=0.5,
-        plateau_patience=3,
+        plateau_patience=2,
+        plateau_threshold=0.01,
     ),
 }

@@ -1,12 +1,13 @@
 """One net in training: the step that the epochs of ``train.py`` are made of."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 from torchvision.transforms import v2
 
 from model.augmentation import BatchedRandomAffine, BatchedRandomHorizontalFlip
@@ -40,8 +41,7 @@ class Trainer:
         self.net = net.to(device).to(memory_format=torch.channels_last)
         self.averaged_net: AveragedModel | None = None
         if recipe.average_decay:
-            average = get_ema_multi_avg_fn(recipe.average_decay)
-            self.averaged_net = AveragedModel(self.net, multi_avg_fn=average)
+            self.averaged_net = AveragedModel(self.net, avg_fn=moving_average(recipe.average_decay))
         self.optimizer = torch.optim.Adam(
             _parameter_groups(self.net, recipe), lr=recipe.learning_rate, fused=True
         )
@@ -117,6 +117,29 @@ class Trainer:
         net = self.averaged_net.module if self.averaged_net else self.net
         weights = {name: value.cpu().contiguous() for name, value in net.state_dict().items()}
         torch.save(weights, file)
+
+
+def moving_average(decay: float) -> Callable[[Tensor, Tensor, Tensor | int], Tensor]:
+    """Return an exponential moving average that forgets its first values sooner.
+
+    After n steps it decays by (1 + n) / (10 + n), but by no more than ``decay``: an average that
+    clung to the untrained weights would be of no use in a short training. The formula is that of
+    TensorFlow's ``ExponentialMovingAverage`` with ``num_updates``.
+
+    Args:
+        decay: share in [0, 1) of the old average that remains, in the long run.
+
+    Returns:
+        The ``avg_fn`` of ``AveragedModel``: from averaged value, new value and number of steps
+        to the next averaged value.
+    """
+
+    def average(averaged: Tensor, value: Tensor, steps: Tensor | int) -> Tensor:
+        taken = torch.as_tensor(steps)
+        remaining = ((1 + taken) / (10 + taken)).clamp(max=decay)
+        return averaged.lerp(value, (1 - remaining).to(averaged.dtype))
+
+    return average
 
 
 def _parameter_groups(net: ReferenceCNN, recipe: Recipe) -> list[dict[str, Any]]:

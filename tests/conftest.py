@@ -23,13 +23,17 @@ def encode(image: Image.Image, image_format: str = "PNG", **options: object) -> 
     return buffer.getvalue()
 
 
-@pytest.fixture
-def gradient() -> Image.Image:
+def make_gradient() -> Image.Image:
     """A 48×32 picture in which every quarter looks different, so that a turn shows."""
     horizontal = np.linspace(0, 255, 48)[None, :].repeat(32, axis=0)
     vertical = np.linspace(0, 255, 32)[:, None].repeat(48, axis=1)
     blue = np.full_like(horizontal, 40)
     return Image.fromarray(np.stack([horizontal, vertical, blue], axis=-1).astype(np.uint8))
+
+
+@pytest.fixture
+def gradient() -> Image.Image:
+    return make_gradient()
 
 
 @pytest.fixture

@@ -13,7 +13,10 @@ from PIL import Image
 
 import train
 from model.classifier import Classifier
-from model.options import parse_options
+from model.data import LabelledImages
+from model.options import create_parser, parse_options
+from model.reports import read_metrics
+from model.trainer import Trainer
 from tests.conftest import PROJECT
 
 MakeFolder = Callable[..., Path]
@@ -25,7 +28,7 @@ def run_train(*arguments: object) -> subprocess.CompletedProcess[str]:
 
 
 def arguments_for(folder: Path, name: str, *more: object) -> list[str]:
-    few = ["--epochs", "3", "--batch-size", "4", "--validation-images", "4", "--average-decay", "0"]
+    few = ["--epochs", "3", "--batch-size", "4", "--validation-images", "4"]
     runs = ["--runs", folder.parent / "runs", "--name", name]
     return [*map(str, ("--data", folder, *few, *runs, *more))]
 
@@ -67,14 +70,22 @@ def test_a_run_leaves_everything_it_promises(
 
 
 def test_the_kept_weights_are_those_of_the_least_validation_loss(
-    make_image_folder: MakeFolder,
+    make_image_folder: MakeFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = make_image_folder()
-    train.main(arguments_for(folder, "best", "--learning-rate", "0.02", "--epochs", "6"))
+    losses = iter([0.9, 0.2, 0.5])
+    weights_by_epoch = []
+
+    def validate(trainer: Trainer, _images: LabelledImages) -> tuple[float, float]:
+        weights_by_epoch.append(trainer.net.output.weight.detach().clone())
+        return next(losses), 0.5
+
+    monkeypatch.setattr(Trainer, "validate", validate)
+    assert train.main(arguments_for(folder, "best", "--average-decay", "0", "--no-test")) == 0
     run = folder.parent / "runs" / "best"
-    with (run / "metrics.csv").open() as stream:
-        losses = [float(row["validation_loss"]) for row in csv.DictReader(stream)]
-    assert Classifier.load(run).card.epochs == losses.index(min(losses)) + 1
+    saved = torch.load(run / "weights.pt", weights_only=True)["output.weight"]
+    assert [torch.equal(saved, weights) for weights in weights_by_epoch] == [False, True, False]
+    assert Classifier.load(run).card.epochs == 2
 
 
 def test_no_test_leaves_the_test_split_alone(make_image_folder: MakeFolder) -> None:
@@ -89,16 +100,38 @@ def test_a_refit_trains_on_every_image_with_the_learning_rates_of_its_run(
     make_image_folder: MakeFolder,
 ) -> None:
     folder = make_image_folder()
-    train.main(arguments_for(folder, "first", "--learning-rate", "0.002"))
-    first = folder.parent / "runs" / "first"
-    train.main(arguments_for(folder, "second", "--refit", first))
-    second = folder.parent / "runs" / "second"
+    plateau = ["--plateau-patience", "0", "--plateau-threshold", "0.9", "--epochs", "5"]
+    assert train.main(arguments_for(folder, "first", *plateau)) == 0
+    first, second = (folder.parent / "runs" / name for name in ("first", "second"))
+    assert train.main(arguments_for(folder, "second", "--refit", first)) == 0
     card = Classifier.load(second).card
     assert (card.training_images, card.validation_images) == (24, 0)
     assert card.validation_accuracy is None
-    assert card.epochs == Classifier.load(first).card.epochs
-    with (second / "metrics.csv").open() as stream:
-        assert {row["learning_rate"] for row in csv.DictReader(stream)} == {"0.002"}
+    rates = [row.learning_rate for row in read_metrics(second)]
+    assert len(set(rates)) > 1
+    assert rates == [row.learning_rate for row in read_metrics(first)][: len(rates)]
+    assert len(rates) == Classifier.load(first).card.epochs
+    assert json.loads((second / "config.json").read_text())["validation_images"] == 0
+
+
+@pytest.mark.parametrize("damage", ["unfinished", "no epochs", "no configuration"])
+def test_a_refit_of_an_incomplete_run_is_refused(
+    make_image_folder: MakeFolder, capsys: pytest.CaptureFixture[str], damage: str
+) -> None:
+    folder = make_image_folder()
+    train.main(arguments_for(folder, "first", "--epochs", "1"))
+    first = folder.parent / "runs" / "first"
+    if damage == "unfinished":
+        (first / "model_card.json").unlink()
+    elif damage == "no epochs":
+        (first / "metrics.csv").write_text("epoch,learning_rate\n")
+    else:
+        (first / "config.json").write_text("[]")
+    capsys.readouterr()
+    assert train.main(arguments_for(folder, "second", "--refit", first)) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "no complete run" in error
 
 
 def test_a_plateau_of_the_validation_loss_reduces_the_learning_rate(
@@ -154,8 +187,12 @@ def test_an_existing_run_is_never_overwritten(make_image_folder: MakeFolder) -> 
 
 
 def test_help_explains_every_option() -> None:
+    for action in create_parser()._actions:  # noqa: SLF001
+        assert action.help is not None, action.option_strings
+        assert len(action.help) > 12, action.option_strings
+
+
+def test_help_gives_examples() -> None:
     result = run_train("--help")
     assert result.returncode == 0
-    for option in ("--data", "--recipe", "--epochs", "--precision", "--refit", "--no-test"):
-        assert option in result.stdout
     assert "examples:" in result.stdout

@@ -1,29 +1,20 @@
 """A real Chromium, the system's own, driven by Playwright."""
 
-import os
-import shutil
 from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from tests.browser.chromium import launch_options
 from tests.serving import Server
 
-CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
 TIMEOUT_MILLISECONDS = 20_000
 
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    executable = next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)
-    assert executable, f"none of {', '.join(CHROMIUM_NAMES)} is installed; `make test` says how"
-    # Chromium's sandbox refuses to run as root, which continuous integration often is.
-    arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
-    quiet = ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(
-            executable_path=executable, args=[*arguments, *quiet, "--disable-gpu"]
-        )
+        chromium = playwright.chromium.launch(**launch_options())
         yield chromium
         chromium.close()
 

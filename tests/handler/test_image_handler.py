@@ -1,7 +1,6 @@
 """The handler as TorchServe runs it: from the unpacked archive, under TorchServe's own Context."""
 
 import importlib.util
-import inspect
 import json
 import sys
 import zipfile
@@ -147,7 +146,3 @@ def test_initialize_answers_once_so_that_the_first_request_is_warm(
     )
     handler_module.ImageHandler().initialize(make_context(0))
     assert sorted(batch_sizes) == [1, BATCH_SIZE]
-
-
-def test_the_handler_is_small_enough_to_be_only_a_handler(handler_module: Any) -> None:
-    assert len(inspect.getsource(handler_module).splitlines()) < 120

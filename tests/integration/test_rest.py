@@ -78,10 +78,26 @@ def test_no_model_can_be_registered_even_with_the_key(
 ) -> None:
     response = http.request(
         "POST",
-        f"{server.management}/models?url=https://example.com/evil.mar",
+        f"{server.management}/models?url=cifar10.mar&model_name=second",
         headers=server.authorization("management"),
     )
-    assert response.status >= 400
+    assert response.status == 405
+    assert response.json()["type"] == "MethodNotAllowedException"
+
+
+def test_a_renewed_key_replaces_the_old_one_and_the_web_ui_goes_on(
+    server: Server, http: urllib3.PoolManager, png: bytes
+) -> None:
+    old = server.authorization()
+    assert predict_through_web_ui(server, http, png).status == 200
+    renewal = http.request(
+        "GET", f"{server.management}/token?type=inference", headers=server.authorization("API")
+    )
+    assert renewal.status == 200
+    url = f"{server.inference}/predictions/cifar10"
+    assert http.request("POST", url, body=png, headers=old).status == 400
+    assert server.predict(http, png).status == 200
+    assert predict_through_web_ui(server, http, png).status == 200
 
 
 @pytest.mark.parametrize(

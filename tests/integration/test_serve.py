@@ -33,7 +33,9 @@ def test_the_address_is_printed_once_a_prediction_has_gone_through(server: Serve
 
 
 @pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["Ctrl-C", "SIGTERM"]
+    ("number", "code"),
+    [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)],
+    ids=["Ctrl-C", "SIGTERM", "closed-terminal"],
 )
 def test_a_signal_stops_everything_and_frees_the_ports(
     tmp_path: Path, number: signal.Signals, code: int
@@ -89,6 +91,16 @@ def test_a_busy_port_is_named_in_one_line(tmp_path: Path, variable: str) -> None
     assert output.count("\n") == 1
     assert str(ports[variable]) in output
     assert variable in output
+
+
+def test_one_port_for_two_settings_is_named_in_one_line(tmp_path: Path) -> None:
+    ports = free_ports()
+    ports["TORCHSERVE_METRICS_PORT"] = ports["WEBUI_PORT"]
+    process = start_serve(tmp_path, ports)
+    output, _ = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert output.count("\n") == 1
+    assert "TORCHSERVE_METRICS_PORT" in output
 
 
 def test_a_second_server_in_the_same_run_directory_is_refused(

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from PIL import Image
 
 import train
 from model.archive import PACKED_MODULES, ArchiveError, main, make_archive
 from model.classifier import Classifier
-from tests.conftest import PROJECT, SHIPPED_ARCHIVE, encode
+from tests.conftest import PROJECT, SHIPPED_ARCHIVE
+from tests.golden import FILE as GOLDEN_FILE
+from tests.golden import golden_pictures
 
 MakeFolder = Callable[..., Path]
 
@@ -121,11 +122,19 @@ def test_the_shipped_archive_loads_without_this_checkout(tmp_path: Path, png: by
     assert label == Classifier.load(SHIPPED_ARCHIVE).classify(png)["label"]
 
 
-def test_golden_probabilities_of_the_shipped_archive() -> None:
+@pytest.mark.parametrize("name", golden_pictures())
+def test_the_shipped_archive_gives_its_golden_answers(name: str) -> None:
     """A change of the preprocessing or the net shows here before anybody is served by it."""
-    golden = json.loads((PROJECT / "tests" / "golden.json").read_text())
-    for colour, expected in golden.items():
-        answer = Classifier.load(SHIPPED_ARCHIVE).classify(
-            encode(Image.new("RGB", (50, 40), colour))
-        )
-        assert answer["probabilities"] == pytest.approx(expected, abs=1e-4)
+    golden = json.loads(GOLDEN_FILE.read_text())
+    answer = Classifier.load(SHIPPED_ARCHIVE).classify(golden_pictures()[name])
+    assert answer["probabilities"] == pytest.approx(golden[name], abs=1e-3)
+
+
+def test_weights_that_are_damaged_are_one_clear_line(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for damage in (b"", b"not weights at all"):
+        (run / "weights.pt").write_bytes(damage)
+        capsys.readouterr()
+        assert main([str(run), "--model-store", str(run.parent / "store")]) == 2
+        assert capsys.readouterr().err.count("\n") == 1

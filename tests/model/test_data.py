@@ -1,6 +1,7 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -40,6 +41,16 @@ def test_the_second_start_reads_the_cache(
     assert torch.equal(first.test.labels, second.test.labels)
 
 
+def test_the_cache_holds_however_the_folder_is_spelt(
+    make_image_folder: MakeFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = make_image_folder(images_per_class=3)
+    load_folders(folder, 32)
+    monkeypatch.setattr(model.data, "preprocess", forbid_decoding)
+    monkeypatch.chdir(folder.parent)
+    assert len(load_folders(Path(folder.name), 32).train) == 6
+
+
 @pytest.mark.parametrize("change", ["edit", "add", "remove", "rename", "touch"])
 def test_the_cache_notices_that_the_data_changed(
     make_image_folder: MakeFolder, change: str
@@ -66,10 +77,11 @@ def test_the_cache_notices_that_the_data_changed(
     assert torch.equal(again.pixels, expected)
 
 
-def test_a_damaged_cache_is_made_again(make_image_folder: MakeFolder) -> None:
+@pytest.mark.parametrize("damage", [b"", b"damaged"])
+def test_a_damaged_cache_is_made_again(make_image_folder: MakeFolder, damage: bytes) -> None:
     folder = make_image_folder(images_per_class=3)
     first = load_folders(folder, 32)
-    (folder / ".decoded" / "train-32.npy").write_bytes(b"damaged")
+    (folder / ".decoded" / "train-32.npy").write_bytes(damage)
     assert torch.equal(load_folders(folder, 32).train.pixels, first.train.pixels)
 
 
@@ -114,6 +126,30 @@ def test_the_validation_split_is_stratified_disjoint_and_always_the_same() -> No
 def test_a_validation_split_that_cannot_be_is_refused(size: int) -> None:
     with pytest.raises(DataError, match="held out"):
         split_validation(torch.arange(100) % 10, size)
+
+
+def test_cifar10_from_torchvision_is_read_as_folders_are(
+    make_image_folder: MakeFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The download itself needs the network; what follows it is torchvision's arrays, as here."""
+    folder = make_image_folder(images_per_class=3)
+    expected = load_folders(folder, 32)
+
+    def downloaded(_root: str, *, train: bool, download: bool) -> SimpleNamespace:
+        assert download
+        split = expected.train if train else expected.test
+        return SimpleNamespace(
+            data=split.pixels.permute(0, 2, 3, 1).contiguous().numpy(),
+            targets=split.labels.tolist(),
+            classes=["night", "snow"],
+        )
+
+    monkeypatch.setattr(model.data, "CIFAR10", downloaded)
+    dataset = load_cifar10(folder)
+    assert dataset.class_names == expected.class_names
+    for ours, theirs in ((dataset.train, expected.train), (dataset.test, expected.test)):
+        assert torch.equal(ours.pixels, theirs.pixels)
+        assert torch.equal(ours.labels, theirs.labels)
 
 
 def test_without_a_network_the_download_says_what_to_do(

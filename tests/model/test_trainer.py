@@ -1,12 +1,15 @@
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 from torch.nn.functional import cross_entropy, one_hot
 
 from model.data import LabelledImages
+from model.preprocessing import to_unit_range
 from model.recipes import RECIPES
-from model.trainer import Trainer
+from model.reference_cnn import ReferenceCNN
+from model.trainer import Trainer, moving_average
 
 CPU = torch.device("cpu")
 
@@ -30,7 +33,7 @@ def test_cross_entropy_of_indices_is_categorical_cross_entropy_of_one_hot_target
 @pytest.mark.parametrize("recipe", ["original", "reference"])
 def test_every_recipe_learns_what_is_easy(images: LabelledImages, recipe: str) -> None:
     torch.manual_seed(0)
-    trainer = Trainer(replace(RECIPES[recipe], average_decay=0), 2, CPU, "fp32")
+    trainer = Trainer(RECIPES[recipe], 2, CPU, "fp32")
     first_loss, _ = trainer.train_epoch(images, 8, "")
     for _ in range(3):
         last_loss, _ = trainer.train_epoch(images, 8, "")
@@ -66,19 +69,39 @@ def test_weight_decay_of_adam_is_the_gradient_of_keras_l2() -> None:
     torch.testing.assert_close(weight.grad, RECIPES["original"].weight_decay * weight.detach())
 
 
-def test_averaged_weights_follow_the_trained_ones(images: LabelledImages) -> None:
+def test_the_averaged_weights_are_what_is_validated_and_saved(
+    images: LabelledImages, tmp_path: Path
+) -> None:
     torch.manual_seed(0)
     trainer = Trainer(replace(RECIPES["reference"], average_decay=0.5), 2, CPU, "fp32")
     trainer.train_epoch(images, 8, "")
     assert trainer.averaged_net is not None
-    averaged = trainer.averaged_net.module.state_dict()["output.weight"]
-    difference = (averaged - trainer.net.output.weight).abs().max()
-    assert 0 < difference < 0.05
+    averaged = trainer.averaged_net.module.state_dict()
+    trained = trainer.net.state_dict()
+    assert 0 < (averaged["output.weight"] - trained["output.weight"]).abs().max() < 0.05
+
+    trainer.save_weights(tmp_path / "weights.pt")
+    saved = torch.load(tmp_path / "weights.pt", weights_only=True)
+    assert all(torch.equal(saved[name], value) for name, value in averaged.items())
+
+    net = ReferenceCNN(2, 0.0).eval()
+    net.load_state_dict(saved)
+    loss = cross_entropy(net(to_unit_range(images.pixels)), images.labels).item()
+    assert trainer.validate(images)[0] == pytest.approx(loss, rel=1e-4, abs=1e-6)
+
+
+def test_the_moving_average_forgets_its_beginning_soon_and_its_past_slowly() -> None:
+    average = moving_average(0.99)
+    value, target = torch.zeros(()), torch.ones(())
+    for step in range(1, 20):
+        value = average(value, target, torch.tensor(step))
+    assert value > 0.99
+    assert average(torch.zeros(()), target, 100_000).item() == pytest.approx(0.01, abs=1e-6)
 
 
 def test_bf16_trains_as_well(images: LabelledImages) -> None:
     torch.manual_seed(0)
-    trainer = Trainer(replace(RECIPES["reference"], average_decay=0), 2, CPU, "bf16")
+    trainer = Trainer(RECIPES["reference"], 2, CPU, "bf16")
     for _ in range(4):
         trainer.train_epoch(images, 8, "")
     assert trainer.validate(images)[1] == 1.0

@@ -1,0 +1,31 @@
+"""Golden answers of the shipped archive; `python -m tests.golden` writes them anew.
+
+Do that only when the answers are meant to change: with another model, or better preprocessing.
+"""
+
+import json
+
+from model.classifier import Classifier
+from tests.conftest import PROJECT, SHIPPED_ARCHIVE, encode, make_gradient
+
+FILE = PROJECT / "tests" / "golden.json"
+
+
+def golden_pictures() -> dict[str, bytes]:
+    """Pictures in which a change of resizing, turning or colour shows."""
+    gradient = make_gradient()
+    return {
+        "ship": (PROJECT / "docs" / "ship.png").read_bytes(),
+        "gradient": encode(gradient),
+        "gradient, half transparent": encode(gradient.convert("RGBA").rotate(30, expand=True)),
+        "gradient, grey": encode(gradient.convert("L").resize((301, 203))),
+    }
+
+
+if __name__ == "__main__":
+    classifier = Classifier.load(SHIPPED_ARCHIVE)
+    answers = {
+        name: classifier.classify(image)["probabilities"]
+        for name, image in golden_pictures().items()
+    }
+    FILE.write_text(json.dumps(answers, indent=1) + "\n")

@@ -1,0 +1,55 @@
+"""The web UI when the real TorchServe behind it lacks the model, or is gone."""
+
+import io
+import json
+from pathlib import Path
+
+from flask.testing import FlaskClient
+
+from tests.serving import Server, running_server
+from webui import create_app
+from webui.settings import Settings
+
+
+def client_of(server: Server, **changed: str) -> FlaskClient:
+    environment = {name: str(port) for name, port in server.ports.items()}
+    environment["TORCHSERVE_RUN_DIRECTORY"] = str(server.run_directory)
+    return create_app(Settings.from_environment({**environment, **changed})).test_client()
+
+
+def assert_page_and_json(client: FlaskClient, png: bytes, status: int, kind: str) -> None:
+    for accept in ("text/html", "application/json"):
+        response = client.post(
+            "/predict",
+            data={"image": (io.BytesIO(png), "picture.png")},
+            headers={"Accept": accept},
+        )
+        assert response.status_code == status
+        assert response.mimetype == accept
+        assert kind in response.text
+        if accept == "application/json":
+            assert set(response.get_json()) == {"code", "type", "message"}
+
+
+def test_a_model_that_torchserve_does_not_have_yet_is_not_ready(server: Server, png: bytes) -> None:
+    client = client_of(server, MODEL_NAME="absent")
+    assert_page_and_json(client, png, 503, "ModelNotReadyError")
+    assert client.get("/readyz").status_code == 503
+
+
+def test_a_torchserve_that_is_gone_is_unreachable(tmp_path: Path, png: bytes) -> None:
+    with running_server(tmp_path) as server:
+        client = client_of(server)
+        assert client.get("/readyz").status_code == 200
+    assert_page_and_json(client, png, 502, "ModelServerUnreachableError")
+    assert client.get("/").status_code == 200
+    assert client.get("/readyz").status_code == 502
+
+
+def test_keys_of_another_torchserve_are_refused_as_our_fault(
+    server: Server, tmp_path: Path, png: bytes
+) -> None:
+    keys = {kind: {"key": "wrongkey"} for kind in ("inference", "management", "API")}
+    (tmp_path / "key_file.json").write_text(json.dumps(keys))
+    client = client_of(server, TORCHSERVE_RUN_DIRECTORY=str(tmp_path))
+    assert_page_and_json(client, png, 502, "ModelServerKeyError")
