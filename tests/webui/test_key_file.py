@@ -50,7 +50,7 @@ def test_file_that_is_being_rewritten_is_read_once_it_is_whole(
 def test_file_without_a_usable_key_is_a_key_error(
     tmp_path: Path, content: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(key_file, "PAUSE_SECONDS", 0)
+    monkeypatch.setattr("webui.key_file.PAUSE_SECONDS", 0)
     path = tmp_path / "key_file.json"
     path.write_text(content)
     with pytest.raises(ModelServerKeyError):
