@@ -55,7 +55,8 @@ RECIPES = {
         label_smoothing=0.0,
         average_decay=0.0,
         plateau_factor=0.5,
-        plateau_patience=3,
+        # The patience of 2 in Keras, which reduces the rate in the second bad epoch, not after it.
+        plateau_patience=1,
         plateau_threshold=1e-4,
     ),
     "reference": Recipe(
