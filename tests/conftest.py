@@ -79,6 +79,8 @@ def server() -> Iterator[Server]:
 @pytest.fixture(scope="session")
 def http() -> Iterator[urllib3.PoolManager]:
     # TorchServe closes the connection after an error, so a kept one may be gone.
-    manager = urllib3.PoolManager(retries=urllib3.Retry(2, allowed_methods=None), timeout=60)
+    manager = urllib3.PoolManager(
+        maxsize=16, retries=urllib3.Retry(2, allowed_methods=None), timeout=60
+    )
     yield manager
     manager.clear()

@@ -65,7 +65,7 @@ def test_a_run_leaves_everything_it_promises(
     configuration = json.loads((run / "config.json").read_text())
     assert configuration["recipe"] == "reference"
     assert configuration["batch_size"] == 4
-    assert configuration["dropout"] == 0.2
+    assert configuration["dropout"] == 0.1
     assert configuration["torch"] == torch.__version__
 
 
