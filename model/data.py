@@ -148,7 +148,8 @@ def _load_split(
         raise DataError(str(error)) from error
     paths = [Path(path) for path, _ in folder.samples]
     labels = torch.tensor([label for _, label in folder.samples])
-    cache = DecodedCache(directory / ".decoded" / f"{split}-{image_size}.npy", paths, image_size)
+    file = directory / ".decoded" / f"{split}-{image_size}.npy"
+    cache = DecodedCache(file, directory / split, paths, image_size)
     pixels = cache.read()
     if pixels is None:
         pixels = _decode(paths, image_size, f"Decoding {split}")

@@ -23,14 +23,16 @@ class DecodedCache:
 
     Args:
         file: where the pixels are kept; its folder is made when needed.
+        root: the folder that the image files lie in; only paths below it count, so the data may
+            be moved, or named otherwise.
         paths: the image files, in the order of the pixels.
         image_size: side of the decoded images.
     """
 
-    def __init__(self, file: Path, paths: Sequence[Path], image_size: int) -> None:
+    def __init__(self, file: Path, root: Path, paths: Sequence[Path], image_size: int) -> None:
         self._file = file
         self._fingerprint_file = file.with_suffix(".json")
-        self._fingerprint = {"sha256": _fingerprint(paths, image_size)}
+        self._fingerprint = {"sha256": _fingerprint(root, paths, image_size)}
 
     def read(self) -> Tensor | None:
         """Return uint8 ``(N, 3, size, size)``, or None where the cache is missing or stale."""
@@ -55,10 +57,11 @@ class DecodedCache:
             print(f"Decoded images are not kept for the next start: {error}", file=sys.stderr)
 
 
-def _fingerprint(paths: Sequence[Path], image_size: int) -> str:
+def _fingerprint(root: Path, paths: Sequence[Path], image_size: int) -> str:
     digest = hashlib.sha256(Path(model.preprocessing.__file__).read_bytes())
     digest.update(f"{PIL.__version__}\0{image_size}\n".encode())
     for path in paths:
         status = path.stat()
-        digest.update(f"{path.resolve()}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
+        name = str(path).removeprefix(str(root))
+        digest.update(f"{name}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
     return digest.hexdigest()
