@@ -117,6 +117,8 @@ def test_it_works_with_the_keyboard_alone(page: Page, png: bytes) -> None:
         page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     page.wait_for_url("**/predict")
+    expected = Classifier.load(SHIPPED_ARCHIVE).classify(png)["label"]
+    expect(page.get_by_role("heading", level=1)).to_have_text(expected)
 
 
 def test_it_works_without_javascript(page_without_javascript: Page, png: bytes) -> None:

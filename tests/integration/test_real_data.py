@@ -16,7 +16,7 @@ LEAST_ACCURACY = 0.77
 
 
 @pytest.fixture(scope="module")
-def test_split() -> list[tuple[str, bytes]]:
+def cifar10_test_images() -> list[tuple[str, bytes]]:
     file = SHARED / "cifar10" / "test.zip"
     if not file.is_file():
         pytest.skip("the CIFAR-10 test images are not at shared/cifar10")
@@ -29,11 +29,11 @@ def test_split() -> list[tuple[str, bytes]]:
 
 
 def test_accuracy_through_rest_is_the_cards_and_labels_are_the_offline_ones(
-    server: Server, http: urllib3.PoolManager, test_split: list[tuple[str, bytes]]
+    server: Server, http: urllib3.PoolManager, cifar10_test_images: list[tuple[str, bytes]]
 ) -> None:
-    assert len(test_split) == 10_000
+    assert len(cifar10_test_images) == 10_000
     classifier = Classifier.load(SHIPPED_ARCHIVE)
-    pixels = torch.stack([classifier.preprocess(image) for _, image in test_split])
+    pixels = torch.stack([classifier.preprocess(image) for _, image in cifar10_test_images])
     probabilities = torch.cat([classifier.probabilities(batch) for batch in pixels.split(1000)])
     offline = [classifier.card.class_names[index] for index in probabilities.argmax(dim=1)]
 
@@ -43,9 +43,11 @@ def test_accuracy_through_rest_is_the_cards_and_labels_are_the_offline_ones(
         return str(response.json()["label"])
 
     with ThreadPoolExecutor(8) as pool:
-        served = list(pool.map(label_through_rest, test_split))
+        served = list(pool.map(label_through_rest, cifar10_test_images))
     assert served == offline
-    correct = sum(label == truth for label, (truth, _) in zip(served, test_split, strict=True))
-    accuracy = correct / len(test_split)
+    correct = sum(
+        label == truth for label, (truth, _) in zip(served, cifar10_test_images, strict=True)
+    )
+    accuracy = correct / len(cifar10_test_images)
     assert accuracy >= LEAST_ACCURACY
     assert accuracy == pytest.approx(classifier.card.test_accuracy, abs=1e-4)
