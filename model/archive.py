@@ -23,6 +23,7 @@ from model.model_card import ModelCard
 from model.options import OneLineParser
 
 PROJECT = Path(__file__).resolve().parent.parent
+MODEL_STORE = PROJECT / "model_store"
 HANDLER = PROJECT / "handler" / "image_handler.py"
 CONFIGURATION = PROJECT / "handler" / "model-config.yaml"
 PACKED_MODULES = (
@@ -123,7 +124,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--model-store",
         type=Path,
-        default=PROJECT / "model_store",
+        default=MODEL_STORE,
         metavar="DIR",
         help="where the archive goes (default: model_store/)",
     )
@@ -135,7 +136,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ArchiveError as error:
         print(f"model.archive: error: {error}", file=sys.stderr)
         return 2
-    print(f"{archive} is ready. To serve it: make serve")
+    elsewhere = options.model_store.resolve() != MODEL_STORE
+    setting = f"MODEL_STORE={options.model_store} " if elsewhere else ""
+    print(f"{archive} is ready. To serve it: {setting}make serve")
     return 0
 
 

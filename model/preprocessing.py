@@ -5,6 +5,7 @@ Training, evaluation, the TorchServe handler and the Python API all call :func:`
 """
 
 import io
+import re
 import warnings
 
 import numpy as np
@@ -20,6 +21,12 @@ pillow_heif.register_heif_opener()
 # files (ICO, ICNS) are left out on purpose.
 FORMATS = ("AVIF", "BMP", "GIF", "HEIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 MAX_PIXELS = 64_000_000
+MAX_SIDE = 20_000
+# Cameras and converters write ten at most, and each costs a pass over all pixels.
+MAX_JPEG_SCANS = 100
+# The marker, the length of the header, the number of components: ITU-T T.81, B.2.3. Two bytes alone
+# would also be found by chance in the film that a phone appends to its photo.
+JPEG_START_OF_SCAN = re.compile(rb"\xff\xda\x00[\x08\x0a\x0c\x0e][\x01-\x04]")
 BOX_HEADER_BYTES = 8
 IMAGE_FILE_BOXES = {b"ftyp", b"meta", b"mdat", b"moov", b"free", b"skip"}
 # What undoes each value of the EXIF tag Orientation, see CIPA DC-008, 4.6.4.
@@ -60,11 +67,12 @@ class UnreadableImageError(ImageError):
 
 
 class ImageTooLargeError(ImageError):
-    """The picture has more than :data:`MAX_PIXELS` pixels."""
+    """More than :data:`MAX_PIXELS` pixels, :data:`MAX_SIDE` a side, or too many JPEG scans."""
 
     code = 413
     default_message = (
-        f"The image has too many pixels; at most {MAX_PIXELS / 1e6:.0f} million are accepted."
+        f"The image is too large to decode: at most {MAX_PIXELS / 1e6:.0f} million pixels, "
+        f"{MAX_SIDE:,} pixels a side and {MAX_JPEG_SCANS} scans of a JPEG are accepted."
     )
 
 
@@ -79,7 +87,7 @@ def decode_image(data: bytes) -> Image.Image:
 
     Raises:
         EmptyImageError: ``data`` is empty.
-        ImageTooLargeError: more than :data:`MAX_PIXELS` pixels, by the header: nothing was decoded.
+        ImageTooLargeError: too many pixels or scans, by the headers: nothing was decoded.
         UnreadableImageError: anything else that keeps the picture from being decoded.
     """
     if not data:
@@ -128,8 +136,12 @@ def to_unit_range(pixels: Tensor) -> Tensor:
 
 def _refuse_damage_that_decoders_overlook(data: bytes) -> None:
     with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-        if image.width * image.height > MAX_PIXELS:
+        if image.width * image.height > MAX_PIXELS or max(image.size) > MAX_SIDE:
             raise ImageTooLargeError
+        if image.format in {"JPEG", "MPO"}:
+            scans = sum(1 for _ in JPEG_START_OF_SCAN.finditer(data))
+            if scans > MAX_JPEG_SCANS:
+                raise ImageTooLargeError
         if image.format == "PNG":
             # Decoding skips the checksums of the pixel data, verifying does not; an image that
             # was verified can't be decoded any more, so the file is opened twice.
@@ -164,7 +176,7 @@ def _turn_upright(image: Image.Image) -> Image.Image:
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode == "I" or image.mode.startswith("I;16"):
+    if image.mode in {"I", "F"} or image.mode.startswith("I;16"):
         image = _reduce_to_8_bits(image)
     if image.has_transparency_data:
         rgba = image.convert("RGBA")
@@ -174,11 +186,21 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
 
 def _reduce_to_8_bits(image: Image.Image) -> Image.Image:
-    """Scale 16-bit grey to 8 bits, which Pillow would clip at 255: nearly every pixel white."""
+    """Scale grey of 16 bits, 32 bits or floating point to 8 bits; Pillow would only clip it."""
     grey = np.asarray(image)
-    reduced = Image.fromarray((grey.clip(0, 65_535) / 257).round().astype(np.uint8))
+    if not np.isfinite(grey).all():
+        raise ValueError("the image holds values that are no numbers")
+    white = _white_level(image.mode, float(grey.max()))
+    reduced = Image.fromarray((grey.clip(0, white) * (255 / white)).round().astype(np.uint8))
     transparent_grey = image.info.get("transparency")
     if transparent_grey is not None:
         alpha = np.where(grey == transparent_grey, 0, 255).astype(np.uint8)
         reduced.putalpha(Image.fromarray(alpha))
     return reduced
+
+
+def _white_level(mode: str, largest: float) -> float:
+    """Guess which value means white, as files of 32 bits don't say."""
+    if mode == "F" and largest <= 1:
+        return 1.0
+    return 255.0 if mode in {"I", "F"} and largest <= np.iinfo(np.uint8).max else 65_535.0

@@ -132,7 +132,7 @@ class TorchServeClient:
 
     def _error_in(self, response: urllib3.BaseHTTPResponse) -> WebUIError:
         match response.status, _parse_json(response.data):
-            case 413, _:
+            case 413, None:
                 # TorchServe says 413 and nothing else when max_request_size is exceeded.
                 return UploadTooLargeError()
             case _, {"type": str(name)} if name in UNKNOWN_MODEL_TYPES:

@@ -117,6 +117,16 @@ def test_what_is_no_picture_is_a_400_in_the_error_shape(
     assert set(response.json()) == {"code", "type", "message"}
 
 
+def test_a_picture_of_too_many_pixels_is_refused_in_the_same_words_everywhere(
+    server: Server, http: urllib3.PoolManager
+) -> None:
+    image = encode(Image.new("1", (1, 30_000)))
+    rest, page = server.predict(http, image), predict_through_web_ui(server, http, image)
+    assert rest.status == page.status == 413
+    assert rest.json()["type"] == "ImageTooLargeError"
+    assert page.json() == rest.json()
+
+
 @pytest.mark.parametrize(
     "headers",
     [

@@ -8,7 +8,10 @@ import torch
 from PIL import Image
 
 from model.preprocessing import (
+    JPEG_START_OF_SCAN,
+    MAX_JPEG_SCANS,
     MAX_PIXELS,
+    MAX_SIDE,
     EmptyImageError,
     ImageTooLargeError,
     UnreadableImageError,
@@ -184,6 +187,36 @@ def test_a_bomb_is_refused_by_its_header_alone() -> None:
     bomb = b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", header) + png_chunk(b"IDAT", b"not pixels")
     with pytest.raises(ImageTooLargeError, match="64 million"):
         decode_image(bomb)
+
+
+def test_a_side_that_is_too_long_is_refused() -> None:
+    with pytest.raises(ImageTooLargeError, match="a side"):
+        decode_image(encode(Image.new("1", (1, MAX_SIDE + 1))))
+    assert decode_image(encode(Image.new("1", (1, MAX_SIDE)))).size == (1, MAX_SIDE)
+
+
+def test_a_jpeg_of_endless_scans_is_refused(gradient: Image.Image) -> None:
+    data = encode(gradient, "JPEG", progressive=True)
+    *_, last = JPEG_START_OF_SCAN.finditer(data)
+    last_scan = last.start()
+    with pytest.raises(ImageTooLargeError, match="scans"):
+        decode_image(data[:last_scan] + data[last_scan:-2] * MAX_JPEG_SCANS + data[-2:])
+    assert decode_image(data + b"\xff\xda" * 200).size == gradient.size
+
+
+@pytest.mark.parametrize("white", [1.0, 255.0, 65_535.0])
+def test_floating_point_is_scaled_to_its_white(gradient: Image.Image, white: float) -> None:
+    grey = np.asarray(gradient.convert("L"))
+    floating = Image.fromarray((grey * (white / 255)).astype(np.float32))
+    result = np.asarray(decode_image(encode(floating, "TIFF")))[:, :, 0]
+    assert np.abs(result.astype(int) - grey).max() <= 1
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_what_is_no_number_is_unreadable(value: float) -> None:
+    image = Image.fromarray(np.full((4, 4), value, dtype=np.float32))
+    with pytest.raises(UnreadableImageError):
+        decode_image(encode(image, "TIFF"))
 
 
 def test_a_bomb_beyond_pillows_own_limit_is_too_large_as_well() -> None:
