@@ -99,6 +99,7 @@ def adopt_settings(options: argparse.Namespace) -> list[float]:
     """
     try:
         configuration = json.loads((options.refit / "config.json").read_text())
+        # Written at the very end: a run without it was interrupted.
         ModelCard.from_json((options.refit / model_card.FILE_NAME).read_text())
         history = read_metrics(options.refit)
         rates = [row.learning_rate for row in history[: best_epoch(history)]]

@@ -10,9 +10,8 @@ import pytest
 import urllib3
 from PIL import Image
 
-from tests.serving import Server, running_server
+from tests.serving import PROJECT, Server, running_server
 
-PROJECT = Path(__file__).resolve().parent.parent
 SHARED = PROJECT.parent / "shared"
 SHIPPED_ARCHIVE = PROJECT / "model_store" / "cifar10.mar"
 

@@ -6,7 +6,8 @@ Do that only when the answers are meant to change: with another model, or better
 import json
 
 from model.classifier import Classifier
-from tests.conftest import PROJECT, SHIPPED_ARCHIVE, encode, make_gradient
+from tests.conftest import SHIPPED_ARCHIVE, encode, make_gradient
+from tests.serving import PROJECT
 
 FILE = PROJECT / "tests" / "golden.json"
 

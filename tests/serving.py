@@ -16,16 +16,13 @@ from pathlib import Path
 import psutil
 import urllib3
 
+from webui.settings import Settings
+
 PROJECT = Path(__file__).resolve().parent.parent
 START_SECONDS = 120
-PORT_VARIABLES = (
-    "WEBUI_PORT",
-    "TORCHSERVE_INFERENCE_PORT",
-    "TORCHSERVE_MANAGEMENT_PORT",
-    "TORCHSERVE_METRICS_PORT",
-    "TORCHSERVE_GRPC_INFERENCE_PORT",
-    "TORCHSERVE_GRPC_MANAGEMENT_PORT",
-)
+PORT_VARIABLES = [
+    setting.variable for setting in Settings.describe() if setting.variable.endswith("_PORT")
+]
 
 
 @dataclass
@@ -34,23 +31,15 @@ class Server:
 
     process: psutil.Process
     ports: dict[str, int]
-    run_directory: Path
+    settings: Settings
     greeting: str
 
     @property
     def web_ui(self) -> str:
-        return f"http://127.0.0.1:{self.ports['WEBUI_PORT']}"
-
-    @property
-    def inference(self) -> str:
-        return f"http://127.0.0.1:{self.ports['TORCHSERVE_INFERENCE_PORT']}"
-
-    @property
-    def management(self) -> str:
-        return f"http://127.0.0.1:{self.ports['TORCHSERVE_MANAGEMENT_PORT']}"
+        return f"http://127.0.0.1:{self.settings.webui_port}"
 
     def authorization(self, kind: str = "inference") -> dict[str, str]:
-        keys = json.loads((self.run_directory / "key_file.json").read_text())
+        keys = json.loads(self.settings.key_file.read_text())
         return {"Authorization": f"Bearer {keys[kind]['key']}"}
 
     def predict(
@@ -58,7 +47,7 @@ class Server:
     ) -> urllib3.BaseHTTPResponse:
         return http.request(
             "POST",
-            f"{self.inference}/predictions/cifar10",
+            f"{self.settings.inference_url}/predictions/cifar10",
             body=image,
             headers={**self.authorization(), **headers},
         )
@@ -66,7 +55,7 @@ class Server:
     def worker_pids(self, http: urllib3.PoolManager) -> list[int]:
         response = http.request(
             "GET",
-            f"{self.management}/models/cifar10",
+            f"{self.settings.management_url}/models/cifar10",
             headers=self.authorization("management"),
         )
         return [worker["pid"] for worker in response.json()[0]["workers"]]
@@ -84,20 +73,23 @@ def free_ports() -> dict[str, int]:
     return dict(zip(PORT_VARIABLES, numbers, strict=True))
 
 
+def server_environment(directory: Path, ports: dict[str, int]) -> dict[str, str]:
+    ports_as_text = {name: str(port) for name, port in ports.items()}
+    return {**ports_as_text, "TORCHSERVE_RUN_DIRECTORY": str(directory / "run")}
+
+
 def start_serve(
     directory: Path, ports: dict[str, int], **environment: str
 ) -> "subprocess.Popen[str]":
     """Start `serve.py` as a user does; its temporary files go to a folder of this test's."""
     temporary = directory / "tmp"
     temporary.mkdir(exist_ok=True)
-    variables = {name: str(port) for name, port in ports.items()}
     return subprocess.Popen(
         [sys.executable, "serve.py"],
         cwd=PROJECT,
         env={
             **os.environ,
-            **variables,
-            "TORCHSERVE_RUN_DIRECTORY": str(directory / "run"),
+            **server_environment(directory, ports),
             "TMPDIR": str(temporary),
             **environment,
         },
@@ -130,7 +122,8 @@ def running_server(directory: Path) -> Iterator[Server]:
     process = start_serve(directory, ports)
     try:
         greeting = wait_for_line(process, "The model answers")
-        yield Server(psutil.Process(process.pid), ports, directory / "run", greeting)
+        settings = Settings.from_environment(server_environment(directory, ports))
+        yield Server(psutil.Process(process.pid), ports, settings, greeting)
     finally:
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=60)

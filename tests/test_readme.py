@@ -2,7 +2,7 @@
 
 import re
 
-from tests.conftest import PROJECT
+from tests.serving import PROJECT
 from webui.settings import Settings
 
 README = (PROJECT / "README.md").read_text()

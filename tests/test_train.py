@@ -17,7 +17,7 @@ from model.data import LabelledImages
 from model.options import create_parser, parse_options
 from model.reports import read_metrics
 from model.trainer import Trainer
-from tests.conftest import PROJECT
+from tests.serving import PROJECT
 
 MakeFolder = Callable[..., Path]
 

@@ -45,7 +45,7 @@ def test_a_picture_may_come_as_multipart_field(
 ) -> None:
     response = http.request(
         "POST",
-        f"{server.inference}/predictions/cifar10",
+        f"{server.settings.inference_url}/predictions/cifar10",
         headers=server.authorization(),
         fields={"data": ("picture.png", png, "image/png")},
     )
@@ -57,7 +57,7 @@ def test_the_version_has_an_address_of_its_own(
 ) -> None:
     response = http.request(
         "POST",
-        f"{server.inference}/predictions/cifar10/1.0",
+        f"{server.settings.inference_url}/predictions/cifar10/1.0",
         body=png,
         headers=server.authorization(),
     )
@@ -68,7 +68,7 @@ def test_the_version_has_an_address_of_its_own(
 def test_nothing_is_answered_without_the_key(
     server: Server, http: urllib3.PoolManager, png: bytes, path: str
 ) -> None:
-    response = http.request("POST", server.inference + path, body=png)
+    response = http.request("POST", server.settings.inference_url + path, body=png)
     assert response.status == 400
     assert response.json()["type"] == "InvalidKeyException"
 
@@ -78,7 +78,7 @@ def test_no_model_can_be_registered_even_with_the_key(
 ) -> None:
     response = http.request(
         "POST",
-        f"{server.management}/models?url=cifar10.mar&model_name=second",
+        f"{server.settings.management_url}/models?url=cifar10.mar&model_name=second",
         headers=server.authorization("management"),
     )
     assert response.status == 405
@@ -91,10 +91,12 @@ def test_a_renewed_key_replaces_the_old_one_and_the_web_ui_goes_on(
     old = server.authorization()
     assert predict_through_web_ui(server, http, png).status == 200
     renewal = http.request(
-        "GET", f"{server.management}/token?type=inference", headers=server.authorization("API")
+        "GET",
+        f"{server.settings.management_url}/token?type=inference",
+        headers=server.authorization("API"),
     )
     assert renewal.status == 200
-    url = f"{server.inference}/predictions/cifar10"
+    url = f"{server.settings.inference_url}/predictions/cifar10"
     assert http.request("POST", url, body=png, headers=old).status == 400
     assert server.predict(http, png).status == 200
     assert predict_through_web_ui(server, http, png).status == 200
@@ -190,14 +192,14 @@ def test_everything_listens_on_loopback_only(server: Server) -> None:
 
 
 def test_keys_are_readable_by_their_owner_alone(server: Server) -> None:
-    assert server.run_directory.stat().st_mode & 0o777 == 0o700
-    assert (server.run_directory / "key_file.json").stat().st_mode & 0o077 == 0
+    assert server.settings.torchserve_run_directory.stat().st_mode & 0o777 == 0o700
+    assert server.settings.key_file.stat().st_mode & 0o077 == 0
 
 
 def test_no_key_is_written_to_a_log(server: Server, http: urllib3.PoolManager, png: bytes) -> None:
     predict_through_web_ui(server, http, png)
-    keys = json.loads((server.run_directory / "key_file.json").read_text())
-    logs = [*server.run_directory.rglob("*.log")]
+    keys = json.loads(server.settings.key_file.read_text())
+    logs = [*server.settings.torchserve_run_directory.rglob("*.log")]
     assert len(logs) >= 3
     for log in logs:
         text = log.read_text()

@@ -106,7 +106,7 @@ def test_one_port_for_two_settings_is_named_in_one_line(tmp_path: Path) -> None:
 def test_a_second_server_in_the_same_run_directory_is_refused(
     server: Server, http: urllib3.PoolManager, png: bytes, tmp_path: Path
 ) -> None:
-    run_directory = str(server.run_directory)
+    run_directory = str(server.settings.torchserve_run_directory)
     process = start_serve(tmp_path, free_ports(), TORCHSERVE_RUN_DIRECTORY=run_directory)
     output, _ = process.communicate(timeout=30)
     assert process.returncode == 1

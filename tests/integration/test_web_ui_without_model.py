@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from flask.testing import FlaskClient
@@ -11,10 +12,8 @@ from webui import create_app
 from webui.settings import Settings
 
 
-def client_of(server: Server, **changed: str) -> FlaskClient:
-    environment = {name: str(port) for name, port in server.ports.items()}
-    environment["TORCHSERVE_RUN_DIRECTORY"] = str(server.run_directory)
-    return create_app(Settings.from_environment({**environment, **changed})).test_client()
+def client_of(settings: Settings) -> FlaskClient:
+    return create_app(settings).test_client()
 
 
 def assert_page_and_json(client: FlaskClient, png: bytes, status: int, kind: str) -> None:
@@ -32,14 +31,14 @@ def assert_page_and_json(client: FlaskClient, png: bytes, status: int, kind: str
 
 
 def test_a_model_that_torchserve_does_not_have_yet_is_not_ready(server: Server, png: bytes) -> None:
-    client = client_of(server, MODEL_NAME="absent")
+    client = client_of(replace(server.settings, model_name="absent"))
     assert_page_and_json(client, png, 503, "ModelNotReadyError")
     assert client.get("/readyz").status_code == 503
 
 
 def test_a_torchserve_that_is_gone_is_unreachable(tmp_path: Path, png: bytes) -> None:
     with running_server(tmp_path) as server:
-        client = client_of(server)
+        client = client_of(server.settings)
         assert client.get("/readyz").status_code == 200
     assert_page_and_json(client, png, 502, "ModelServerUnreachableError")
     assert client.get("/").status_code == 200
@@ -51,5 +50,5 @@ def test_keys_of_another_torchserve_are_refused_as_our_fault(
 ) -> None:
     keys = {kind: {"key": "wrongkey"} for kind in ("inference", "management", "API")}
     (tmp_path / "key_file.json").write_text(json.dumps(keys))
-    client = client_of(server, TORCHSERVE_RUN_DIRECTORY=str(tmp_path))
+    client = client_of(replace(server.settings, torchserve_run_directory=tmp_path))
     assert_page_and_json(client, png, 502, "ModelServerKeyError")

@@ -11,9 +11,10 @@ import torch
 import train
 from model.archive import PACKED_MODULES, ArchiveError, main, make_archive
 from model.classifier import Classifier
-from tests.conftest import PROJECT, SHIPPED_ARCHIVE
+from tests.conftest import SHIPPED_ARCHIVE
 from tests.golden import FILE as GOLDEN_FILE
 from tests.golden import golden_pictures
+from tests.serving import PROJECT
 
 MakeFolder = Callable[..., Path]
 
