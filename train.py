@@ -1,261 +1,325 @@
 """Train the classifier and report how well it does.
 
     python train.py                    CIFAR-10, downloaded; 10 epochs at batch 64
-    python train.py --data DIR         DIR/train/<class>/* and DIR/test/<class>/*
+    python train.py --data DIR         any folder-per-class tree
+    python train.py --resume RUN       go on where a run was stopped
+    torchrun --nproc-per-node N train.py --data DIR
     python train.py --help             every option
 
 Reads from top to bottom: the data, the net, the epochs, the report. Everything a run leaves lies in
 ``runs/<name>/``: ``config.json`` (the exact configuration), ``metrics.csv``, ``weights.pt`` and
-``model_card.json`` (what ``python -m model.archive`` packs), curves, report, confusion matrix.
+``model_card.json`` (what ``python -m model.archive`` packs), ``checkpoint.pt`` (what ``--resume``
+reads), curves, TensorBoard events, report, confusion matrix.
 """
 
 import argparse
-import json
+import contextlib
+import os
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
-from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from model import model_card
-from model.classifier import WEIGHTS_FILE_NAME, Classifier
-from model.data import (
-    DataError,
-    Dataset,
-    LabelledImages,
-    load_cifar10,
-    load_folders,
-    split_validation,
-)
+from model.archive import make_archive
+from model.checkpoint import Checkpoints, Training
+from model.classifier import Classifier
+from model.data import Dataset, LabelledImages, load_cifar10, load_folders
+from model.data_error import DataError
+from model.following import Follower
 from model.model_card import ModelCard
 from model.options import chosen_recipe, parse_options
 from model.precision import choose_precision
-from model.recipes import Recipe
+from model.processes import Processes
 from model.reference_cnn import ReferenceCNN
-from model.reports import (
-    EpochMetrics,
-    draw_curves,
-    read_metrics,
-    write_metrics,
-    write_test_report,
+from model.reports import EpochMetrics, best_epoch, draw_curves, write_test_report
+from model.run_directory import (
+    RunError,
+    adopt_refit_settings,
+    adopt_resumed_settings,
+    differences_in_environment,
+    open_run,
+    write_configuration,
 )
+from model.splits import VALIDATION_SHARE, default_size, order_in_proportion, split_off
+from model.stop_signals import Stopped, StopSignals
 from model.trainer import EVALUATION_BATCH_SIZE, Trainer
 
-
-class RunError(ValueError):
-    """A run can't be made as it was asked for; the message says what to do."""
+IMAGES_PER_CLASS_OF_A_DRY_RUN = 5
+STEPS_BETWEEN_AGREEMENTS = 10
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
     options = parse_options(arguments)
+    processes = Processes.from_environment()
     try:
-        train(options)
+        with contextlib.ExitStack() as stack:
+            if not processes.is_first:
+                stack.enter_context(contextlib.redirect_stdout(None))
+            train(options, processes)
     except (DataError, RunError) as error:
         print(f"train.py: error: {error}", file=sys.stderr)
         return 2
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        print(
+            f"train.py: error: {place}{error.strerror or error}. Once that is mended: "
+            f"{command_to_resume(options)}",
+            file=sys.stderr,
+        )
+        return 1
+    except Stopped as stopped:
+        if processes.is_first:
+            print(
+                f"train.py: stopped by {stopped}, everything is saved. To go on: "
+                f"{command_to_resume(options)}",
+                file=sys.stderr,
+            )
+        return stopped.exit_code
     except KeyboardInterrupt:
-        print("train.py: interrupted; the run so far is kept, without a report", file=sys.stderr)
+        print(f"train.py: interrupted. To go on: {command_to_resume(options)}", file=sys.stderr)
         return 130
     return 0
 
 
-def train(options: argparse.Namespace) -> None:
+def command_to_resume(options: argparse.Namespace) -> str:
+    """Say how the run goes on, or begins where it hasn't."""
+    several = "torchrun ... " if "TORCHELASTIC_RUN_ID" in os.environ else "python "
+    if options.run is None:
+        return f"{several}train.py, with the same options"
+    return f"{several}train.py --resume {options.run}"
+
+
+def train(options: argparse.Namespace, processes: Processes) -> None:
     """Train as ``options`` say, from the data to the report."""
-    refit_rates = adopt_settings(options) if options.refit else []
-    recipe = chosen_recipe(options)
-    device = choose_device(options.device)
-    precision = choose_precision(options.precision, device)
-    dataset = load_data(options.data)
-    training, validation = hold_out(dataset.train, options.validation_images)
-    run = create_run(options, recipe, precision)
-    print(
-        f"{run}: recipe {options.recipe}, {len(training):,} training and {len(validation):,} "
-        f"validation images, {options.epochs} epochs at batch {options.batch_size} "
-        f"on {device.type} in {precision}"
-    )
-    torch.manual_seed(options.seed)
-    trainer = Trainer(recipe, len(dataset.class_names), device, precision)
-    training, validation = training.to(device), validation.to(device)
-    if refit_rates:
-        history = refit_epochs(trainer, training, options.batch_size, refit_rates, run)
-    else:
-        history = fit_epochs(trainer, training, validation, options, run)
-    report(run, history, dataset, options)
+    if options.resume:
+        adopt_resumed_settings(options)
+    if options.refit and not options.resume:
+        adopt_refit_settings(options)
+    if options.dry_run:
+        options.epochs, options.limit, options.validation_images = 1, None, None
+    device = choose_device(options.device, processes)
+    options.precision = choose_precision(options.precision, device)
+    with processes.connected(device):
+        with processes.first_on_each_machine_first():
+            dataset = load_data(options)
+        training, validation = hold_out(dataset, options)
+        options.run = open_run(options, processes)
+        torch.manual_seed(options.seed)
+        trainer = Trainer(
+            chosen_recipe(options), len(dataset.class_names), device, options.precision, processes
+        )
+        announce(options, training, validation, trainer)
+        history = fit(trainer, training.to(device), validation.to(device), options)
+        if processes.is_first:
+            report(history, dataset, (len(training), len(validation)), options)
 
 
-def adopt_settings(options: argparse.Namespace) -> list[float]:
-    """Take the settings of the run that ``--refit`` names, and its data if none are given.
-
-    Returns:
-        The learning rates of its epochs up to the best.
+def choose_device(requested: str, processes: Processes) -> torch.device:
+    """Resolve ``auto`` to the GPU where there is one, and to one of its own for each process.
 
     Raises:
-        RunError: the run is not finished or is damaged.
+        RunError: a GPU was asked for and there is none, or not enough.
     """
-    try:
-        configuration = json.loads((options.refit / "config.json").read_text())
-        # Written at the very end: a run without it was interrupted.
-        ModelCard.from_json((options.refit / model_card.FILE_NAME).read_text())
-        history = read_metrics(options.refit)
-        rates = [row.learning_rate for row in history[: best_epoch(history)]]
-        for name in ("recipe", "batch_size", "seed", *Recipe.__dataclass_fields__):
-            setattr(options, name, configuration[name])
-        if options.data is None and configuration["data"]:
-            options.data = Path(configuration["data"])
-    except (OSError, KeyError, TypeError, ValueError) as error:
-        raise RunError(f"--refit: {options.refit} is no complete run ({error})") from error
-    if not rates:
-        raise RunError(f"--refit: {options.refit} is no complete run (it has no epochs)")
-    options.epochs = len(rates)
-    options.validation_images = 0
-    return rates
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if requested == "cuda" and not gpus:
+        raise RunError("--device cuda: PyTorch finds no GPU here; take --device cpu")
+    if requested == "cpu" or not gpus:
+        return torch.device("cpu")
+    if processes.local_rank >= gpus:
+        raise RunError(
+            f"process {processes.local_rank + 1} on this machine has no GPU of its own, there are "
+            f"{gpus}: start as many, or take --device cpu"
+        )
+    device = torch.device("cuda", processes.local_rank)
+    torch.cuda.set_device(device)
+    return device
 
 
-def load_data(directory: Path | None) -> Dataset:
+def load_data(options: argparse.Namespace) -> Dataset:
     """Load the folder-per-class tree, or CIFAR-10 where none is given; raises ``DataError``."""
-    if directory is None:
-        return load_cifar10(Path("data"))
-    return load_folders(directory, ReferenceCNN.image_size)
+    images_per_class = IMAGES_PER_CLASS_OF_A_DRY_RUN if options.dry_run else None
+    if options.data is None:
+        return load_cifar10(Path("data"), images_per_class=images_per_class)
+    return load_folders(
+        options.data,
+        ReferenceCNN.image_size,
+        skip_unreadable=options.skip_unreadable,
+        images_per_class=images_per_class,
+    )
 
 
 def hold_out(
-    images: LabelledImages, validation_images: int
+    dataset: Dataset, options: argparse.Namespace
 ) -> tuple[LabelledImages, LabelledImages]:
-    """Split into training and validation images; raises ``DataError``."""
-    if validation_images == 0:
-        return images, images.subset(torch.empty(0, dtype=torch.int64))
-    training, validation = split_validation(images.labels, validation_images)
-    return images.subset(training), images.subset(validation)
+    """Split into training and validation images, with ``--limit`` applied; raises ``DataError``."""
+    images, names = dataset.train, dataset.class_names
+    if options.validation_images == 0:
+        chosen, validation = torch.arange(len(images)), torch.empty(0, dtype=torch.int64)
+    else:
+        size = options.validation_images or default_size(images.labels, VALIDATION_SHARE)
+        chosen, validation = split_off(images.labels, size, names, "validation")
+    training = images.subset(chosen)
+    if options.limit:
+        if options.limit < len(names):
+            raise DataError(f"--limit {options.limit}: there are {len(names)} classes, take more")
+        training = training.subset(order_in_proportion(training.labels)[: options.limit])
+    if options.dry_run:
+        training = training.subset(torch.arange(options.batch_size) % len(training))
+    return training, images.subset(validation)
 
 
-def choose_device(requested: str) -> torch.device:
-    """Resolve ``auto`` to the GPU where there is one.
-
-    Raises:
-        RunError: a GPU was asked for and there is none.
-    """
-    if requested == "cuda" and not torch.cuda.is_available():
-        raise RunError("--device cuda: PyTorch finds no GPU here; take --device cpu")
-    if requested == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return torch.device(requested)
-
-
-def create_run(options: argparse.Namespace, recipe: Recipe, precision: str) -> Path:
-    """Make the run's folder with its ``config.json``; raises ``RunError`` where it can't."""
-    name = options.name or f"{options.recipe}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
-    run: Path = options.runs / name
-    configuration = {
-        **{
-            key: str(value) if isinstance(value, Path) else value
-            for key, value in vars(options).items()
-        },
-        **asdict(recipe),
-        "precision": precision,
-        "torch": torch.__version__,
-        "python": sys.version.split()[0],
-    }
-    try:
-        run.mkdir(parents=True)
-        (run / "config.json").write_text(json.dumps(configuration, indent=2) + "\n")
-    except FileExistsError:
-        raise RunError(f"{run} exists already; choose another --name") from None
-    except OSError as error:
-        raise RunError(f"the run can't be written: {error}") from error
-    return run
-
-
-def fit_epochs(
-    trainer: Trainer,
+def announce(
+    options: argparse.Namespace,
     training: LabelledImages,
     validation: LabelledImages,
-    options: argparse.Namespace,
-    run: Path,
-) -> list[EpochMetrics]:
-    """Train ``--epochs`` epochs and keep the weights of the best by validation loss."""
-    history: list[EpochMetrics] = []
-    plateau = ReduceLROnPlateau(
-        trainer.optimizer,
-        factor=trainer.recipe.plateau_factor,
-        patience=trainer.recipe.plateau_patience,
-        threshold=trainer.recipe.plateau_threshold,
-    )
-    for epoch in range(1, options.epochs + 1):
-        started = time.monotonic()
-        learning_rate = trainer.learning_rate
-        description = f"epoch {epoch}/{options.epochs}"
-        training_result = trainer.train_epoch(training, options.batch_size, description)
-        validation_result = trainer.validate(validation)
-        plateau.step(validation_result[0])
-        seconds = round(time.monotonic() - started, 2)
-        history.append(
-            EpochMetrics(epoch, learning_rate, *training_result, *validation_result, seconds)
-        )
-        if best_epoch(history) == epoch:
-            trainer.save_weights(run / WEIGHTS_FILE_NAME)
-        write_metrics(run, history)
-        print_epoch(history, options.epochs)
-    return history
-
-
-def refit_epochs(
     trainer: Trainer,
-    training: LabelledImages,
-    batch_size: int,
-    learning_rates: Sequence[float],
-    run: Path,
-) -> list[EpochMetrics]:
-    """Train one epoch with each learning rate and keep the last weights: nothing is held out."""
-    history: list[EpochMetrics] = []
-    for epoch, learning_rate in enumerate(learning_rates, start=1):
-        started = time.monotonic()
-        trainer.learning_rate = learning_rate
-        description = f"epoch {epoch}/{len(learning_rates)}"
-        loss, accuracy = trainer.train_epoch(training, batch_size, description)
-        seconds = round(time.monotonic() - started, 2)
-        history.append(EpochMetrics(epoch, learning_rate, loss, accuracy, None, None, seconds))
-        write_metrics(run, history)
-        print_epoch(history, len(learning_rates))
-    trainer.save_weights(run / WEIGHTS_FILE_NAME)
-    return history
-
-
-def best_epoch(history: Sequence[EpochMetrics]) -> int:
-    """The epoch, counted from 1, whose weights are kept: least validation loss, else the last."""
-    losses = [row.validation_loss for row in history if row.validation_loss is not None]
-    return losses.index(min(losses)) + 1 if losses else len(history)
-
-
-def print_epoch(history: Sequence[EpochMetrics], epochs: int) -> None:
-    """Print one line for the last epoch."""
-    row = history[-1]
-    validation = ""
-    if row.validation_loss is not None and row.validation_accuracy is not None:
-        best = "  best so far" if best_epoch(history) == row.epoch else ""
-        validation = (
-            f"  validation loss {row.validation_loss:.4f} accuracy {row.validation_accuracy:.2%}"
-            f"{best}"
-        )
+) -> None:
+    """Say what is about to happen, and write it into the run's ``config.json``."""
+    processes, device = trainer.processes, trainer.device
+    if options.resume:
+        for difference in differences_in_environment(options.run, device):
+            print(f"note: {difference}: the result is not what it would have been, bit for bit")
+    if processes.is_first:
+        write_configuration(options.run, options, trainer.recipe, device)
+    shared = f", shared by {processes.size} processes" if processes.are_several else ""
     print(
-        f"epoch {row.epoch:>3}/{epochs}  learning rate {row.learning_rate:.2e}  "
-        f"training loss {row.training_loss:.4f} accuracy {row.training_accuracy:.2%}"
-        f"{validation}  {row.seconds:.1f} s",
+        f"{options.run}: recipe {options.recipe}, {len(training):,} training and "
+        f"{len(validation):,} validation images, {options.epochs} epochs at batch "
+        f"{options.batch_size}{shared} on {device.type} in {options.precision}",
         flush=True,
     )
 
 
+def fit(
+    trainer: Trainer,
+    training_images: LabelledImages,
+    validation_images: LabelledImages,
+    options: argparse.Namespace,
+) -> list[EpochMetrics]:
+    """Train the epochs that are left and keep the weights of the best by validation loss.
+
+    Raises:
+        Stopped: by a signal; all is saved.
+        RunError: the checkpoint to go on from is missing or damaged.
+        OSError: the run can't be written.
+    """
+    training = Training(trainer, (training_images, validation_images))
+    checkpoints = Checkpoints(options.run, options.checkpoint_seconds)
+    resumed = checkpoints.restore(training)
+    if options.resume and not resumed:
+        raise RunError(f"--resume: {options.run} was stopped before its first checkpoint")
+    if resumed:
+        done, steps = len(training.history), trainer.steps_taken
+        print(f"going on after epoch {done}" + (f" and {steps} steps" if steps else ""))
+    with StopSignals() as signals, follow(training, options) as follower:
+        session = Session(training, checkpoints, signals)
+        checkpoints.save(training)
+        for epoch in range(len(training.history) + 1, options.epochs + 1):
+            if options.learning_rates:
+                trainer.learning_rate = options.learning_rates[epoch - 1]
+            row = train_epoch(session, training_images, validation_images, epoch, options)
+            training.history.append(row)
+            if best_epoch(training.history) == epoch:
+                training.best_weights = trainer.weights()
+            checkpoints.save(training)
+            if follower:
+                follower.epoch_done(training.history, training.best_weights)
+            session.stop_if_asked()
+    return training.history
+
+
+@contextlib.contextmanager
+def follow(training: Training, options: argparse.Namespace) -> Iterator[Follower | None]:
+    """Keep what can be looked at up to date; the first process does, the others get None."""
+    if not training.trainer.processes.is_first:
+        yield None
+        return
+    follower = Follower(options.run, training.history, training.best_weights, options.epochs)
+    try:
+        yield follower
+    finally:
+        follower.close()
+
+
+def train_epoch(
+    session: "Session",
+    training_images: LabelledImages,
+    validation_images: LabelledImages,
+    epoch: int,
+    options: argparse.Namespace,
+) -> EpochMetrics:
+    """Take the steps of one epoch that are left, validate, and let the plateau see the loss."""
+    trainer, training = session.training.trainer, session.training
+    started = time.monotonic() - training.seconds
+    learning_rate = trainer.learning_rate
+    plan = trainer.plan_epoch(training_images, options.batch_size, options.seed, epoch)
+    for _ in trainer.steps(training_images, plan, f"epoch {epoch}/{options.epochs}"):
+        training.seconds = time.monotonic() - started
+        session.save_and_stop_if_due()
+    training_loss, training_accuracy = trainer.finish_epoch(training_images)
+    validation_loss = validation_accuracy = None
+    if len(validation_images):
+        validation_loss, validation_accuracy = trainer.validate(validation_images)
+        trainer.plateau.step(validation_loss)
+    training.seconds = 0.0
+    return EpochMetrics(
+        epoch,
+        learning_rate,
+        training_loss,
+        training_accuracy,
+        validation_loss,
+        validation_accuracy,
+        seconds=round(time.monotonic() - started, 2),
+    )
+
+
+@dataclass
+class Session:
+    """A training in this process, its checkpoints, and the signals that may stop it."""
+
+    training: Training
+    checkpoints: Checkpoints
+    signals: StopSignals
+
+    def save_and_stop_if_due(self) -> None:
+        """Between two steps: save if it is time to, and raise ``Stopped`` if a signal came."""
+        trainer = self.training.trainer
+        # Talking costs time, and all processes must stop at the same step.
+        if trainer.processes.are_several and trainer.steps_taken % STEPS_BETWEEN_AGREEMENTS:
+            return
+        signal_number = trainer.processes.largest(self.signals.received)
+        if signal_number or trainer.processes.largest(int(self.checkpoints.is_due)):
+            self.checkpoints.save(self.training)
+        if signal_number:
+            raise Stopped(signal_number)
+
+    def stop_if_asked(self) -> None:
+        """After an epoch, which is saved: raise ``Stopped`` if a signal came."""
+        signal_number = self.training.trainer.processes.largest(self.signals.received)
+        if signal_number:
+            raise Stopped(signal_number)
+
+
 def report(
-    run: Path,
     history: Sequence[EpochMetrics],
     dataset: Dataset,
+    sizes: tuple[int, int],
     options: argparse.Namespace,
 ) -> None:
-    """Write the model card, the curves and, unless told not to, the report on the test split."""
+    """Write the model card, the curves and, unless told not to, the report on the test split.
+
+    Args:
+        history: every epoch.
+        dataset: holds the test split.
+        sizes: numbers of training and validation images.
+        options: of the run.
+    """
+    run: Path = options.run
     kept = history[best_epoch(history) - 1]
     card = ModelCard(
         name=run.name,
@@ -265,8 +329,8 @@ def report(
         image_size=ReferenceCNN.image_size,
         class_names=dataset.class_names,
         data=dataset.source,
-        training_images=len(dataset.train) - options.validation_images,
-        validation_images=options.validation_images,
+        training_images=sizes[0],
+        validation_images=sizes[1],
         recipe=options.recipe,
         epochs=kept.epoch,
         validation_accuracy=kept.validation_accuracy,
@@ -280,7 +344,11 @@ def report(
         accuracy, text = report_on_test_split(run, dataset)
         replace(card, test_accuracy=accuracy).save(run)
         print(f"\nTest split, weights of epoch {kept.epoch}: accuracy {accuracy:.2%}\n\n{text}")
-    print(f"All of it is in {run}/. To serve it: python -m model.archive {run}")
+    if options.dry_run:
+        archive = make_archive(run, run)
+        print(f"The dry run went through everything, up to {archive}; its figures mean nothing.")
+        return
+    print_summary(kept, len(history), options)
 
 
 def report_on_test_split(run: Path, dataset: Dataset) -> tuple[float, str]:
@@ -294,6 +362,25 @@ def report_on_test_split(run: Path, dataset: Dataset) -> tuple[float, str]:
     )
     predictions = probabilities.argmax(dim=1)
     return write_test_report(run, dataset.test.labels, predictions, dataset.class_names)
+
+
+def print_summary(kept: EpochMetrics, epochs: int, options: argparse.Namespace) -> None:
+    """Say what was best, where everything is, and what to do next."""
+    best = f"Best of {epochs} epochs: {kept.epoch}"
+    if kept.validation_accuracy is not None:
+        best += (
+            f", validation loss {kept.validation_loss:.4f}, accuracy {kept.validation_accuracy:.2%}"
+        )
+    data = f" --data {options.data}" if options.data else ""
+    print(
+        f"{best}\n"
+        f"Everything is in {options.run}/: weights.pt and model_card.json, config.json, "
+        "checkpoint.pt, metrics.csv, loss.png, accuracy.png, tensorboard/"
+        + ("" if options.no_test else ", classification_report.txt, confusion_matrix.png")
+        + "\nNext:\n"
+        f"  python -m model.evaluate {options.run}{data}   # which pictures it gets wrong\n"
+        f"  python -m model.archive {options.run}   # pack it; then: make serve"
+    )
 
 
 if __name__ == "__main__":

@@ -4,19 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
-from sklearn.model_selection import train_test_split
 from torch import Tensor
-from torchvision.datasets import CIFAR10, ImageFolder
+from torchvision.datasets import CIFAR10
 
-from model.decoded_cache import DecodedCache
-from model.preprocessing import ImageError, preprocess
-from model.progress import progress
-
-
-class DataError(ValueError):
-    """The data can't be used as it is; the message says what to do."""
+from model.data_error import DataError
+from model.image_files import LAYOUT, ImageFiles, has_class_folders, read_image_files
+from model.splits import TEST_SHARE, default_size, require_images, split_off
 
 
 @dataclass(frozen=True)
@@ -45,16 +39,25 @@ class LabelledImages:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A training split, a test split, and the names of the classes by index."""
+    """A training split, a test split, and the names of the classes by index.
+
+    ``test_files`` are the paths of the test images, relative to the data's folder; there are none
+    for torchvision's CIFAR-10. ``source`` says in words where the images came from.
+    """
 
     train: LabelledImages
     test: LabelledImages
     class_names: tuple[str, ...]
     source: str
+    test_files: tuple[str, ...] = ()
 
 
-def load_cifar10(download_directory: Path) -> Dataset:
+def load_cifar10(download_directory: Path, *, images_per_class: int | None = None) -> Dataset:
     """Load CIFAR-10 through torchvision, which downloads and checks it where it is missing.
+
+    Args:
+        download_directory: where torchvision keeps it.
+        images_per_class: take only as many of each class and split.
 
     Raises:
         DataError: it could neither be found nor downloaded.
@@ -68,105 +71,107 @@ def load_cifar10(download_directory: Path) -> Dataset:
             "network, or give a folder-per-class tree with --data DIR."
         ) from error
     return Dataset(
-        train=_from_torchvision(train),
-        test=_from_torchvision(test),
+        train=_from_torchvision(train, images_per_class),
+        test=_from_torchvision(test, images_per_class),
         class_names=tuple(train.classes),
         source="CIFAR-10 from torchvision",
     )
 
 
-def load_folders(directory: Path, image_size: int) -> Dataset:
-    """Load ``directory/train/<class>/*`` and ``directory/test/<class>/*``.
+def load_folders(
+    directory: Path,
+    image_size: int,
+    *,
+    skip_unreadable: bool = False,
+    images_per_class: int | None = None,
+) -> Dataset:
+    """Load a folder-per-class tree.
 
-    Decoded pixels are cached in ``directory/.decoded``, see :class:`DecodedCache`.
+    With ``directory/train/<class>/*`` and ``directory/test/<class>/*`` these are the splits. Where
+    ``test/`` is missing, or the classes lie in ``directory`` itself, a fifth of the images is held
+    out as the test split, always the same ones for the same files.
 
-    Raises:
-        DataError: a split or a class is missing, or a file is no readable image.
-    """
-    for split in ("train", "test"):
-        if not (directory / split).is_dir():
-            raise DataError(
-                f"{directory / split} is no folder: --data needs DIR/train/<class>/<image> "
-                "and DIR/test/<class>/<image>."
-            )
-    train, train_classes = _load_split(directory, "train", image_size)
-    test, test_classes = _load_split(directory, "test", image_size)
-    if train_classes != test_classes:
-        different = ", ".join(sorted(set(train_classes) ^ set(test_classes)))
-        raise DataError(f"train/ and test/ in {directory} differ in their classes: {different}.")
-    if len(train_classes) == 1:
-        raise DataError(f"{directory / 'train'} has a single class; two are the least.")
-    return Dataset(train, test, train_classes, source=f"folder {directory.name}")
-
-
-def split_validation(
-    labels: Tensor, validation_size: int, *, seed: int = 0
-) -> tuple[Tensor, Tensor]:
-    """Split image indices into training and validation, every class in proportion.
-
-    The seed is fixed and not the training's, so that runs of different seeds share one
-    validation split and no image ever changes sides between them.
+    Decoded pixels are cached in ``directory/.decoded``, see ``model/decoded_cache.py``.
 
     Args:
-        labels: int64 ``(N,)``, class indices.
-        validation_size: images of the validation split.
-        seed: of the split.
-
-    Returns:
-        Two int64 tensors of indices, sorted: training ``(N - validation_size,)`` and validation
-        ``(validation_size,)``.
+        directory: the tree.
+        image_size: side that the pictures are resized to.
+        skip_unreadable: leave files out that can't be read, instead of refusing the data.
+        images_per_class: take only as many of each class and split.
 
     Raises:
-        DataError: the classes are too small, or the split too large or too small.
+        DataError: a split or a class is missing or too small, or a file is no readable image.
     """
-    try:
-        training, validation = train_test_split(
-            np.arange(len(labels)),
-            test_size=validation_size,
-            stratify=labels.numpy(),
-            random_state=seed,
+
+    def read(root: Path, name: str) -> ImageFiles:
+        return read_image_files(
+            root,
+            directory / ".decoded" / f"{name}-{image_size}.npy",
+            image_size,
+            skip_unreadable=skip_unreadable,
+            images_per_class=images_per_class,
         )
-    except ValueError as error:
+
+    source = f"folder {directory.resolve().name}"
+    if not has_class_folders(directory / "test"):
+        in_train = has_class_folders(directory / "train")
+        images = read(directory / "train", "train") if in_train else read(directory, "all")
+        _require_two_classes(images, directory)
+        return _with_test_split_held_out(images, directory, source)
+    if not has_class_folders(directory / "train"):
         raise DataError(
-            f"{validation_size} of {len(labels)} training images can't be held out for "
-            f"validation: {error}"
-        ) from error
-    return torch.from_numpy(np.sort(training)), torch.from_numpy(np.sort(validation))
+            f"{directory} has a test/ folder but no train/ with class folders. {LAYOUT}"
+        )
+    train, test = read(directory / "train", "train"), read(directory / "test", "test")
+    _require_two_classes(train, directory)
+    if train.class_names != test.class_names:
+        different = ", ".join(sorted(set(train.class_names) ^ set(test.class_names)))
+        raise DataError(f"train/ and test/ in {directory} differ in their classes: {different}.")
+    return Dataset(
+        LabelledImages(train.pixels, train.labels),
+        LabelledImages(test.pixels, test.labels),
+        train.class_names,
+        source,
+        _relative(test.files, directory),
+    )
 
 
-def _from_torchvision(dataset: CIFAR10) -> LabelledImages:
+def _require_two_classes(images: ImageFiles, directory: Path) -> None:
+    if len(images.class_names) < 2:  # noqa: PLR2004
+        raise DataError(
+            f"{directory} has a single class, {images.class_names[0]}; two are the least. {LAYOUT}"
+        )
+
+
+def _with_test_split_held_out(images: ImageFiles, directory: Path, source: str) -> Dataset:
+    require_images(images.labels, 3, images.class_names, "to train, to validate and to test")
+    size = default_size(images.labels, TEST_SHARE)
+    remaining, held_out = split_off(images.labels, size, images.class_names, "the test split")
+    print(
+        f"{directory} has no test/ folder: {size:,} of its {len(images.labels):,} images, every "
+        "class in proportion, are held out as the test split"
+    )
+    everything = LabelledImages(images.pixels, images.labels)
+    return Dataset(
+        everything.subset(remaining),
+        everything.subset(held_out),
+        images.class_names,
+        source,
+        _relative([images.files[index] for index in held_out.tolist()], directory),
+    )
+
+
+def _relative(files: Sequence[Path], directory: Path) -> tuple[str, ...]:
+    return tuple(file.relative_to(directory).as_posix() for file in files)
+
+
+def _from_torchvision(dataset: CIFAR10, images_per_class: int | None) -> LabelledImages:
     pixels = torch.from_numpy(dataset.data).permute(0, 3, 1, 2).contiguous()
-    return LabelledImages(pixels, torch.tensor(dataset.targets))
-
-
-def _load_split(
-    directory: Path, split: str, image_size: int
-) -> tuple[LabelledImages, tuple[str, ...]]:
-    try:
-        folder = ImageFolder(str(directory / split), is_valid_file=_is_visible)
-    except FileNotFoundError as error:
-        raise DataError(str(error)) from error
-    paths = [Path(path) for path, _ in folder.samples]
-    labels = torch.tensor([label for _, label in folder.samples])
-    file = directory / ".decoded" / f"{split}-{image_size}.npy"
-    cache = DecodedCache(file, directory / split, paths, image_size)
-    pixels = cache.read()
-    if pixels is None:
-        pixels = _decode(paths, image_size, f"Decoding {split}")
-        cache.write(pixels)
-    return LabelledImages(pixels, labels), tuple(folder.classes)
-
-
-def _is_visible(path: str) -> bool:
-    return not Path(path).name.startswith(".")
-
-
-def _decode(paths: Sequence[Path], image_size: int, description: str) -> Tensor:
-    print(f"{description}: {len(paths):,} images, once", flush=True)
-    pixels = torch.empty((len(paths), 3, image_size, image_size), dtype=torch.uint8)
-    for index, path in enumerate(progress(paths, description, unit="images")):
-        try:
-            pixels[index] = preprocess(path.read_bytes(), image_size)
-        except ImageError as error:
-            raise DataError(f"{path}: {error}") from error
-    return pixels
+    images = LabelledImages(pixels, torch.tensor(dataset.targets))
+    if images_per_class is None:
+        return images
+    by_class = [
+        torch.nonzero(images.labels == label).flatten()[:images_per_class]
+        for label in range(len(dataset.classes))
+    ]
+    return images.subset(torch.cat(by_class).sort().values)

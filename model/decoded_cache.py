@@ -1,10 +1,12 @@
 """Decoded pixels beside the data, so that the next start reads one file instead of thousands."""
 
+import contextlib
 import hashlib
 import json
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,19 @@ import torch
 from torch import Tensor
 
 import model.preprocessing
+
+
+@dataclass(frozen=True)
+class DecodedImages:
+    """What decoding a list of files gave.
+
+    Attributes:
+        pixels: uint8 ``(M, 3, size, size)`` of the readable files, in their order.
+        unreadable: by position in the list, why a file can't be read.
+    """
+
+    pixels: Tensor
+    unreadable: dict[int, str]
 
 
 class DecodedCache:
@@ -31,37 +46,51 @@ class DecodedCache:
 
     def __init__(self, file: Path, root: Path, paths: Sequence[Path], image_size: int) -> None:
         self._file = file
-        self._fingerprint_file = file.with_suffix(".json")
-        self._fingerprint = {"sha256": _fingerprint(root, paths, image_size)}
+        self._description_file = file.with_suffix(".json")
+        self._fingerprint = _fingerprint(root, paths, image_size)
 
-    def read(self) -> Tensor | None:
-        """Return uint8 ``(N, 3, size, size)``, or None where the cache is missing or stale."""
+    def read(self) -> DecodedImages | None:
+        """Return what was written, or None where the cache is missing, stale or damaged."""
         try:
-            if json.loads(self._fingerprint_file.read_text()) != self._fingerprint:
+            description = json.loads(self._description_file.read_text())
+            if description["sha256"] != self._fingerprint:
                 return None
-            return torch.from_numpy(np.load(self._file, allow_pickle=False))
-        except (OSError, ValueError, EOFError):
+            unreadable = {int(position): why for position, why in description["unreadable"]}
+            pixels = np.load(self._file, allow_pickle=False)
+            return DecodedImages(torch.from_numpy(pixels), unreadable)
+        except (OSError, ValueError, EOFError, KeyError, TypeError):
             return None
 
-    def write(self, pixels: Tensor) -> None:
-        """Keep ``pixels``; where the folder can't be written, say so and go on without."""
+    def write(self, images: DecodedImages) -> None:
+        """Keep ``images``; where the folder can't be written, say so and go on without."""
+        description = {"sha256": self._fingerprint, "unreadable": list(images.unreadable.items())}
+        partial = self._file.with_suffix(f".{os.getpid()}.partial")
         try:
             self._file.parent.mkdir(exist_ok=True)
-            self._fingerprint_file.unlink(missing_ok=True)
-            partial = self._file.with_suffix(f".{os.getpid()}.partial")
+            self._description_file.unlink(missing_ok=True)
             with partial.open("wb") as stream:
-                np.save(stream, pixels.numpy())
+                np.save(stream, images.pixels.numpy())
             partial.replace(self._file)
-            self._fingerprint_file.write_text(json.dumps(self._fingerprint))
+            self._description_file.write_text(json.dumps(description))
         except OSError as error:
             print(f"Decoded images are not kept for the next start: {error}", file=sys.stderr)
+            with contextlib.suppress(OSError):
+                partial.unlink(missing_ok=True)
 
 
 def _fingerprint(root: Path, paths: Sequence[Path], image_size: int) -> str:
     digest = hashlib.sha256(Path(model.preprocessing.__file__).read_bytes())
     digest.update(f"{PIL.__version__}\0{image_size}\n".encode())
     for path in paths:
-        status = path.stat()
         name = str(path).removeprefix(str(root))
-        digest.update(f"{name}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
+        digest.update(f"{name}\0{_size_and_time(path)}\n".encode(errors="surrogateescape"))
     return digest.hexdigest()
+
+
+def _size_and_time(path: Path) -> str:
+    try:
+        status = path.stat()
+    except OSError:
+        # A link to nowhere; decoding will list it as unreadable.
+        return "missing"
+    return f"{status.st_size}\0{status.st_mtime_ns}"

@@ -14,11 +14,31 @@ examples:
   python train.py                     download CIFAR-10, train 10 epochs, report
   python train.py --data DIR          the same from DIR/train/<class>/ and DIR/test/<class>/
   python train.py --recipe original   the settings of the original Keras program
+  python train.py --data DIR --dry-run   does everything work here? One batch, in seconds
   python train.py --epochs 40 --name long
+  python train.py --resume runs/long  go on where it was stopped; with --epochs 60 also when done
   python train.py --refit runs/long   once more, on all training images: nothing held out
-then, to serve it:
-  python -m model.archive runs/NAME   make model_store/cifar10.mar
+  torchrun --nproc-per-node 4 train.py --data DIR      on four GPUs, or four processes on CPUs
+then:
+  python -m model.evaluate runs/NAME --data DIR   see which pictures it gets wrong
+  python -m model.archive runs/NAME               make model_store/cifar10.mar, to be served
 """
+
+# What may be given together with these options, which take everything else from an earlier run.
+CHANGEABLE = {
+    "resume": {"data", "epochs", "no_test", "device", "checkpoint_seconds"},
+    "refit": {
+        "data",
+        "skip_unreadable",
+        "no_test",
+        "runs",
+        "name",
+        "dry_run",
+        "device",
+        "precision",
+        "checkpoint_seconds",
+    },
+}
 
 
 class OneLineParser(argparse.ArgumentParser):
@@ -35,9 +55,30 @@ def parse_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     if options.data and not options.data.is_dir():
         parser.error(f"--data: {options.data} is no folder")
-    if options.refit and not (options.refit / "config.json").is_file():
-        parser.error(f"--refit: {options.refit} is no run of train.py")
+    # Where the run lies, and the learning rate of each epoch, when they are known.
+    options.run, options.learning_rates = None, None
+    options.given = _given(arguments)
+    for flag, changeable in CHANGEABLE.items():
+        earlier = getattr(options, flag)
+        if earlier is None:
+            continue
+        if not (earlier / "config.json").is_file():
+            parser.error(f"--{flag}: {earlier} is no run of train.py")
+        for name in sorted(options.given - changeable - {flag}):
+            option = "--" + name.replace("_", "-")
+            parser.error(f"--{flag} takes the settings of {earlier}; leave out {option}")
     return options
+
+
+def _given(arguments: Sequence[str] | None) -> set[str]:
+    """Name the options that stand on the command line."""
+    parser = create_parser()
+    not_given = object()
+    names = vars(parser.parse_args([]))
+    parsed = vars(
+        parser.parse_args(arguments, argparse.Namespace(**dict.fromkeys(names, not_given)))
+    )
+    return {name for name, value in parsed.items() if value is not not_given}
 
 
 def create_parser() -> OneLineParser:
@@ -50,6 +91,7 @@ def create_parser() -> OneLineParser:
     )
     _add_data_options(parser)
     _add_training_options(parser)
+    _add_run_options(parser)
     _add_recipe_options(parser)
     _add_machine_options(parser)
     return parser
@@ -71,16 +113,28 @@ def _add_data_options(parser: argparse.ArgumentParser) -> None:
         "--data",
         type=Path,
         metavar="DIR",
-        help="folder-per-class tree with train/ and test/; decoded pixels are cached in "
+        help="folder-per-class tree: DIR/train/<class>/* and DIR/test/<class>/*, or DIR/<class>/*, "
+        "of which a fifth is held out as the test split then; decoded pixels are cached in "
         "DIR/.decoded (default: CIFAR-10, downloaded to data/)",
+    )
+    group.add_argument(
+        "--skip-unreadable",
+        action="store_true",
+        help="leave out files that can't be read as pictures, instead of stopping",
+    )
+    group.add_argument(
+        "--limit",
+        type=_whole_number(1),
+        metavar="N",
+        help="train on N images only, every class in proportion; the validation and test splits "
+        "stay what they are",
     )
     group.add_argument(
         "--validation-images",
         type=_whole_number(1),
-        default=5000,
         metavar="N",
         help="training images held out, every class in proportion, to choose the epoch and steer "
-        "the learning rate (default: 5000)",
+        "the learning rate (default: a tenth)",
     )
     group.add_argument(
         "--no-test",
@@ -109,19 +163,48 @@ def _add_training_options(parser: argparse.ArgumentParser) -> None:
         default=0,
         help="of the initial weights, the order and the augmentation (default: 0)",
     )
-    group.add_argument(
+    again = group.add_mutually_exclusive_group()
+    again.add_argument(
+        "--resume",
+        type=Path,
+        metavar="RUN",
+        help="go on where RUN was stopped or killed, with its settings, as if nothing had "
+        "happened; with more --epochs also after its end",
+    )
+    again.add_argument(
         "--refit",
         type=Path,
         metavar="RUN",
         help="train once more as RUN did, with its settings and its learning rates up to its best "
-        "epoch, but on all training images, the validation split included; the other options of "
-        "this group and the recipe's are RUN's then",
+        "epoch, but on all training images, the validation split included",
     )
     group.add_argument(
-        "--runs", type=Path, default=Path("runs"), metavar="DIR", help="where runs are kept: runs/"
+        "--dry-run",
+        action="store_true",
+        help="pass one batch through everything, reports and archive included, to see in seconds "
+        "that a training will not fail in the end",
+    )
+
+
+def _add_run_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("run")
+    group.add_argument(
+        "--runs",
+        type=Path,
+        default=Path("runs"),
+        metavar="DIR",
+        help="where runs are kept (default: runs/)",
     )
     group.add_argument(
         "--name", help="of the run, a new folder in --runs (default: recipe, date and time)"
+    )
+    group.add_argument(
+        "--checkpoint-seconds",
+        type=_number(least=0),
+        default=60.0,
+        metavar="SECONDS",
+        help="time between checkpoints, which is what a kill can cost; there is one after each "
+        "epoch in any case (default: 60)",
     )
 
 

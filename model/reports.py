@@ -1,6 +1,7 @@
 """What a training leaves for people to read: reports, matrices, curves."""
 
 import csv
+import io
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
@@ -11,6 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from sklearn.metrics import accuracy_score, classification_report, confusion_matrix
 from torch import Tensor
+
+from model.atomic_file import write_atomically
 
 METRICS_FILE_NAME = "metrics.csv"
 MID_GREY = 0.5
@@ -36,10 +39,11 @@ class EpochMetrics:
 
 def write_metrics(directory: Path, history: Sequence[EpochMetrics]) -> None:
     """Write ``metrics.csv``, one row an epoch."""
-    with (directory / METRICS_FILE_NAME).open("w", newline="") as stream:
-        writer = csv.DictWriter(stream, [field.name for field in fields(EpochMetrics)])
-        writer.writeheader()
-        writer.writerows(asdict(row) for row in history)
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, [field.name for field in fields(EpochMetrics)])
+    writer.writeheader()
+    writer.writerows(asdict(row) for row in history)
+    write_atomically(directory / METRICS_FILE_NAME, text.getvalue())
 
 
 def read_metrics(directory: Path) -> list[EpochMetrics]:
@@ -51,6 +55,12 @@ def read_metrics(directory: Path) -> list[EpochMetrics]:
     """
     with (directory / METRICS_FILE_NAME).open(newline="") as stream:
         return [_parse_metrics(row) for row in csv.DictReader(stream)]
+
+
+def best_epoch(history: Sequence[EpochMetrics]) -> int:
+    """The epoch, counted from 1, whose weights are kept: least validation loss, else the last."""
+    losses = [row.validation_loss for row in history if row.validation_loss is not None]
+    return losses.index(min(losses)) + 1 if losses else len(history)
 
 
 def _parse_metrics(row: dict[str, str]) -> EpochMetrics:
@@ -82,7 +92,9 @@ def draw_curves(directory: Path, history: Sequence[EpochMetrics]) -> None:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.3)
         axes.legend()
-        figure.savefig(directory / f"{metric}.png", dpi=150)
+        drawn = io.BytesIO()
+        figure.savefig(drawn, format="png", dpi=150)
+        write_atomically(directory / f"{metric}.png", drawn.getvalue())
 
 
 def write_test_report(

@@ -40,23 +40,23 @@ def png(gradient: Image.Image) -> bytes:
     return encode(gradient)
 
 
+def write_image_folder(folder: Path, images_per_class: int = 12) -> Path:
+    """Write a folder-per-class tree of two classes that even a tiny training tells apart."""
+    generator = np.random.default_rng(0)
+    for split in ("train", "test"):
+        for name, colour in (("night", 30), ("snow", 225)):
+            (folder / split / name).mkdir(parents=True)
+            for index in range(images_per_class):
+                noise = generator.integers(-25, 26, (32, 32, 3))
+                pixels = (colour + noise).clip(0, 255).astype(np.uint8)
+                file = folder / split / name / f"{index:03}.png"
+                file.write_bytes(encode(Image.fromarray(pixels)))
+    return folder
+
+
 @pytest.fixture
 def make_image_folder(tmp_path: Path) -> Callable[..., Path]:
-    """Makes a folder-per-class tree of two classes that even a tiny training tells apart."""
-
-    def make(images_per_class: int = 12) -> Path:
-        generator = np.random.default_rng(0)
-        for split in ("train", "test"):
-            for name, colour in (("night", 30), ("snow", 225)):
-                folder = tmp_path / "pictures" / split / name
-                folder.mkdir(parents=True)
-                for index in range(images_per_class):
-                    noise = generator.integers(-25, 26, (32, 32, 3))
-                    pixels = (colour + noise).clip(0, 255).astype(np.uint8)
-                    (folder / f"{index:03}.png").write_bytes(encode(Image.fromarray(pixels)))
-        return tmp_path / "pictures"
-
-    return make
+    return lambda images_per_class=12: write_image_folder(tmp_path / "pictures", images_per_class)
 
 
 @pytest.fixture

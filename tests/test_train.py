@@ -2,14 +2,13 @@
 
 import csv
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import train
 from model.classifier import Classifier
@@ -17,20 +16,9 @@ from model.data import LabelledImages
 from model.options import create_parser, parse_options
 from model.reports import read_metrics
 from model.trainer import Trainer
-from tests.serving import PROJECT
+from tests.training import arguments_for, run_train
 
 MakeFolder = Callable[..., Path]
-
-
-def run_train(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "train.py", *map(str, arguments)]
-    return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
-
-
-def arguments_for(folder: Path, name: str, *more: object) -> list[str]:
-    few = ["--epochs", "3", "--batch-size", "4", "--validation-images", "4"]
-    runs = ["--runs", folder.parent / "runs", "--name", name]
-    return [*map(str, ("--data", folder, *few, *runs, *more))]
 
 
 def test_a_run_leaves_everything_it_promises(
@@ -58,6 +46,8 @@ def test_a_run_leaves_everything_it_promises(
         ["night", "12", "0"],
         ["snow", "0", "12"],
     ]
+    assert "Best of 3 epochs" in output
+    assert f"python -m model.archive {run}" in output
     for figure in ("loss.png", "accuracy.png", "confusion_matrix.png"):
         with Image.open(run / figure) as image:
             assert image.width > 400
@@ -67,6 +57,11 @@ def test_a_run_leaves_everything_it_promises(
     assert configuration["batch_size"] == 4
     assert configuration["dropout"] == 0.1
     assert configuration["torch"] == torch.__version__
+
+    events = EventAccumulator(str(run / "tensorboard")).Reload()
+    losses = {event.step: event.value for event in events.Scalars("loss/validation")}
+    expected = {int(row["epoch"]): float(row["validation_loss"]) for row in rows}
+    assert losses == pytest.approx(expected)
 
 
 def test_the_kept_weights_are_those_of_the_least_validation_loss(
@@ -96,6 +91,10 @@ def test_no_test_leaves_the_test_split_alone(make_image_folder: MakeFolder) -> N
     assert not (run / "classification_report.txt").exists()
 
 
+def refit_arguments(run: Path, name: str) -> list[str]:
+    return ["--refit", str(run), "--runs", str(run.parent), "--name", name]
+
+
 def test_a_refit_trains_on_every_image_with_the_learning_rates_of_its_run(
     make_image_folder: MakeFolder,
 ) -> None:
@@ -103,7 +102,7 @@ def test_a_refit_trains_on_every_image_with_the_learning_rates_of_its_run(
     plateau = ["--plateau-patience", "0", "--plateau-threshold", "0.9", "--epochs", "5"]
     assert train.main(arguments_for(folder, "first", *plateau)) == 0
     first, second = (folder.parent / "runs" / name for name in ("first", "second"))
-    assert train.main(arguments_for(folder, "second", "--refit", first)) == 0
+    assert train.main(refit_arguments(first, "second")) == 0
     card = Classifier.load(second).card
     assert (card.training_images, card.validation_images) == (24, 0)
     assert card.validation_accuracy is None
@@ -128,7 +127,7 @@ def test_a_refit_of_an_incomplete_run_is_refused(
     else:
         (first / "config.json").write_text("[]")
     capsys.readouterr()
-    assert train.main(arguments_for(folder, "second", "--refit", first)) == 2
+    assert train.main(refit_arguments(first, "second")) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1
     assert "no complete run" in error
@@ -158,6 +157,9 @@ def test_a_plateau_of_the_validation_loss_reduces_the_learning_rate(
         (["--data", "/does/not/exist"], "no folder"),
         (["--refit", "/does/not/exist"], "no run"),
         (["--unknown"], "--unknown"),
+        (["--resume", "/does/not/exist"], "no run"),
+        (["--limit", "0"], "--limit"),
+        (["--checkpoint-seconds", "-1"], "--checkpoint-seconds"),
     ],
 )
 def test_a_wrong_value_is_one_clear_line_and_exit_code_2(
@@ -175,7 +177,7 @@ def test_data_that_cannot_be_used_is_one_line_and_exit_code_2(tmp_path: Path) ->
     result = run_train("--data", tmp_path)
     assert result.returncode == 2
     assert result.stderr.count("\n") == 1
-    assert "train is no folder" in result.stderr
+    assert "no class folders" in result.stderr
 
 
 def test_an_existing_run_is_never_overwritten(make_image_folder: MakeFolder) -> None:
@@ -184,6 +186,62 @@ def test_an_existing_run_is_never_overwritten(make_image_folder: MakeFolder) -> 
     result = run_train(*arguments_for(folder, "taken"))
     assert result.returncode == 2
     assert "exists already" in result.stderr
+
+
+@pytest.mark.parametrize("flag", ["--resume", "--refit"])
+def test_settings_that_an_earlier_run_decides_cannot_be_given_with_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], flag: str
+) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(SystemExit) as exit_:
+        parse_options([flag, str(tmp_path), "--batch-size", "64"])
+    assert exit_.value.code == 2
+    assert "leave out --batch-size" in capsys.readouterr().err
+
+
+def test_a_limit_trains_on_as_many_images_and_validates_on_all(
+    make_image_folder: MakeFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = make_image_folder()
+    assert train.main(arguments_for(folder, "few", "--limit", "6")) == 0
+    card = Classifier.load(folder.parent / "runs" / "few").card
+    assert (card.training_images, card.validation_images, card.test_images) == (6, 4, 24)
+    assert "6 training and 4 validation images" in capsys.readouterr().out
+
+
+def test_a_limit_below_the_number_of_classes_is_refused(
+    make_image_folder: MakeFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train.main(arguments_for(make_image_folder(), "few", "--limit", "1")) == 2
+    assert "there are 2 classes" in capsys.readouterr().err
+
+
+def test_a_tenth_of_the_training_images_is_held_out_unless_told_otherwise(
+    make_image_folder: MakeFolder,
+) -> None:
+    folder = make_image_folder(images_per_class=30)
+    arguments = ["--data", folder, "--runs", folder.parent / "runs", "--name", "a", "--epochs", 1]
+    assert train.main(list(map(str, arguments))) == 0
+    card = Classifier.load(folder.parent / "runs" / "a").card
+    assert (card.training_images, card.validation_images) == (54, 6)
+
+
+def test_a_dry_run_passes_one_batch_through_everything_up_to_the_archive(
+    make_image_folder: MakeFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = make_image_folder()
+    runs = folder.parent / "runs"
+    arguments = ["--data", folder, "--runs", runs, "--dry-run", "--batch-size", 64]
+    assert train.main(list(map(str, arguments))) == 0
+    assert "dry run went through everything" in capsys.readouterr().out
+    (run,) = runs.iterdir()
+    assert run.name.startswith("dry-run-")
+    checkpoint = torch.load(run / "checkpoint.pt", weights_only=True)
+    steps = checkpoint["trainer"]["optimizer"]["state"][0]["step"]
+    assert steps == 1
+    assert Classifier.load(run / "cifar10.mar").card.training_images == 64
+    made = {path.name for path in run.iterdir()}
+    assert {"confusion_matrix.png", "loss.png", "classification_report.txt", "tensorboard"} <= made
 
 
 def test_help_explains_every_option() -> None:

@@ -1,0 +1,59 @@
+import pytest
+import torch
+
+from model.data_error import DataError
+from model.splits import default_size, order_in_proportion, split_off
+
+TEN = [f"class {number}" for number in range(10)]
+
+
+def test_a_split_is_stratified_disjoint_complete_and_always_the_same() -> None:
+    labels = torch.arange(1000) % 10
+    remaining, held_out = split_off(labels, 100, TEN, "validation")
+    assert torch.bincount(labels[held_out]).tolist() == [10] * 10
+    assert sorted([*remaining.tolist(), *held_out.tolist()]) == list(range(1000))
+    assert torch.equal(held_out, split_off(labels, 100, TEN, "validation")[1])
+
+
+def test_a_split_follows_no_order_of_the_files() -> None:
+    _, held_out = split_off(torch.zeros(1000, dtype=torch.int64), 500, ["one"], "validation")
+    assert held_out.float().mean().item() == pytest.approx(500, abs=40)
+
+
+@pytest.mark.parametrize("size", [3, 10, 500, 1005])
+def test_both_parts_know_every_class_however_unbalanced(size: int) -> None:
+    labels = torch.tensor([0] * 1000 + [1] * 6 + [2] * 2)
+    for part in split_off(labels, size, ["many", "few", "two"], "validation"):
+        assert len(labels[part].unique()) == 3
+
+
+def test_unbalanced_classes_are_split_in_proportion() -> None:
+    labels = torch.tensor([0] * 900 + [1] * 90 + [2] * 10)
+    _, held_out = split_off(labels, 100, ["a", "b", "c"], "validation")
+    counts = torch.bincount(labels[held_out])
+    assert (counts - torch.tensor([90, 9, 1])).abs().max() <= 1
+
+
+@pytest.mark.parametrize("size", [0, 9, 91, 100])
+def test_a_split_that_would_miss_a_class_is_refused(size: int) -> None:
+    with pytest.raises(DataError, match="10 to 90"):
+        split_off(torch.arange(100) % 10, size, TEN, "validation")
+
+
+def test_a_class_with_a_single_image_is_named() -> None:
+    with pytest.raises(DataError, match=r"owl \(1\)"):
+        split_off(torch.tensor([0, 0, 1]), 1, ["cat", "owl"], "validation")
+
+
+def test_a_smaller_limit_takes_a_part_of_what_a_larger_takes_with_every_class_in_it() -> None:
+    labels = torch.tensor([0] * 300 + [1] * 30 + [2])
+    order = order_in_proportion(labels)
+    assert sorted(order.tolist()) == list(range(331))
+    assert len(labels[order[:3]].unique()) == 3
+    counts = torch.bincount(labels[order[:110]])
+    assert (counts - torch.tensor([100, 10, 0])).abs().max() <= 1
+
+
+def test_a_default_split_is_a_share_of_the_images_but_one_of_each_class_at_least() -> None:
+    assert default_size(torch.arange(50_000) % 10, 0.1) == 5000
+    assert default_size(torch.arange(40) % 10, 0.1) == 10
