@@ -350,9 +350,12 @@ def test_weights_outside_the_file_are_refused(refusal: Callable[..., str], tmp_p
         assert name in refusal(pack({**keras_members(), WEIGHTS: buffer.getvalue()}))
 
 
-@pytest.mark.parametrize("honest", [True, False])
+@pytest.mark.parametrize(
+    ("honest", "reason"),
+    [(True, "config.json has 67,108,864 bytes"), (False, "config.json is damaged")],
+)
 def test_a_bomb_is_refused_before_it_is_unpacked(
-    refusal: Callable[..., str], *, honest: bool
+    refusal: Callable[..., str], reason: str, *, honest: bool
 ) -> None:
     size = 64 * 1024 * 1024
     data = pack({**keras_members(), "config.json": b" " * size}, zipfile.ZIP_DEFLATED)
@@ -362,7 +365,7 @@ def test_a_bomb_is_refused_before_it_is_unpacked(
     message = refusal(data)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert "config.json" in message
+    assert reason in message
     assert peak < size // 4
 
 
