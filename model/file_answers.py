@@ -1,0 +1,87 @@
+"""Answers for many files on disk: any number of them in flat memory."""
+
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from model.classifier import Classifier
+from model.preprocessing import MAX_PIXELS, ImageError, ImageTooLargeError
+
+BATCH_SIZE = 64
+STANDARD_INPUT = "-"
+# The most pixels that are decoded, uncompressed in four channels of 16 bits.
+MAX_FILE_BYTES = 8 * MAX_PIXELS
+HTTP_CODES: dict[type[OSError], int] = {FileNotFoundError: 404, PermissionError: 403}
+
+
+def find_files(names: Iterable[str]) -> list[str]:
+    """Put in the place of every folder the visible files below it, in the order of their names.
+
+    A folder where nothing is found stays in the list, so that it gets an error of its own.
+    """
+    files: list[str] = []
+    for name in names:
+        files += (_walk(name) if Path(name).is_dir() else []) or [name]
+    return files
+
+
+def _walk(folder: str) -> list[str]:
+    found: list[str] = []
+    walk = os.walk(folder, onerror=lambda error: found.append(error.filename))
+    for parent, folders, files in walk:
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        paths = [Path(parent) / name for name in sorted(files) if not name.startswith(".")]
+        # Reading a pipe would wait for somebody to write into it.
+        found += [str(path) for path in paths if path.is_file() or not path.exists()]
+    return found
+
+
+def classify_files(
+    classifier: Classifier, files: Iterable[str]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Classify files, some at a time, which is faster; ``-`` is standard input.
+
+    Yields:
+        Each file with its REST answer, or with ``{"error": {"code", "type", "message"}}``.
+    """
+    remaining = iter(files)
+    while batch := list(islice(remaining, BATCH_SIZE)):
+        outcomes = [_pixels(classifier, file) for file in batch]
+        readable = [pixels for pixels in outcomes if isinstance(pixels, Tensor)]
+        probabilities = iter(classifier.probabilities(torch.stack(readable)) if readable else ())
+        for file, outcome in zip(batch, outcomes, strict=True):
+            if isinstance(outcome, Tensor):
+                yield file, classifier.answer(next(probabilities))
+            else:
+                yield file, {"error": outcome}
+
+
+def _pixels(classifier: Classifier, file: str) -> Tensor | dict[str, Any]:
+    try:
+        return classifier.preprocess(_read(file))
+    except ImageError as error:
+        return {"code": error.code, "type": type(error).__name__, "message": str(error)}
+    except IsADirectoryError as error:
+        message = "The folder holds no visible files, or can't be listed."
+        return {"code": 400, "type": type(error).__name__, "message": message}
+    except OSError as error:
+        message = f"The file can't be read: {error.strerror}."
+        code = HTTP_CODES.get(type(error), 400)
+        return {"code": code, "type": type(error).__name__, "message": message}
+
+
+def _read(file: str) -> bytes:
+    if file == STANDARD_INPUT:
+        data = sys.stdin.buffer.read(MAX_FILE_BYTES + 1)
+    else:
+        with Path(file).open("rb") as stream:
+            data = stream.read(MAX_FILE_BYTES + 1)
+    if len(data) > MAX_FILE_BYTES:
+        raise ImageTooLargeError(f"The file is larger than {MAX_FILE_BYTES:,} bytes.")
+    return data

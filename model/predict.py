@@ -1,0 +1,177 @@
+"""Say what pictures show, on the command line and without a server.
+
+The answers are the REST endpoint's: the same net on the same pixels. A folder stands for all files
+below it, without hidden ones. What can't be classified gets a line on stderr and the exit code 1;
+the others are classified all the same.
+"""
+
+import argparse
+import io
+import json
+import os
+import sys
+import zipfile
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from model.archive import MODEL_STORE
+from model.classifier import Classifier
+from model.file_answers import classify_files, find_files
+from model.options import OneLineParser
+from model.progress import progress
+from model.wording import format_percentage, visible
+
+MAX_NAME_WIDTH = 48
+BROKEN_PIPE_EXIT_CODE = 141
+EPILOG = """\
+examples:
+  python -m model.predict docs/ship.png
+  python -m model.predict holiday/ --top-k 5
+  python -m model.predict --json holiday/ > answers.json
+  curl -s https://example.org/cat.jpg | python -m model.predict -
+  python -m model.predict --model runs/NAME docs/ship.png
+"""
+
+Answers = Iterable[tuple[str, dict[str, Any]]]
+
+
+def predict(options: argparse.Namespace, classifier: Classifier) -> int:
+    """Print the answers as ``options`` say; returns the exit code."""
+    files = find_files(options.files)
+    # On a terminal the answers themselves show how far it is.
+    shown = files if sys.stdout.isatty() else progress(files, "Classifying", unit="files")
+    failed: list[str] = []
+    answers = report_errors(classify_files(classifier, shown), failed)
+    if options.json:
+        lines = format_json(answers)
+    else:
+        name_width = min(widest(["file", *files]), MAX_NAME_WIDTH)
+        label_width = widest(["label", *classifier.card.class_names])
+        lines = format_table(answers, name_width, label_width, options.top_k)
+    for line in lines:
+        print(line)
+    sys.stdout.flush()
+    return 1 if failed else 0
+
+
+def report_errors(answers: Answers, failed: list[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Pass ``answers`` on; print those that are errors to stderr, and add their files to failed."""
+    for file, answer in answers:
+        if "error" in answer:
+            failed.append(file)
+            # The bar of the progress makes room for it.
+            tqdm.write(
+                f"model.predict: {visible(file)}: {answer['error']['message']}", file=sys.stderr
+            )
+        yield file, answer
+
+
+def widest(names: Iterable[str]) -> int:
+    """Return the width, in characters, of the longest name as it is shown."""
+    return max(len(visible(name)) for name in names)
+
+
+def format_json(answers: Answers) -> Iterator[str]:
+    """Yield the lines of one JSON document: a list, with a line for each file."""
+    line = "["
+    for number, (file, answer) in enumerate(answers):
+        yield f"{line}," if number else line
+        line = json.dumps({"file": file, **answer})
+    yield line
+    yield "]"
+
+
+def format_table(answers: Answers, name_width: int, label_width: int, top_k: int) -> Iterator[str]:
+    """Yield the lines of a table: file, label, confidence and the next best of ``top_k`` classes.
+
+    Longer names than ``name_width`` are shown in full, and move the rest of their line.
+    """
+
+    def row(file: str, label: str, confidence: str, next_best: str) -> str:
+        line = f"{file:<{name_width}}  {label:<{label_width}}  {confidence:>10}  {next_best}"
+        return line.rstrip()
+
+    yield row("file", "label", "confidence", "next best" if top_k > 1 else "")
+    for file, answer in answers:
+        if "error" not in answer:
+            (label, confidence), *others = [
+                (visible(name), format_percentage(probability))
+                for name, probability in islice(answer["probabilities"].items(), top_k)
+            ]
+            next_best = ", ".join(f"{name} {probability}" for name, probability in others)
+            yield row(visible(file), label, confidence, next_best)
+
+
+def create_parser() -> OneLineParser:
+    """Return the parser of the command line."""
+    parser = OneLineParser(
+        prog="python -m model.predict",
+        description=__doc__,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "files", nargs="+", metavar="FILE", help="a picture, a folder, or - for standard input"
+    )
+    parser.add_argument(
+        "--model",
+        type=Path,
+        default=MODEL_STORE / "cifar10.mar",
+        metavar="ARCHIVE_OR_RUN",
+        help="what answers (default: model_store/cifar10.mar of this project)",
+    )
+    parser.add_argument(
+        "--top-k",
+        type=_count,
+        default=3,
+        metavar="N",
+        help="classes of each file that the table shows (default: 3)",
+    )
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        help='print a JSON list instead: for each file {"file": …} with the REST answer, all '
+        'classes in it, or {"file": …, "error": {"code": …, "type": …, "message": …}}',
+    )
+    return parser
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is no whole number of at least 1")
+    return int(text)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code."""
+    options = create_parser().parse_args(arguments)
+    try:
+        classifier = Classifier.load(options.model)
+    except (OSError, KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
+        message = visible(f"{options.model} is no finished run and no archive ({error})")
+        print(f"model.predict: error: --model: {message}", file=sys.stderr)
+        return 2
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # Not every terminal's encoding has all letters of a file's name.
+        sys.stdout.reconfigure(errors="backslashreplace")
+    try:
+        return predict(options, classifier)
+    except KeyboardInterrupt:
+        print("model.predict: interrupted", file=sys.stderr)
+        return 130
+    except OSError as error:
+        # Python would write what is left, and complain once more, at its exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):
+            # Whoever reads has seen enough.
+            return BROKEN_PIPE_EXIT_CODE
+        print(f"model.predict: the answers can't be written: {error.strerror}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
