@@ -19,7 +19,7 @@ from typing import Self
 
 import psutil
 
-INTERVAL_SECONDS = 0.2
+INTERVAL_SECONDS = 0.5
 METHOD = (
     "anonymous and shared memory of all processes, each page once, plus the file-backed of the "
     f"process with most of it; every {INTERVAL_SECONDS} s, and no less than any process's peak "

@@ -29,12 +29,13 @@ from model.options import OneLineParser
 from model.reference_cnn import ReferenceCNN
 
 TARGET = 0.65
+QUIET_LOAD = 0.5
 FAMILIES = tuple(dict.fromkeys(contestant.family for contestant in CONTESTANTS))
 EPILOG = """\
 examples:
   python -m benchmarks.training                   CIFAR-10, downloaded; 10 epochs of each
   python -m benchmarks.training --data DIR --rounds 3
-                                                  the measurement: hours, on a quiet machine
+                                                  to measure: an hour or more, nothing else
   python -m benchmarks.training --data DIR --only ours torchvision
                                                   without TensorFlow
   python -m benchmarks.training --data DIR --epochs 2 --output /tmp/trial.md
@@ -144,7 +145,8 @@ def measure(options: argparse.Namespace) -> Result:
     Raises:
         DataError: the data can't be used.
     """
-    machine = describe_machine()
+    machine, code, date = describe_machine(), commit(), datetime.now(UTC).date()
+    warn_of_load()
     contestants = [one for one in CONTESTANTS if one.family in options.only]
     with tempfile.TemporaryDirectory() as directory:
         counts = write_arrays(options, Path(directory))
@@ -160,10 +162,21 @@ def measure(options: argparse.Namespace) -> Result:
         rounds=options.rounds,
         threads=available_cpus(),
         target=TARGET,
-        date=datetime.now(UTC).date().isoformat(),
-        commit=commit(),
+        date=date.isoformat(),
+        commit=code,
     )
     return Result(settings, machine, describe_software(), contestants, runs, failures)
+
+
+def warn_of_load() -> None:
+    """Say so where other programs are at work: they slow some contestants more than others."""
+    load = os.getloadavg()[0]
+    if load > QUIET_LOAD:
+        print(
+            f"Something else is running here (load {load:.1f}): the figures will be wrong, as "
+            "programs differ in how much they suffer from it.",
+            flush=True,
+        )
 
 
 def write_arrays(options: argparse.Namespace, directory: Path) -> tuple[int, int]:
