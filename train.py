@@ -44,7 +44,7 @@ from model.run_directory import (
     open_run,
     write_configuration,
 )
-from model.splits import VALIDATION_SHARE, default_size, order_in_proportion, split_off
+from model.splits import split_training_images
 from model.stop_signals import Stopped, StopSignals
 from model.trainer import EVALUATION_BATCH_SIZE, Trainer
 
@@ -157,20 +157,14 @@ def hold_out(
     dataset: Dataset, options: argparse.Namespace
 ) -> tuple[LabelledImages, LabelledImages]:
     """Split into training and validation images, with ``--limit`` applied; raises ``DataError``."""
-    images, names = dataset.train, dataset.class_names
-    if options.validation_images == 0:
-        chosen, validation = torch.arange(len(images)), torch.empty(0, dtype=torch.int64)
-    else:
-        size = options.validation_images or default_size(images.labels, VALIDATION_SHARE)
-        chosen, validation = split_off(images.labels, size, names, "validation")
-    training = images.subset(chosen)
-    if options.limit:
-        if options.limit < len(names):
-            raise DataError(f"--limit {options.limit}: there are {len(names)} classes, take more")
-        training = training.subset(order_in_proportion(training.labels)[: options.limit])
+    images = dataset.train
+    chosen, validation = split_training_images(
+        images.labels, dataset.class_names, options.validation_images, options.limit
+    )
     if options.dry_run:
-        training = training.subset(torch.arange(options.batch_size) % len(training))
-    return training, images.subset(validation)
+        # A whole batch, however few images were read.
+        chosen = chosen[torch.arange(options.batch_size) % len(chosen)]
+    return images.subset(chosen), images.subset(validation)
 
 
 def announce(

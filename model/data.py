@@ -10,7 +10,7 @@ from torchvision.datasets import CIFAR10
 
 from model.data_error import DataError
 from model.image_files import LAYOUT, ImageFiles, has_class_folders, read_image_files
-from model.splits import TEST_SHARE, default_size, require_images, split_off
+from model.splits import split_test_images
 
 
 @dataclass(frozen=True)
@@ -144,11 +144,9 @@ def _require_two_classes(images: ImageFiles, directory: Path) -> None:
 
 
 def _with_test_split_held_out(images: ImageFiles, directory: Path, source: str) -> Dataset:
-    require_images(images.labels, 3, images.class_names, "to train, to validate and to test")
-    size = default_size(images.labels, TEST_SHARE)
-    remaining, held_out = split_off(images.labels, size, images.class_names, "the test split")
+    remaining, held_out = split_test_images(images.labels, images.class_names)
     print(
-        f"{directory} has no test/ folder: {size:,} of its {len(images.labels):,} images, every "
+        f"{directory} has no test/ folder: {len(held_out):,} of its {len(images.labels):,} images, every "
         "class in proportion, are held out as the test split"
     )
     everything = LabelledImages(images.pixels, images.labels)

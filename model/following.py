@@ -51,14 +51,14 @@ class Follower:
         self._events.close()
 
     def epoch_done(self, history: Sequence[EpochMetrics], best_weights: dict[str, Tensor]) -> None:
-        """Print and write the last epoch of ``history``.
+        """Write and print the last epoch of ``history``.
 
         Raises:
             OSError: it can't be written.
         """
-        print_epoch(history, self._epochs)
         self._write(history, best_weights)
         self._write_events(history[-1])
+        print_epoch(history, self._epochs)
         if time.monotonic() - self._drawn_at >= REDRAW_SECONDS:
             draw_curves(self._run, history)
             self._drawn_at = time.monotonic()

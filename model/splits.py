@@ -12,6 +12,43 @@ TEST_SHARE = 0.2
 VALIDATION_SHARE = 0.1
 
 
+def split_training_images(
+    labels: Tensor, class_names: Sequence[str], validation_images: int | None, limit: int | None
+) -> tuple[Tensor, Tensor]:
+    """Split the indices of training images into those that train and those that validate.
+
+    Args:
+        labels: int64 ``(N,)``, class indices.
+        class_names: by class index.
+        validation_images: how many are held out; None for a tenth; 0 for a refit.
+        limit: how many train at most; None for all that are not held out.
+
+    Returns:
+        Two int64 tensors of indices: training and validation.
+
+    Raises:
+        DataError: a class is too small, or a number doesn't fit the images.
+    """
+    training, validation = torch.arange(len(labels)), torch.empty(0, dtype=torch.int64)
+    if validation_images != 0:
+        size = validation_images or _share(labels, VALIDATION_SHARE)
+        training, validation = split_off(labels, size, class_names, "validation")
+    if limit is not None:
+        if limit < len(class_names):
+            raise DataError(
+                f"{limit} training images are too few for {len(class_names)} classes; every class "
+                "needs one: raise --limit."
+            )
+        training = training[order_in_proportion(labels[training])[:limit]].sort().values
+    return training, validation
+
+
+def split_test_images(labels: Tensor, class_names: Sequence[str]) -> tuple[Tensor, Tensor]:
+    """Split image indices into those that remain and a fifth that tests; raises ``DataError``."""
+    require_images(labels, 3, class_names, "to train, to validate and to test")
+    return split_off(labels, _share(labels, TEST_SHARE), class_names, "the test split")
+
+
 def order_in_proportion(labels: Tensor) -> Tensor:
     """Order images so that every beginning of the order holds the classes in proportion.
 
@@ -81,6 +118,6 @@ def require_images(labels: Tensor, least: int, class_names: Sequence[str], purpo
         )
 
 
-def default_size(labels: Tensor, share: float) -> int:
-    """Return ``share`` of the images, but no fewer than there are classes."""
+def _share(labels: Tensor, share: float) -> int:
+    """Return how many images ``share`` is, but no fewer than there are classes."""
     return max(round(len(labels) * share), len(labels.unique()))

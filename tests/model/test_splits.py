@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from model.data_error import DataError
-from model.splits import default_size, order_in_proportion, split_off
+from model.splits import order_in_proportion, split_off, split_training_images
 
 TEN = [f"class {number}" for number in range(10)]
 
@@ -54,6 +54,27 @@ def test_a_smaller_limit_takes_a_part_of_what_a_larger_takes_with_every_class_in
     assert (counts - torch.tensor([100, 10, 0])).abs().max() <= 1
 
 
-def test_a_default_split_is_a_share_of_the_images_but_one_of_each_class_at_least() -> None:
-    assert default_size(torch.arange(50_000) % 10, 0.1) == 5000
-    assert default_size(torch.arange(40) % 10, 0.1) == 10
+def test_a_tenth_validates_by_default_but_one_of_each_class_at_least() -> None:
+    for images, expected in ((5000, 500), (40, 10)):
+        training, validation = split_training_images(torch.arange(images) % 10, TEN, None, None)
+        assert (len(training), len(validation)) == (images - expected, expected)
+
+
+def test_a_limit_takes_training_images_alone() -> None:
+    labels = torch.arange(1000) % 10
+    all_training, validation = split_training_images(labels, TEN, 100, None)
+    training, same_validation = split_training_images(labels, TEN, 100, 50)
+    assert torch.equal(validation, same_validation)
+    assert torch.bincount(labels[training]).tolist() == [5] * 10
+    assert set(training.tolist()) <= set(all_training.tolist())
+
+
+def test_a_limit_below_the_number_of_classes_is_refused() -> None:
+    with pytest.raises(DataError, match="--limit"):
+        split_training_images(torch.arange(1000) % 10, TEN, 100, 9)
+
+
+def test_a_refit_holds_nothing_out() -> None:
+    training, validation = split_training_images(torch.arange(20) % 10, TEN, 0, None)
+    assert training.tolist() == list(range(20))
+    assert len(validation) == 0

@@ -1,0 +1,1 @@
+"""Measurements of this project beside others that do the same; see ``benchmarks/README.md``."""

@@ -1,0 +1,1 @@
+"""What others would write in this project's place, as plain programs."""
