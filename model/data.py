@@ -146,8 +146,8 @@ def _require_two_classes(images: ImageFiles, directory: Path) -> None:
 def _with_test_split_held_out(images: ImageFiles, directory: Path, source: str) -> Dataset:
     remaining, held_out = split_test_images(images.labels, images.class_names)
     print(
-        f"{directory} has no test/ folder: {len(held_out):,} of its {len(images.labels):,} images, every "
-        "class in proportion, are held out as the test split"
+        f"{directory} has no test/ folder: {len(held_out):,} of its {len(images.labels):,} images, "
+        "every class in proportion, are held out as the test split"
     )
     everything = LabelledImages(images.pixels, images.labels)
     return Dataset(

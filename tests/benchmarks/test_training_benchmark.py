@@ -289,7 +289,7 @@ def test_data_that_cannot_be_used_is_one_line_and_exit_code_2(
     result = tmp_path / "result.md"
     assert training.main(["--data", str(tmp_path), "--output", str(result)]) == 2
     error = capsys.readouterr().err
-    assert "train is no folder" in error
+    assert "no class folders" in error
     assert error.count("\n") == 1
     assert not result.exists()
 
