@@ -14,9 +14,11 @@ from sklearn.metrics import accuracy_score, classification_report, confusion_mat
 from torch import Tensor
 
 from model.atomic_file import write_atomically
+from model.confusion_figure import draw_confusion_matrix
 
 METRICS_FILE_NAME = "metrics.csv"
-MID_GREY = 0.5
+# The name of a folder may be bytes that are no UTF-8; they are kept as they are.
+NAMES_ON_DISK = ("utf-8", "surrogateescape")
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,11 @@ def draw_curves(directory: Path, history: Sequence[EpochMetrics]) -> None:
 
 
 def write_test_report(
-    directory: Path, labels: Tensor, predictions: Tensor, class_names: Sequence[str]
+    directory: Path,
+    labels: Tensor,
+    predictions: Tensor,
+    class_names: Sequence[str],
+    images: str = "test images",
 ) -> tuple[float, str]:
     """Write scikit-learn's classification report and the confusion matrix.
 
@@ -109,6 +115,7 @@ def write_test_report(
         labels: int64 ``(N,)``, true class indices.
         predictions: int64 ``(N,)``, predicted class indices.
         class_names: by class index.
+        images: which ones they are, for the title of the figure.
 
     Returns:
         The accuracy in [0, 1], and the report's text.
@@ -117,34 +124,19 @@ def write_test_report(
     settings = {"labels": indices, "target_names": list(class_names), "zero_division": 0}
     text = str(classification_report(labels, predictions, digits=4, **settings))
     as_dict = classification_report(labels, predictions, output_dict=True, **settings)
-    (directory / "classification_report.txt").write_text(text)
+    (directory / "classification_report.txt").write_text(text, *NAMES_ON_DISK)
     (directory / "classification_report.json").write_text(json.dumps(as_dict, indent=2) + "\n")
     matrix = confusion_matrix(labels, predictions, labels=indices)
     _write_confusion_matrix(directory / "confusion_matrix.csv", matrix, class_names)
-    _draw_confusion_matrix(directory / "confusion_matrix.png", matrix, class_names)
+    draw_confusion_matrix(directory / "confusion_matrix.png", matrix, class_names, images)
     return float(accuracy_score(labels, predictions)), text
 
 
 def _write_confusion_matrix(file: Path, matrix: np.ndarray, class_names: Sequence[str]) -> None:
-    with file.open("w", newline="") as stream:
+    encoding, errors = NAMES_ON_DISK
+    with file.open("w", encoding=encoding, errors=errors, newline="") as stream:
         writer = csv.writer(stream)
         writer.writerow(["true \\ predicted", *class_names])
         writer.writerows(
             [name, *row] for name, row in zip(class_names, matrix.tolist(), strict=True)
         )
-
-
-def _draw_confusion_matrix(file: Path, matrix: np.ndarray, class_names: Sequence[str]) -> None:
-    shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
-    side = 2.5 + 0.6 * len(class_names)
-    figure = Figure(figsize=(side, side), layout="constrained")
-    axes = figure.subplots()
-    axes.imshow(shares, cmap="Greys", vmin=0, vmax=1)
-    ticks = range(len(class_names))
-    axes.set_xticks(ticks, class_names, rotation=45, ha="right", rotation_mode="anchor")
-    axes.set_yticks(ticks, class_names)
-    axes.set(xlabel="predicted class", ylabel="true class", title="Confusion matrix: test images")
-    for (row, column), count in np.ndenumerate(matrix):
-        colour = "white" if shares[row, column] > MID_GREY else "black"
-        axes.text(column, row, f"{count}", ha="center", va="center", color=colour, fontsize=9)
-    figure.savefig(file, dpi=150)
