@@ -1,0 +1,31 @@
+"""Evaluations made on the spot: every picture has one colour, so that it can be told again."""
+
+from collections.abc import Sequence
+
+import torch
+
+from model.data import LabelledImages
+from model.evaluation import Evaluation
+
+
+def make_evaluation(
+    class_names: Sequence[str],
+    answers: Sequence[tuple[int, int, float]],
+    names: Sequence[str] | None = None,
+) -> Evaluation:
+    """Make an evaluation of ``answers``: true class, predicted class, confidence, an image each."""
+    labels, predictions, confidences = zip(*answers, strict=True)
+    colours = (
+        torch.arange(len(answers)).reshape(-1, 1, 1, 1)
+        * torch.tensor([7, 31, 101])[None, :, None, None]
+    )
+    pixels = (colours % 256).to(torch.uint8).expand(-1, 3, 32, 32).contiguous()
+    return Evaluation(
+        LabelledImages(pixels, torch.tensor(labels)),
+        names or [f"test/{index:04}.png" for index in range(len(answers))],
+        torch.tensor(predictions),
+        torch.tensor(confidences),
+        tuple(class_names),
+        model="weather 3.1",
+        source="folder pictures, test images",
+    )
