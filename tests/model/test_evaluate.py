@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ import torch
 import train
 from model.archive import make_archive
 from model.classifier import Classifier, build_net
-from model.evaluate import create_parser, main, write_predictions
+from model.evaluate import create_parser, default_output, main, write_predictions
 from model.model_card import ModelCard
 from tests.evaluations import make_evaluation
 from tests.serving import PROJECT
@@ -165,6 +166,15 @@ def test_the_results_for_an_archive_lie_in_the_current_folder_under_its_name(
     printed = capsys.readouterr().out.splitlines()[-1]
     assert printed == "evaluation/weather-3.1/confusion_matrix.html"
     assert "weather 3.1" in Path(printed).read_text()
+
+
+def test_the_name_in_an_archive_does_not_choose_the_folder(folder: Path) -> None:
+    card = Classifier.load(make_run(folder.parent / "random", ("night", "snow"))).card
+    for name in ("../../elsewhere", "/etc", "..", "a\nb"):
+        output = default_output(Path("weather.mar"), replace(card, name=name, version="1.0"))
+        assert output.parent == Path("evaluation")
+        assert output.name not in {"", "..", "."}
+        assert "\n" not in output.name
 
 
 @pytest.mark.parametrize(
