@@ -30,6 +30,7 @@ from model.classifier import Classifier
 from model.data import Dataset, LabelledImages, load_cifar10, load_folders
 from model.data_error import DataError
 from model.following import Follower
+from model.memory import keep_freed_memory
 from model.model_card import ModelCard
 from model.options import chosen_recipe, parse_options
 from model.precision import choose_precision
@@ -56,6 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
     options = parse_options(arguments)
     processes = Processes.from_environment()
+    keep_freed_memory()
     try:
         with contextlib.ExitStack() as stack:
             if not processes.is_first:

@@ -64,6 +64,9 @@ class BatchedRandomAffine(v2.Transform):
 
     def transform(self, inpt: Tensor, params: dict[str, Any]) -> Tensor:
         """Mirror the images, turn them clockwise by ``angle`` about their centres, shift them."""
+        if len(inpt) == 0:
+            # A process whose part of a small batch is empty; a grid can't be.
+            return inpt
         inverse = params["inverse"].to(inpt.device)
         grid = functional.affine_grid(inverse, list(inpt.shape), align_corners=False)
         return functional.grid_sample(inpt, grid, padding_mode="border", align_corners=False)

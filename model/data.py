@@ -41,14 +41,15 @@ class LabelledImages:
 class Dataset:
     """A training split, a test split, and the names of the classes by index.
 
-    ``test_files`` are the paths of the test images, relative to the data's folder; there are none
-    for torchvision's CIFAR-10. ``source`` says in words where the images came from.
+    ``train_files`` and ``test_files`` are the paths of the images, relative to the data's folder;
+    there are none for torchvision's CIFAR-10. ``source`` says in words where the images came from.
     """
 
     train: LabelledImages
     test: LabelledImages
     class_names: tuple[str, ...]
     source: str
+    train_files: tuple[str, ...] = ()
     test_files: tuple[str, ...] = ()
 
 
@@ -132,6 +133,7 @@ def load_folders(
         LabelledImages(test.pixels, test.labels),
         train.class_names,
         source,
+        _relative(train.files, directory),
         _relative(test.files, directory),
     )
 
@@ -155,6 +157,7 @@ def _with_test_split_held_out(images: ImageFiles, directory: Path, source: str) 
         everything.subset(held_out),
         images.class_names,
         source,
+        _relative([images.files[index] for index in remaining.tolist()], directory),
         _relative([images.files[index] for index in held_out.tolist()], directory),
     )
 

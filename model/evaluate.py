@@ -23,9 +23,11 @@ from pathlib import Path
 import torch
 
 from model.classifier import Classifier
-from model.data import DataError, Dataset, LabelledImages, load_cifar10, load_folders
+from model.data import Dataset, LabelledImages, load_cifar10, load_folders
+from model.data_error import DataError
 from model.evaluation import Evaluation, classify, printable, wilson_interval
 from model.evaluation_page import write_page
+from model.memory import keep_freed_memory
 from model.model_card import ModelCard
 from model.options import OneLineParser
 from model.reports import NAMES_ON_DISK, write_test_report
@@ -50,6 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.data and not options.data.is_dir():
         parser.error(f"--data: {options.data} is no folder")
+    keep_freed_memory()
     try:
         evaluate(options)
     except (DataError, EvaluationError) as error:
@@ -79,6 +82,11 @@ def create_parser() -> OneLineParser:
         help="folder-per-class tree (default: CIFAR-10, downloaded to data/)",
     )
     parser.add_argument(
+        "--skip-unreadable",
+        action="store_true",
+        help="leave out files that can't be read as pictures, instead of stopping",
+    )
+    parser.add_argument(
         "--split",
         choices=("test", "all"),
         default="test",
@@ -105,7 +113,9 @@ def evaluate(options: argparse.Namespace) -> None:
     if options.data is None:
         dataset = load_cifar10(Path("data"))
     else:
-        dataset = load_folders(options.data, classifier.card.image_size)
+        dataset = load_folders(
+            options.data, classifier.card.image_size, skip_unreadable=options.skip_unreadable
+        )
     images, names = choose_images(dataset, options.split)
     labels = translate_labels(images.labels, dataset.class_names, classifier.card)
     images = LabelledImages(images.pixels, labels)
@@ -138,13 +148,14 @@ def load_classifier(source: Path) -> Classifier:
 def choose_images(dataset: Dataset, split: str) -> tuple[LabelledImages, list[str]]:
     """Return the images of ``split`` and a name for each: its file, or its place in the split."""
     test_names = list(dataset.test_files) or _numbered("test", len(dataset.test))
+    train_names = list(dataset.train_files) or _numbered("training", len(dataset.train))
     if split == "test":
         return dataset.test, test_names
     everything = LabelledImages(
         torch.cat([dataset.train.pixels, dataset.test.pixels]),
         torch.cat([dataset.train.labels, dataset.test.labels]),
     )
-    return everything, [*_numbered("training", len(dataset.train)), *test_names]
+    return everything, [*train_names, *test_names]
 
 
 def _numbered(split: str, count: int) -> list[str]:

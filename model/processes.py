@@ -109,10 +109,9 @@ class Processes:
             return
         backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
         distributed.init_process_group(backend, timeout=LONGEST_WAIT)
-        try:
-            yield
-        finally:
-            distributed.destroy_process_group()
+        yield
+        # Not after an error: it would wait for processes that may be gone.
+        distributed.destroy_process_group()
 
 
 def launch_time() -> float:

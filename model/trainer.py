@@ -20,7 +20,7 @@ from model.progress import progress
 from model.recipes import Recipe
 from model.reference_cnn import ReferenceCNN
 
-EVALUATION_BATCH_SIZE = 1000
+EVALUATION_BATCH_SIZE = 250
 Step = Callable[[Tensor, Tensor], None]
 
 
