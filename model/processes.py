@@ -6,6 +6,7 @@ depends neither on their number nor on who they are.
 """
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,10 +15,14 @@ from datetime import timedelta
 import psutil
 import torch
 from torch import Tensor, distributed, nn
+from torch.distributed import DistNetworkError, TCPStore  # type: ignore[attr-defined]
 from torch.nn.parallel import DistributedDataParallel
 
 # The others wait while the first decodes the images.
 LONGEST_WAIT = timedelta(hours=6)
+LONGEST_START = timedelta(minutes=5)
+PATIENCE = timedelta(seconds=2)
+STORE_KEY = "port of the store of this start"
 
 
 @dataclass(frozen=True)
@@ -108,10 +113,45 @@ class Processes:
             yield
             return
         backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
-        distributed.init_process_group(backend, timeout=LONGEST_WAIT)
+        if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True":
+            distributed.init_process_group(
+                backend,
+                store=self._store_of_this_start(),
+                rank=self.rank,
+                world_size=self.size,
+                timeout=LONGEST_WAIT,
+            )
+        else:
+            distributed.init_process_group(backend, timeout=LONGEST_WAIT)
         yield
         # Not after an error: it would wait for processes that may be gone.
         distributed.destroy_process_group()
+
+    def _store_of_this_start(self) -> TCPStore:
+        """Return a store that holds nothing of processes that ``torchrun`` has started before.
+
+        Its own store outlives a restart, and processes that find the addresses of dead ones there
+        wait for them for ever (https://github.com/pytorch/pytorch/issues/135712). So the first
+        process opens a new one and tells where; whoever reads where the one before was, finds
+        nobody there and asks again.
+        """
+        host = os.environ["MASTER_ADDR"]
+        agents = TCPStore(host, int(os.environ["MASTER_PORT"]), is_master=False)
+        if self.is_first:
+            store = TCPStore(host, 0, is_master=True, wait_for_workers=False)
+            agents.set(STORE_KEY, str(store.port))
+            return store
+        deadline = time.monotonic() + LONGEST_START.total_seconds()
+        while True:
+            port = int(agents.get(STORE_KEY))
+            try:
+                store = TCPStore(host, port, is_master=False, timeout=PATIENCE)
+            except DistNetworkError:
+                if time.monotonic() > deadline:
+                    raise
+            else:
+                store.set_timeout(LONGEST_WAIT)
+                return store
 
 
 def launch_time() -> float:

@@ -117,12 +117,14 @@ def wait_for_line(process: "subprocess.Popen[str]", text: str) -> str:
 
 
 @contextmanager
-def running_server(directory: Path) -> Iterator[Server]:
+def running_server(directory: Path, **environment: str) -> Iterator[Server]:
     ports = free_ports()
-    process = start_serve(directory, ports)
+    process = start_serve(directory, ports, **environment)
     try:
         greeting = wait_for_line(process, "The model answers")
-        settings = Settings.from_environment(server_environment(directory, ports))
+        settings = Settings.from_environment(
+            {**server_environment(directory, ports), **environment}
+        )
         yield Server(psutil.Process(process.pid), ports, settings, greeting)
     finally:
         process.send_signal(signal.SIGTERM)

@@ -1,9 +1,7 @@
 """Several processes train one net as a single one would."""
 
-import os
 import signal
 import socket
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -15,7 +13,7 @@ import torch
 
 import train
 from model.reports import read_metrics
-from tests.training import TRAIN, arguments_for, assert_same_training, start_train
+from tests.training import Process, arguments_for, start_train
 
 MakeFolder = Callable[..., Path]
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run"]
@@ -36,7 +34,7 @@ def assert_nearly_same_training(first: Path, second: Path) -> None:
         torch.testing.assert_close(value, weights[1][name], atol=1e-4, rtol=1e-3)
 
 
-def finish(process: "subprocess.Popen[str]", exit_code: int = 0) -> str:
+def finish(process: Process, exit_code: int = 0) -> str:
     output, error = process.communicate(timeout=200)
     assert process.returncode == exit_code, error
     return output
@@ -119,7 +117,7 @@ def test_processes_stop_together_and_a_different_number_goes_on(
     assert_nearly_same_training(runs / "stopped", runs / "one")
 
 
-def wait_for_epoch(run: Path, process: "subprocess.Popen[str]", epoch: int) -> None:
+def wait_for_epoch(run: Path, process: Process, epoch: int) -> None:
     metrics = run / "metrics.csv"
     while not metrics.exists() or metrics.read_text().count("\n") <= epoch:
         assert process.poll() is None, process.communicate()

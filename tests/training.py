@@ -10,6 +10,7 @@ import torch
 from model.reports import read_metrics
 from tests.serving import PROJECT
 
+Process = subprocess.Popen[str]
 TRAIN = [sys.executable, "train.py"]
 
 
@@ -18,10 +19,8 @@ def run_train(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
 
 
-def start_train(
-    *arguments: object, command: list[str] = TRAIN, **environment: str
-) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
+def start_train(*arguments: object, command: list[str] = TRAIN, **environment: str) -> Process:
+    return Process(
         [*command, *map(str, arguments)],
         cwd=PROJECT,
         env={**os.environ, **environment},
