@@ -100,6 +100,9 @@ def train(options: argparse.Namespace, processes: Processes) -> None:
     """Train as ``options`` say, from the data to the report."""
     if options.resume:
         adopt_resumed_settings(options)
+        if not processes.are_several:
+            # The order of a sum depends on the threads that share it.
+            torch.set_num_threads(options.threads)
     if options.refit and not options.resume:
         adopt_refit_settings(options)
     if options.dry_run:

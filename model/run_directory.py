@@ -64,7 +64,7 @@ def write_configuration(
     settings = {
         name: str(value) if isinstance(value, Path) else value
         for name, value in vars(options).items()
-        if name not in {"resume", "run", "given"}
+        if name not in {"resume", "run", "given", "threads"}
     }
     write_atomically(
         run / CONFIGURATION_FILE_NAME,
@@ -84,6 +84,7 @@ def adopt_resumed_settings(options: argparse.Namespace) -> None:
         for name in RESUMED_SETTINGS:
             setattr(options, name, configuration[name])
         options.data = _path(configuration["data"])
+        options.threads = int(configuration["threads"])
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise RunError(f"--resume: {options.resume} can't be read ({error})") from error
     vars(options).update(given)

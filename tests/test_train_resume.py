@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import torch
 
 import train
 from tests.conftest import write_image_folder
@@ -132,6 +133,20 @@ def test_resuming_a_finished_run_makes_its_report_again(
     assert train.main(["--resume", str(run)]) == 0
     assert "going on after epoch 3" in capsys.readouterr().out
     assert (run / "classification_report.txt").read_text() == report
+
+
+def test_a_resumed_run_takes_as_many_threads_as_before(folder: Path, uninterrupted: Path) -> None:
+    threads = torch.get_num_threads()
+    half = ("--epochs", EPOCHS // 2, "--no-test")
+    assert train.main(arguments_for(folder, "threads", *half)) == 0
+    run = folder.parent / "runs" / "threads"
+    torch.set_num_threads(threads + 1)
+    try:
+        assert train.main(["--resume", str(run), "--epochs", str(EPOCHS)]) == 0
+        assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(threads)
+    assert_same_training(run, uninterrupted)
 
 
 @pytest.mark.parametrize(

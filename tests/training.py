@@ -23,7 +23,8 @@ def start_train(*arguments: object, command: list[str] = TRAIN, **environment: s
     return Process(
         [*command, *map(str, arguments)],
         cwd=PROJECT,
-        env={**os.environ, **environment},
+        # As many threads as here, so that the results can be compared bit for bit.
+        env={**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads()), **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

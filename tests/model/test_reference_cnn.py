@@ -18,15 +18,29 @@ def test_maps_images_to_logits_not_probabilities() -> None:
     assert not torch.allclose(logits.exp().sum(dim=1), torch.ones(4))
 
 
-def test_layers_are_those_of_the_original_in_order() -> None:
+def test_layers_are_those_of_the_original_with_each_pooling_before_its_activation() -> None:
     kinds = [
         type(layer).__name__ for layer in ReferenceCNN().modules() if not list(layer.children())
     ]
     assert kinds == [
-        *("Conv2d", "ReLU", "MaxPool2d"),
-        *("Conv2d", "ReLU", "MaxPool2d"),
+        *("Conv2d", "MaxPool2d", "ReLU"),
+        *("Conv2d", "MaxPool2d", "ReLU"),
         *("Flatten", "Linear", "ReLU", "Dropout", "Linear"),
     ]
+
+
+def test_pooling_before_the_activation_gives_the_same_numbers_and_gradients() -> None:
+    torch.manual_seed(0)
+    results = []
+    values = torch.randn(4, 8, 10, 10)
+    for order in (("pool", "relu"), ("relu", "pool")):
+        layers = {"pool": torch.nn.MaxPool2d(2), "relu": torch.nn.ReLU()}
+        leaf = values.clone().requires_grad_()
+        result = torch.nn.Sequential(*(layers[name] for name in order))(leaf)
+        result.square().sum().backward()
+        assert leaf.grad is not None
+        results.append(torch.cat([result.flatten(), leaf.grad.flatten()]))
+    assert torch.equal(results[0], results[1])
 
 
 def test_model_file_holds_one_module_class_as_torchserve_wants() -> None:
