@@ -66,4 +66,4 @@ $(VENV)/development.installed: $(VENV)/runtime.installed
 	@touch $@
 
 clean:
-	rm -rf $(VENV) .torchserve .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv-benchmarks .torchserve .pytest_cache .mypy_cache .ruff_cache

@@ -24,13 +24,15 @@ from pathlib import Path
 
 import torch
 
-from model.archive import make_archive
+from model.archive import ArchiveError, make_archive
+from model.captured_step import WARM_UP_STEPS
 from model.checkpoint import Checkpoints, Training
 from model.classifier import Classifier
+from model.cpu import tune_cpu
 from model.data import Dataset, LabelledImages, load_cifar10, load_folders
 from model.data_error import DataError
+from model.evaluation import classify
 from model.following import Follower
-from model.memory import keep_freed_memory
 from model.model_card import ModelCard
 from model.options import chosen_recipe, parse_options
 from model.precision import choose_precision
@@ -42,12 +44,13 @@ from model.run_directory import (
     adopt_refit_settings,
     adopt_resumed_settings,
     differences_in_environment,
+    discard_results,
     open_run,
     write_configuration,
 )
 from model.splits import split_training_images
 from model.stop_signals import Stopped, StopSignals
-from model.trainer import EVALUATION_BATCH_SIZE, Trainer
+from model.trainer import Trainer
 
 IMAGES_PER_CLASS_OF_A_DRY_RUN = 5
 STEPS_BETWEEN_AGREEMENTS = 10
@@ -57,13 +60,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
     options = parse_options(arguments)
     processes = Processes.from_environment()
-    keep_freed_memory()
+    tune_cpu()
     try:
         with contextlib.ExitStack() as stack:
             if not processes.is_first:
                 stack.enter_context(contextlib.redirect_stdout(None))
             train(options, processes)
-    except (DataError, RunError) as error:
+    except (ArchiveError, DataError, RunError) as error:
         print(f"train.py: error: {error}", file=sys.stderr)
         return 2
     except OSError as error:
@@ -100,7 +103,7 @@ def train(options: argparse.Namespace, processes: Processes) -> None:
     """Train as ``options`` say, from the data to the report."""
     if options.resume:
         adopt_resumed_settings(options)
-        if not processes.are_several:
+        if options.threads and not processes.are_several:
             # The order of a sum depends on the threads that share it.
             torch.set_num_threads(options.threads)
     if options.refit and not options.resume:
@@ -167,8 +170,10 @@ def hold_out(
         images.labels, dataset.class_names, options.validation_images, options.limit
     )
     if options.dry_run:
-        # A whole batch, however few images were read.
-        chosen = chosen[torch.arange(options.batch_size) % len(chosen)]
+        # Whole batches, however few images were read; on a GPU enough to capture a step.
+        on_gpu = torch.cuda.is_available() and options.device != "cpu"
+        steps = WARM_UP_STEPS + 1 if on_gpu else 1
+        chosen = chosen[torch.arange(steps * options.batch_size) % len(chosen)]
     return images.subset(chosen), images.subset(validation)
 
 
@@ -181,10 +186,10 @@ def announce(
     """Say what is about to happen, and write it into the run's ``config.json``."""
     processes, device = trainer.processes, trainer.device
     if options.resume:
-        for difference in differences_in_environment(options.run, device):
+        for difference in differences_in_environment(options.run, device, processes):
             print(f"note: {difference}: the result is not what it would have been, bit for bit")
     if processes.is_first:
-        write_configuration(options.run, options, trainer.recipe, device)
+        write_configuration(options.run, options, trainer.recipe, device, processes)
     shared = f", shared by {processes.size} processes" if processes.are_several else ""
     print(
         f"{options.run}: recipe {options.recipe}, {len(training):,} training and "
@@ -212,8 +217,13 @@ def fit(
     resumed = checkpoints.restore(training)
     if options.resume and not resumed:
         raise RunError(f"--resume: {options.run} was stopped before its first checkpoint")
+    done, steps = len(training.history), trainer.steps_taken
+    refuse_different_positions(trainer.processes, done, steps)
+    if done > options.epochs:
+        raise RunError(f"--epochs {options.epochs}: {options.run} has {done} epochs already")
+    if done < options.epochs and trainer.processes.is_first:
+        discard_results(options.run)
     if resumed:
-        done, steps = len(training.history), trainer.steps_taken
         print(f"going on after epoch {done}" + (f" and {steps} steps" if steps else ""))
     with StopSignals() as signals, follow(training, options) as follower:
         session = Session(training, checkpoints, signals)
@@ -230,6 +240,16 @@ def fit(
                 follower.epoch_done(training.history, training.best_weights)
             session.stop_if_asked()
     return training.history
+
+
+def refuse_different_positions(processes: Processes, epochs: int, steps: int) -> None:
+    """Raise ``RunError`` where the processes would go on from different checkpoints."""
+    for position in (epochs, steps):
+        if processes.largest(position) != -processes.largest(-position):
+            raise RunError(
+                "the processes find different checkpoints; --runs must be one folder for all "
+                "machines"
+            )
 
 
 @contextlib.contextmanager
@@ -352,14 +372,7 @@ def report(
 
 def report_on_test_split(run: Path, dataset: Dataset) -> tuple[float, str]:
     """Classify the test images as the server will, and write the report; return it."""
-    classifier = Classifier.load(run)
-    probabilities = torch.cat(
-        [
-            classifier.probabilities(pixels)
-            for pixels in dataset.test.pixels.split(EVALUATION_BATCH_SIZE)
-        ]
-    )
-    predictions = probabilities.argmax(dim=1)
+    predictions, _ = classify(Classifier.load(run), dataset.test.pixels)
     return write_test_report(run, dataset.test.labels, predictions, dataset.class_names)
 
 

@@ -23,11 +23,11 @@ from pathlib import Path
 import torch
 
 from model.classifier import Classifier
+from model.cpu import tune_cpu
 from model.data import Dataset, LabelledImages, load_cifar10, load_folders
 from model.data_error import DataError
 from model.evaluation import Evaluation, classify, printable, wilson_interval
 from model.evaluation_page import write_page
-from model.memory import keep_freed_memory
 from model.model_card import ModelCard
 from model.options import OneLineParser
 from model.reports import NAMES_ON_DISK, write_test_report
@@ -52,10 +52,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.data and not options.data.is_dir():
         parser.error(f"--data: {options.data} is no folder")
-    keep_freed_memory()
+    tune_cpu()
     try:
         evaluate(options)
-    except (DataError, EvaluationError) as error:
+    except (DataError, EvaluationError, OSError) as error:
         print(f"model.evaluate: error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

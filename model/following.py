@@ -43,8 +43,11 @@ class Follower:
         self._epochs = epochs
         self._drawn_at = -REDRAW_SECONDS
         self._write(history, best_weights)
-        # Events of epochs that the checkpoint doesn't know will come again.
-        self._events = SummaryWriter(str(run / EVENTS_FOLDER_NAME), purge_step=len(history) + 1)
+        # Events of epochs that the checkpoint doesn't know will come again; those of the last one
+        # that it knows may be missing.
+        self._events = SummaryWriter(str(run / EVENTS_FOLDER_NAME), purge_step=max(len(history), 1))
+        if history:
+            self._write_events(history[-1])
 
     def close(self) -> None:
         """Finish the TensorBoard events."""

@@ -45,7 +45,10 @@ class _VisibleImageFolder(ImageFolder):
     """Takes every file for an image, but nothing hidden (``.decoded``, ``.DS_Store``)."""
 
     def __init__(self, root: Path) -> None:
-        super().__init__(str(root), is_valid_file=_is_visible, allow_empty=True)
+        def is_visible(path: str) -> bool:
+            return not any(part.startswith(".") for part in Path(path).relative_to(root).parts)
+
+        super().__init__(str(root), is_valid_file=is_visible, allow_empty=True)
 
     def find_classes(self, directory: str) -> tuple[list[str], dict[str, int]]:
         """Name the visible folders in ``directory``, in order, and number them."""
@@ -106,12 +109,10 @@ def read_image_files(
 def _class_folders(directory: Path) -> Iterator[Path]:
     if directory.is_dir():
         yield from (
-            entry for entry in directory.iterdir() if entry.is_dir() and _is_visible(str(entry))
+            entry
+            for entry in directory.iterdir()
+            if entry.is_dir() and not entry.name.startswith(".")
         )
-
-
-def _is_visible(path: str) -> bool:
-    return not Path(path).name.startswith(".")
 
 
 def _refuse_odd_names(root: Path, class_names: Sequence[str]) -> None:

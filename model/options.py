@@ -159,7 +159,7 @@ def _add_training_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--seed",
-        type=_whole_number(0),
+        type=_whole_number(0, 2**32 - 1),
         default=0,
         help="of the initial weights, the order and the augmentation (default: 0)",
     )
@@ -273,7 +273,7 @@ def _add_machine_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _whole_number(least: int) -> Callable[[str], int]:
+def _whole_number(least: int, most: int | None = None) -> Callable[[str], int]:
     def parse(text: str) -> int:
         try:
             value = int(text)
@@ -281,6 +281,8 @@ def _whole_number(least: int) -> Callable[[str], int]:
             value = least - 1
         if value < least:
             raise argparse.ArgumentTypeError(f"{text} is no whole number of at least {least}")
+        if most is not None and value > most:
+            raise argparse.ArgumentTypeError(f"{text} is more than {most}")
         return value
 
     return parse

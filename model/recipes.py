@@ -61,7 +61,7 @@ RECIPES = {
     ),
     "reference": Recipe(
         dropout=0.1,
-        learning_rate=2e-3,
+        learning_rate=1.4e-3,
         weight_decay=1e-4,
         decay_dense_only=False,
         rotation_degrees=10,

@@ -21,8 +21,9 @@ CONFIGURATION_FILE_NAME = "config.json"
 RECIPE_SETTINGS = ("recipe", *(field.name for field in fields(Recipe)))
 REFIT_SETTINGS = ("batch_size", "seed", *RECIPE_SETTINGS)
 RESUMED_SETTINGS = (
-    *("skip_unreadable", "limit", "validation_images", "no_test", "dry_run"),
-    *("epochs", "learning_rates", "precision", "device", *REFIT_SETTINGS),
+    *("skip_unreadable", "limit", "validation_images", "no_test", "dry_run", "epochs"),
+    *("refit", "learning_rates", "runs", "name", "checkpoint_seconds", "precision", "device"),
+    *REFIT_SETTINGS,
 )
 
 
@@ -43,8 +44,9 @@ def open_run(options: argparse.Namespace, processes: Processes) -> Path:
     kind = "dry-run" if options.dry_run else options.recipe
     name = processes.agree(options.name or f"{kind}-{launched:%Y%m%d-%H%M%S}")
     run: Path = options.runs / name
-    # A training that torchrun starts anew finds the run that it began.
-    restarted = processes.restarts and (run / CONFIGURATION_FILE_NAME).exists()
+    # A training that torchrun starts anew finds the run that it began; the machine whose workers
+    # were not the ones to fail doesn't know that it is one.
+    restarted = processes.largest(processes.restarts) > 0 and _is_run_or_empty(run)
     if processes.is_first and not restarted:
         try:
             run.mkdir(parents=True)
@@ -57,8 +59,23 @@ def open_run(options: argparse.Namespace, processes: Processes) -> Path:
     return run
 
 
+def _is_run_or_empty(run: Path) -> bool:
+    return (run / CONFIGURATION_FILE_NAME).exists() or (run.is_dir() and not any(run.iterdir()))
+
+
+def discard_results(run: Path) -> None:
+    """Remove what only a finished run has, as it is about to be trained on; raises ``OSError``."""
+    for pattern in (model_card.FILE_NAME, "classification_report.*", "confusion_matrix.*"):
+        for file in run.glob(pattern):
+            file.unlink()
+
+
 def write_configuration(
-    run: Path, options: argparse.Namespace, recipe: Recipe, device: torch.device
+    run: Path,
+    options: argparse.Namespace,
+    recipe: Recipe,
+    device: torch.device,
+    processes: Processes,
 ) -> None:
     """Write ``config.json``: every setting, and what it was trained with and on."""
     settings = {
@@ -68,7 +85,8 @@ def write_configuration(
     }
     write_atomically(
         run / CONFIGURATION_FILE_NAME,
-        json.dumps({**settings, **asdict(recipe), **_environment(device)}, indent=2) + "\n",
+        json.dumps({**settings, **asdict(recipe), **_environment(device, processes)}, indent=2)
+        + "\n",
     )
 
 
@@ -84,10 +102,15 @@ def adopt_resumed_settings(options: argparse.Namespace) -> None:
         for name in RESUMED_SETTINGS:
             setattr(options, name, configuration[name])
         options.data = _path(configuration["data"])
-        options.threads = int(configuration["threads"])
+        options.threads = configuration["threads"] if configuration["processes"] == 1 else None
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise RunError(f"--resume: {options.resume} can't be read ({error})") from error
     vars(options).update(given)
+    if options.learning_rates and options.epochs > len(options.learning_rates):
+        raise RunError(
+            f"--epochs {options.epochs}: {options.resume} is a refit, of the "
+            f"{len(options.learning_rates)} epochs that its model has"
+        )
 
 
 def adopt_refit_settings(options: argparse.Namespace) -> None:
@@ -114,9 +137,9 @@ def adopt_refit_settings(options: argparse.Namespace) -> None:
     options.validation_images = 0
 
 
-def differences_in_environment(run: Path, device: torch.device) -> list[str]:
+def differences_in_environment(run: Path, device: torch.device, processes: Processes) -> list[str]:
     """Say what is other than where the run began, and keeps the same seed from the same result."""
-    before, now = _read_configuration(run), _environment(device)
+    before, now = _read_configuration(run), _environment(device, processes)
     return [
         f"{name.replace('_', ' ')} {now[name]} instead of {before[name]}"
         for name in now
@@ -124,8 +147,9 @@ def differences_in_environment(run: Path, device: torch.device) -> list[str]:
     ]
 
 
-def _environment(device: torch.device) -> dict[str, Any]:
+def _environment(device: torch.device, processes: Processes) -> dict[str, Any]:
     return {
+        "processes": processes.size,
         "device_type": device.type,
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,

@@ -110,8 +110,9 @@ class Trainer:
     ) -> EpochPlan:
         """Draw the order and the augmentation of an epoch: the same for the same numbers."""
         with torch.random.fork_rng(devices=[]):
-            # An odd factor, so that no epoch of one seed repeats one of a seed nearby.
-            torch.manual_seed(seed * 1_000_003 + epoch)
+            # A large factor, so that no epoch of one seed repeats one of a seed nearby. The CPU's
+            # generator alone: a GPU's goes on with the dropout of a resumed epoch.
+            torch.default_generator.manual_seed(seed * 1_000_003 + epoch)
             order = torch.randperm(len(images))
             inverse = self.augment.make_params([images.pixels])["inverse"]
         return EpochPlan(order.to(self.device), inverse.to(self.device), batch_size)
@@ -189,6 +190,9 @@ class Trainer:
             self.average.net.load_state_dict(state["average"])
             self.average.steps.copy_(state["average_steps"])
         self.optimizer.load_state_dict(state["optimizer"])
+        for group in self.optimizer.param_groups:
+            # A run may go on on another kind of device than it began on.
+            group["capturable"] = self.device.type == "cuda"
         self.plateau.load_state_dict(state["plateau"])
         self.steps_taken = state["steps_taken"]
         if self.processes.is_first:

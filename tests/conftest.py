@@ -10,7 +10,11 @@ import pytest
 import urllib3
 from PIL import Image
 
+from model.cpu import tune_cpu
 from tests.serving import PROJECT, Server, running_server
+
+# As train.py does, before there are threads: so a training here and one of its own agree.
+tune_cpu()
 
 SHARED = PROJECT.parent / "shared"
 SHIPPED_ARCHIVE = PROJECT / "model_store" / "cifar10.mar"

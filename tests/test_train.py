@@ -159,6 +159,7 @@ def test_a_plateau_of_the_validation_loss_reduces_the_learning_rate(
         (["--unknown"], "--unknown"),
         (["--resume", "/does/not/exist"], "no run"),
         (["--limit", "0"], "--limit"),
+        (["--seed", "99999999999999999999"], "--seed"),
         (["--checkpoint-seconds", "-1"], "--checkpoint-seconds"),
     ],
 )

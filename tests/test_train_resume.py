@@ -35,20 +35,25 @@ def uninterrupted(folder: Path) -> Path:
 
 
 @contextmanager
-def signal_after_first_epoch(run: Path, number: signal.Signals) -> Iterator[None]:
-    """Send this process a signal, twice as an impatient user does, once an epoch is done."""
+def signal_after_epoch(run: Path, number: signal.Signals, epoch: int = 1) -> Iterator[None]:
+    """Send this process a signal, twice as an impatient user does, once ``epoch`` is done."""
 
     def send() -> None:
         metrics = run / "metrics.csv"
-        while not metrics.exists() or metrics.read_text().count("\n") < 2:
+        while not metrics.exists() or metrics.read_text().count("\n") <= epoch:
             time.sleep(0.001)
         os.kill(os.getpid(), number)
         os.kill(os.getpid(), number)
 
+    # The second may come when the training has ended, and must not end the tests.
+    earlier = signal.signal(number, lambda *_: None)
     sender = threading.Thread(target=send, daemon=True)
     sender.start()
-    yield
-    sender.join()
+    try:
+        yield
+    finally:
+        sender.join()
+        signal.signal(number, earlier)
 
 
 @pytest.mark.parametrize(
@@ -62,7 +67,7 @@ def test_a_signal_saves_and_says_how_to_go_on_to_the_same_end(
     exit_code: int,
 ) -> None:
     run = folder.parent / "runs" / number.name
-    with signal_after_first_epoch(run, number):
+    with signal_after_epoch(run, number):
         assert train.main(arguments_for(folder, number.name, *OFTEN)) == exit_code
     error = capsys.readouterr().err
     assert error.count("\n") == 1
@@ -80,9 +85,10 @@ def test_a_kill_at_any_moment_leaves_a_checkpoint_that_goes_on_to_the_same_end(
     while not (run / "checkpoint.pt").exists():
         assert process.poll() is None, process.communicate()
         time.sleep(0.01)
-    time.sleep(random.uniform(0, 1))  # noqa: S311
+    time.sleep(random.uniform(0, 0.2))  # noqa: S311
     process.kill()
     process.communicate()
+    assert process.returncode == -signal.SIGKILL
     assert train.main(["--resume", str(run)]) == 0
     assert_same_training(run, uninterrupted)
 
@@ -95,7 +101,28 @@ def test_half_of_the_epochs_and_then_the_other_half_are_the_whole(
     run = folder.parent / "runs" / "halves"
     assert train.main(["--resume", str(run), "--epochs", str(EPOCHS)]) == 0
     assert_same_training(run, uninterrupted)
-    assert json.loads((run / "config.json").read_text())["epochs"] == EPOCHS
+    configuration = json.loads((run / "config.json").read_text())
+    assert configuration["epochs"] == EPOCHS
+    assert configuration["name"] == "halves"
+
+
+def test_a_finished_run_that_is_trained_on_is_no_finished_run_any_more(folder: Path) -> None:
+    assert train.main(arguments_for(folder, "longer", "--epochs", 1)) == 0
+    run = folder.parent / "runs" / "longer"
+    with signal_after_epoch(run, signal.SIGTERM, epoch=2):
+        assert train.main(["--resume", str(run), "--epochs", "50"]) == 143
+    left = {path.name for path in run.iterdir()}
+    assert not left & {"model_card.json", "classification_report.txt", "confusion_matrix.png"}
+
+
+@pytest.mark.parametrize(("epochs", "message"), [(1, "has 2 epochs already")])
+def test_a_run_cannot_be_resumed_for_fewer_epochs_than_it_has(
+    folder: Path, capsys: pytest.CaptureFixture[str], epochs: int, message: str
+) -> None:
+    assert train.main(arguments_for(folder, "two", "--epochs", 2, "--no-test")) == 0
+    run = folder.parent / "runs" / "two"
+    assert train.main(["--resume", str(run), "--epochs", str(epochs)]) == 2
+    assert message in capsys.readouterr().err
 
 
 def test_the_same_seed_gives_the_same_run_and_another_one_another(
@@ -116,10 +143,11 @@ def test_a_refit_that_was_stopped_goes_on_too(folder: Path, uninterrupted: Path)
         return train.main(list(map(str, ["--refit", uninterrupted, *options])))
 
     assert refit("refit") == 0
-    with signal_after_first_epoch(runs / "stopped", signal.SIGTERM):
+    with signal_after_epoch(runs / "stopped", signal.SIGTERM):
         assert refit("stopped") == 143
     assert train.main(["--resume", str(runs / "stopped")]) == 0
     assert_same_training(runs / "stopped", runs / "refit")
+    assert train.main(["--resume", str(runs / "refit"), "--epochs", "99"]) == 2
 
 
 def test_resuming_a_finished_run_makes_its_report_again(

@@ -282,6 +282,9 @@ def test_without_a_network_the_download_says_what_to_do(
 def test_hidden_files_are_no_images(make_image_folder: MakeFolder) -> None:
     folder = make_image_folder(images_per_class=3)
     (folder / "train" / "snow" / ".DS_Store").write_bytes(os.urandom(10))
+    hidden = folder / "train" / "snow" / ".thumbnails"
+    hidden.mkdir()
+    shutil.copy(folder / "train" / "snow" / "000.png", hidden)
     assert len(load_folders(folder, 32).train) == 6
 
 
