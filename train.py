@@ -38,7 +38,13 @@ from model.options import chosen_recipe, parse_options
 from model.precision import choose_precision
 from model.processes import Processes
 from model.reference_cnn import ReferenceCNN
-from model.reports import EpochMetrics, best_epoch, draw_curves, write_test_report
+from model.reports import (
+    EpochMetrics,
+    best_epoch,
+    draw_curves,
+    write_test_files,
+    write_test_report,
+)
 from model.run_directory import (
     RunError,
     adopt_refit_settings,
@@ -359,6 +365,8 @@ def report(
     )
     card.save(run)
     draw_curves(run, history)
+    if dataset.test_files:
+        write_test_files(run, dataset.test_files)
     if not options.no_test:
         accuracy, text = report_on_test_split(run, dataset)
         replace(card, test_accuracy=accuracy).save(run)

@@ -85,6 +85,7 @@ def load_folders(
     *,
     skip_unreadable: bool = False,
     images_per_class: int | None = None,
+    test_alone: bool = False,
 ) -> Dataset:
     """Load a folder-per-class tree.
 
@@ -99,6 +100,8 @@ def load_folders(
         image_size: side that the pictures are resized to.
         skip_unreadable: leave files out that can't be read, instead of refusing the data.
         images_per_class: take only as many of each class and split.
+        test_alone: where there is a ``test/`` folder, read nothing else; the training split is
+            empty then, and a single class will do.
 
     Raises:
         DataError: a split or a class is missing or too small, or a file is no readable image.
@@ -116,9 +119,14 @@ def load_folders(
     source = f"folder {directory.resolve().name}"
     if not has_class_folders(directory / "test"):
         in_train = has_class_folders(directory / "train")
-        images = read(directory / "train", "train") if in_train else read(directory, "all")
-        _require_two_classes(images, directory)
-        return _with_test_split_held_out(images, directory, source)
+        everything = read(directory / "train", "train") if in_train else read(directory, "all")
+        _require_two_classes(everything, directory)
+        return _with_test_split_held_out(everything, directory, source)
+    if test_alone:
+        test = read(directory / "test", "test")
+        images, files = _labelled(test), _relative(test.files, directory)
+        nothing = images.subset(torch.empty(0, dtype=torch.int64))
+        return Dataset(nothing, images, test.class_names, source, (), files)
     if not has_class_folders(directory / "train"):
         raise DataError(
             f"{directory} has a test/ folder but no train/ with class folders. {LAYOUT}"
@@ -129,8 +137,8 @@ def load_folders(
         different = ", ".join(sorted(set(train.class_names) ^ set(test.class_names)))
         raise DataError(f"train/ and test/ in {directory} differ in their classes: {different}.")
     return Dataset(
-        LabelledImages(train.pixels, train.labels),
-        LabelledImages(test.pixels, test.labels),
+        _labelled(train),
+        _labelled(test),
         train.class_names,
         source,
         _relative(train.files, directory),
@@ -151,7 +159,7 @@ def _with_test_split_held_out(images: ImageFiles, directory: Path, source: str) 
         f"{directory} has no test/ folder: {len(held_out):,} of its {len(images.labels):,} images, "
         "every class in proportion, are held out as the test split"
     )
-    everything = LabelledImages(images.pixels, images.labels)
+    everything = _labelled(images)
     return Dataset(
         everything.subset(remaining),
         everything.subset(held_out),
@@ -160,6 +168,10 @@ def _with_test_split_held_out(images: ImageFiles, directory: Path, source: str) 
         _relative([images.files[index] for index in remaining.tolist()], directory),
         _relative([images.files[index] for index in held_out.tolist()], directory),
     )
+
+
+def _labelled(images: ImageFiles) -> LabelledImages:
+    return LabelledImages(images.pixels, images.labels)
 
 
 def _relative(files: Sequence[Path], directory: Path) -> tuple[str, ...]:

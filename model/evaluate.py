@@ -30,7 +30,7 @@ from model.evaluation import Evaluation, classify, printable, wilson_interval
 from model.evaluation_page import write_page
 from model.model_card import ModelCard
 from model.options import OneLineParser
-from model.reports import NAMES_ON_DISK, write_test_report
+from model.reports import NAMES_ON_DISK, other_test_files, write_test_report
 
 PAGE_FILE_NAME = "confusion_matrix.html"
 EPILOG = """\
@@ -114,8 +114,12 @@ def evaluate(options: argparse.Namespace) -> None:
         dataset = load_cifar10(Path("data"))
     else:
         dataset = load_folders(
-            options.data, classifier.card.image_size, skip_unreadable=options.skip_unreadable
+            options.data,
+            classifier.card.image_size,
+            skip_unreadable=options.skip_unreadable,
+            test_alone=options.split == "test",
         )
+    warn_of_other_test_split(options, dataset)
     images, names = choose_images(dataset, options.split)
     labels = translate_labels(images.labels, dataset.class_names, classifier.card)
     images = LabelledImages(images.pixels, labels)
@@ -143,6 +147,20 @@ def load_classifier(source: Path) -> Classifier:
         return Classifier.load(source)
     except (OSError, KeyError, ValueError, zipfile.BadZipFile, zlib.error) as error:
         raise EvaluationError(f"{source} is no finished run and no archive ({error})") from error
+
+
+def warn_of_other_test_split(options: argparse.Namespace, dataset: Dataset) -> None:
+    """Say so where a run may have been trained on pictures that count as test images now.
+
+    A test split that is held out of a folder is another one when files are added or removed.
+    """
+    others = other_test_files(options.model, dataset.test_files)
+    if others and options.split == "test":
+        print(
+            f"note: {others:,} of the {len(dataset.test_files):,} test images were not in the "
+            f"test split of {options.model}, which may have been trained on them",
+            file=sys.stderr,
+        )
 
 
 def choose_images(dataset: Dataset, split: str) -> tuple[LabelledImages, list[str]]:

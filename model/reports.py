@@ -17,6 +17,7 @@ from model.atomic_file import write_atomically
 from model.confusion_figure import draw_confusion_matrix
 
 METRICS_FILE_NAME = "metrics.csv"
+TEST_FILES_FILE_NAME = "test_files.txt"
 # The name of a folder may be bytes that are no UTF-8; they are kept as they are.
 NAMES_ON_DISK = ("utf-8", "surrogateescape")
 
@@ -37,6 +38,28 @@ class EpochMetrics:
     validation_loss: float | None
     validation_accuracy: float | None
     seconds: float
+
+
+def write_test_files(directory: Path, files: Sequence[str]) -> None:
+    """Write which files the test split is made of, one a line."""
+    text = "".join(f"{_on_one_line(file)}\n" for file in files)
+    write_atomically(directory / TEST_FILES_FILE_NAME, text)
+
+
+def other_test_files(directory: Path, files: Sequence[str]) -> int:
+    """Count the ``files`` that the test split of the run in ``directory`` did not hold.
+
+    0 where nothing is known of it.
+    """
+    recorded = directory / TEST_FILES_FILE_NAME
+    if not recorded.is_file():
+        return 0
+    return len(set(map(_on_one_line, files)) - set(recorded.read_text().splitlines()))
+
+
+def _on_one_line(file: str) -> str:
+    # Names of files may hold line breaks, and bytes that are no UTF-8.
+    return ascii(file)[1:-1]
 
 
 def write_metrics(directory: Path, history: Sequence[EpochMetrics]) -> None:

@@ -171,6 +171,15 @@ def test_the_files_of_a_test_folder_are_known(make_image_folder: MakeFolder) -> 
     assert load_folders(folder, 32).test_files[:3] == expected
 
 
+def test_a_test_folder_can_be_read_alone(make_image_folder: MakeFolder) -> None:
+    folder = make_image_folder(images_per_class=2)
+    shutil.rmtree(folder / "train")
+    shutil.rmtree(folder / "test" / "night")
+    dataset = load_folders(folder, 32, test_alone=True)
+    assert (len(dataset.train), len(dataset.test)) == (0, 2)
+    assert dataset.class_names == ("snow",)
+
+
 def test_a_class_called_train_is_a_class(make_image_folder: MakeFolder) -> None:
     folder = make_image_folder(images_per_class=4) / "train"
     (folder / "night").rename(folder / "train")

@@ -2,6 +2,7 @@
 
 import csv
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -139,6 +140,22 @@ def test_all_evaluates_every_picture(run: Path, folder: Path) -> None:
     assert "training and test images" in page
 
 
+def test_pictures_that_were_no_test_images_when_the_run_was_trained_are_counted(
+    run: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert evaluate(run, folder) == 0
+    assert "may have been trained on them" not in capsys.readouterr().err
+    shutil.copy(folder / "train" / "snow" / "000.png", folder / "test" / "snow" / "new.png")
+    assert evaluate(run, folder) == 0
+    assert "1 of the 25 test images were not in the test split" in capsys.readouterr().err
+
+
+def test_a_folder_of_test_images_alone_is_enough(run: Path, folder: Path) -> None:
+    shutil.rmtree(folder / "train")
+    assert evaluate(run, folder) == 0
+    assert len(read_predictions(run / "evaluation")) == 24
+
+
 def test_earlier_results_are_replaced_and_other_files_are_left_alone(
     run: Path, folder: Path, tmp_path: Path
 ) -> None:
@@ -184,7 +201,7 @@ def test_the_name_in_an_archive_does_not_choose_the_folder(folder: Path) -> None
         ("damaged archive", "no finished run and no archive"),
         ("damaged weights", "no finished run and no archive"),
         ("no data", "is no folder"),
-        ("empty data", "empty"),
+        ("empty data", "no class folders"),
         ("output is a file", "can't be written"),
         ("output below a file", "can't be written"),
         ("result is a folder", "can't be written"),
