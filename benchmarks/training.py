@@ -8,6 +8,7 @@ time.
 """
 
 import argparse
+import itertools
 import json
 import os
 import signal
@@ -77,8 +78,14 @@ def parse_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def default_output() -> Path:
-    """Return the file of today's result."""
-    return PROJECT / "benchmarks" / "results" / f"training-{datetime.now(UTC):%Y-%m-%d}.md"
+    """Return the file of today's result, or of the next one today."""
+    today = f"training-{datetime.now(UTC):%Y-%m-%d}"
+    for number in itertools.count(1):
+        name = today if number == 1 else f"{today}-{number}"
+        file = PROJECT / "benchmarks" / "results" / f"{name}.md"
+        if not file.exists():
+            break
+    return file
 
 
 def create_parser() -> OneLineParser:

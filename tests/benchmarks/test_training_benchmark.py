@@ -261,6 +261,20 @@ def test_a_limit_keeps_every_class_and_the_validation_split(
     assert Arrays.load(tmp_path, "training").labels.tolist() == [0, 0, 0, 1, 1, 1]
 
 
+def test_a_second_result_of_a_day_gets_a_name_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training, "PROJECT", tmp_path)
+    results = tmp_path / "benchmarks" / "results"
+    results.mkdir(parents=True)
+    names = []
+    for _ in range(3):
+        file = training.default_output()
+        file.touch()
+        names.append(file.stem)
+    assert [name.removeprefix(names[0]) for name in names] == ["", "-2", "-3"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
