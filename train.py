@@ -67,10 +67,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parse_options(arguments)
     processes = Processes.from_environment()
     tune_cpu()
+    heard = contextlib.nullcontext() if processes.is_first else contextlib.redirect_stdout(None)
     try:
-        with contextlib.ExitStack() as stack:
-            if not processes.is_first:
-                stack.enter_context(contextlib.redirect_stdout(None))
+        with heard:
             train(options, processes)
     except (ArchiveError, DataError, RunError) as error:
         print(f"train.py: error: {error}", file=sys.stderr)

@@ -27,7 +27,7 @@ from benchmarks.report import Result, Settings, to_json, to_markdown
 from benchmarks.summary import Epoch, Run
 from model.data import LabelledImages, load_cifar10, load_folders
 from model.data_error import DataError
-from model.options import OneLineParser
+from model.options import OneLineParser, at_least_one
 from model.reference_cnn import ReferenceCNN
 from model.splits import split_training_images
 
@@ -109,11 +109,11 @@ def create_parser() -> OneLineParser:
         help="run these alone; ours is two programs, one for each recipe (default: all)",
     )
     parser.add_argument(
-        "--epochs", type=_at_least_one, default=10, help="of each program (default: 10)"
+        "--epochs", type=at_least_one, default=10, help="of each program (default: 10)"
     )
     parser.add_argument(
         "--rounds",
-        type=_at_least_one,
+        type=at_least_one,
         default=1,
         metavar="N",
         help="times that each program runs, in turns and with other seeds; the result is the "
@@ -121,14 +121,14 @@ def create_parser() -> OneLineParser:
     )
     parser.add_argument(
         "--validation-images",
-        type=_at_least_one,
+        type=at_least_one,
         default=5000,
         metavar="N",
         help="training images held out, as train.py does (default: 5000)",
     )
     parser.add_argument(
         "--limit",
-        type=_at_least_one,
+        type=at_least_one,
         metavar="N",
         help="train on N images only, to try it out; the figures mean nothing then",
     )
@@ -140,12 +140,6 @@ def create_parser() -> OneLineParser:
         "(default: benchmarks/results/training-<date>.md)",
     )
     return parser
-
-
-def _at_least_one(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text} is no whole number of at least 1")
-    return int(text)
 
 
 def measure(options: argparse.Namespace) -> Result:

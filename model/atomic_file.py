@@ -1,8 +1,12 @@
 """Files that are either there as a whole or as they were before."""
 
 import contextlib
+import io
 import os
 from pathlib import Path
+from typing import Any
+
+import torch
 
 
 def write_atomically(file: Path, data: bytes | str) -> None:
@@ -23,3 +27,11 @@ def write_atomically(file: Path, data: bytes | str) -> None:
             partial.unlink(missing_ok=True)
         error.filename = str(file)
         raise
+
+
+def save_atomically(file: Path, tensors: dict[str, Any]) -> None:
+    """Write ``tensors`` as a file for ``torch.load``; raises ``OSError`` as above."""
+    # Not straight into the file: what torch.save raises on a full disk is no OSError.
+    serialised = io.BytesIO()
+    torch.save(tensors, serialised)
+    write_atomically(file, serialised.getvalue())

@@ -1,7 +1,6 @@
 """Checkpoints: a training as a file, from which it goes on as if nothing had happened."""
 
 import hashlib
-import io
 import pickle
 import time
 from dataclasses import asdict
@@ -11,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from model.atomic_file import write_atomically
+from model.atomic_file import save_atomically
 from model.data import LabelledImages
 from model.reports import EpochMetrics
 from model.run_directory import RunError
@@ -89,10 +88,7 @@ class Checkpoints:
         """
         state = training.state_dict()
         if training.trainer.processes.is_first:
-            # Not straight into the file: what torch.save raises on a full disk is no OSError.
-            buffer = io.BytesIO()
-            torch.save(state, buffer)
-            write_atomically(self._file, buffer.getvalue())
+            save_atomically(self._file, state)
         self._saved_at = time.monotonic()
 
     def restore(self, training: Training) -> bool:

@@ -1,15 +1,13 @@
 """What a run shows while it goes on: a line an epoch, metrics.csv, TensorBoard events, curves."""
 
-import io
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
-from model.atomic_file import write_atomically
+from model.atomic_file import save_atomically
 from model.classifier import WEIGHTS_FILE_NAME
 from model.reports import EpochMetrics, best_epoch, draw_curves, write_metrics
 
@@ -69,9 +67,7 @@ class Follower:
     def _write(self, history: Sequence[EpochMetrics], best_weights: dict[str, Tensor]) -> None:
         write_metrics(self._run, history)
         if best_weights:
-            serialised = io.BytesIO()
-            torch.save(best_weights, serialised)
-            write_atomically(self._run / WEIGHTS_FILE_NAME, serialised.getvalue())
+            save_atomically(self._run / WEIGHTS_FILE_NAME, best_weights)
 
     def _write_events(self, row: EpochMetrics) -> None:
         scalars = {

@@ -21,7 +21,7 @@ from tqdm import tqdm
 from model.archive import MODEL_STORE
 from model.classifier import Classifier
 from model.file_answers import classify_files, find_files
-from model.options import OneLineParser
+from model.options import OneLineParser, at_least_one
 from model.progress import progress
 from model.wording import format_percentage, visible
 
@@ -126,7 +126,7 @@ def create_parser() -> OneLineParser:
     )
     parser.add_argument(
         "--top-k",
-        type=_count,
+        type=at_least_one,
         default=3,
         metavar="N",
         help="classes of each file that the table shows (default: 3)",
@@ -138,12 +138,6 @@ def create_parser() -> OneLineParser:
         'classes in it, or {"file": …, "error": {"code": …, "type": …, "message": …}}',
     )
     return parser
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text} is no whole number of at least 1")
-    return int(text)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
