@@ -16,6 +16,8 @@ from model.reference_cnn import ReferenceCNN
 
 WEIGHTS_FILE_NAME = "weights.pt"
 ARCHITECTURES = {"ReferenceCNN": ReferenceCNN}
+# A contribution this small is lost when float32 adds it to a logit.
+NEGLIGIBLE_WEIGHT = 1e-12
 
 
 class Classifier:
@@ -33,6 +35,7 @@ class Classifier:
         if device.type == "cuda":
             # TF32 rounds to ten bits: the answers would differ from the CPU's by more than 1e-3.
             torch.backends.cudnn.allow_tf32 = False
+        _drop_negligible_weights(net)
         self._net = net.to(device).eval()
 
     @classmethod
@@ -104,3 +107,15 @@ def build_net(architecture: str, num_classes: int, dropout: float) -> nn.Module:
             f"unknown architecture {architecture!r}; known: {', '.join(ARCHITECTURES)}"
         )
     return ARCHITECTURES[architecture](num_classes, dropout)
+
+
+@torch.no_grad()
+def _drop_negligible_weights(net: nn.Module) -> None:
+    """Set weights to zero that change no answer but take processors many times as long.
+
+    Weight decay shrinks the weights of a unit that has died without end. A quarter of the shipped
+    net's were below 1.2e-38, where float32 loses precision and processors compute slowly: an
+    image took 5.9 ms instead of 0.1 (2026-11-22).
+    """
+    for parameter in net.parameters():
+        parameter[parameter.abs() < NEGLIGIBLE_WEIGHT] = 0
