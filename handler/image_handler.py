@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from model.classifier import Classifier
-from model.preprocessing import EmptyImageError, ImageError, UnreadableImageError
+from model.preprocessing import EmptyBodyError, ImageError, UnreadableImageError
 
 if TYPE_CHECKING:
     from ts.context import Context
@@ -71,7 +71,7 @@ class ImageHandler:
         image = row.get("data", row.get("body"))
         try:
             if image is None:
-                raise EmptyImageError
+                raise EmptyBodyError
             if not isinstance(image, bytes | bytearray):
                 # TorchServe has parsed a body that called itself JSON or text.
                 raise UnreadableImageError

@@ -1,132 +1,121 @@
 """From the bytes of a picture to the pixels that a net sees: the one way, for every door.
 
-Training, evaluation, the TorchServe handler and the Python API all call :func:`preprocess` and
-:func:`to_unit_range`, so the same file gives the same pixels everywhere.
+Training, evaluation, the TorchServe handler and the Python API all call :func:`prepare` (or
+:func:`preprocess`, which is it as a tensor), so the same file gives the same pixels everywhere.
+
+A picture that is not square is resized as a whole, not cropped: FIXME
 """
 
-import io
-import re
-import warnings
+from dataclasses import dataclass
 
 import numpy as np
-import pillow_heif
 import torch
-from PIL import ExifTags, Image
+from PIL import Image
 from torch import Tensor
 
-Image.init()
-pillow_heif.register_heif_opener()
+from model.exif import QUARTER_TURNS, TRANSPOSITIONS
+from model.image_errors import (
+    FORMATS,
+    MAX_PIXELS,
+    MAX_SIDE,
+    EmptyBodyError,
+    ImageError,
+    ImageTooLargeError,
+    UnreadableImageError,
+    UnsupportedFormatError,
+)
+from model.image_formats import recognise
+from model.image_readers import READERS, DecodedImage
 
-# Decided by content, never by file name. Formats that run an interpreter (EPS, PDF) or nest other
-# files (ICO, ICNS) are left out on purpose.
-FORMATS = ("AVIF", "BMP", "GIF", "HEIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
-MAX_PIXELS = 64_000_000
-MAX_SIDE = 20_000
-# Cameras and converters write ten at most, and each costs a pass over all pixels.
-MAX_JPEG_SCANS = 100
-# The marker, the length of the header, the number of components: ITU-T T.81, B.2.3. Two bytes alone
-# would also be found by chance in the film that a phone appends to its photo.
-JPEG_START_OF_SCAN = re.compile(rb"\xff\xda\x00[\x08\x0a\x0c\x0e][\x01-\x04]")
-BOX_HEADER_BYTES = 8
-IMAGE_FILE_BOXES = {b"ftyp", b"meta", b"mdat", b"moov", b"free", b"skip"}
-# What undoes each value of the EXIF tag Orientation, see CIPA DC-008, 4.6.4.
-TRANSPOSITIONS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
+__all__ = [
+    "FORMATS",
+    "MAX_PIXELS",
+    "MAX_SIDE",
+    "EmptyBodyError",
+    "ImageError",
+    "ImageTooLargeError",
+    "PreparedImage",
+    "UnreadableImageError",
+    "UnsupportedFormatError",
+    "prepare",
+    "preprocess",
+    "to_unit_range",
+]
 
+FIT = "resize"
+# A large picture is first reduced by whole factors, which is fast, to no less than this many times
+# the size that is asked for: what is left shows no difference.
+SPARE = 8
+# Colours are converted in strips of about as many pixels, so that only one copy of a picture is
+# ever held in full.
+STRIP_PIXELS = 1 << 20
 
-class ImageError(ValueError):
-    """A picture that can't be classified through the sender's fault; ``code`` is an HTTP status."""
-
-    code = 400
-    default_message = "The image can't be classified."
-
-    def __init__(self, message: str | None = None) -> None:
-        super().__init__(message or self.default_message)
-
-
-class EmptyImageError(ImageError):
-    """There are no bytes."""
-
-    default_message = "No image was received: 0 bytes. Send the whole file."
+Pixels = np.ndarray[tuple[int, ...], np.dtype[np.uint8]]
 
 
-class UnreadableImageError(ImageError):
-    """The bytes are no picture in one of :data:`FORMATS`, or a damaged one."""
+@dataclass(frozen=True, slots=True)
+class PreparedImage:
+    """A picture as the net sees it, and what was sent.
 
-    default_message = (
-        "The bytes can't be read as an image. Send a whole, undamaged file in one of these "
-        f"formats: {', '.join(FORMATS)}."
-    )
+    Attributes:
+        pixels: uint8 ``(S, S, 3)``, RGB, 0 to 255, contiguous and writable.
+        format: one of ``FORMATS``, by content.
+        width: of the upright picture as it was sent, in pixels.
+        height: likewise.
+        fit: how a picture that is not square is made square; always :data:`FIT`.
+    """
+
+    pixels: Pixels
+    format: str
+    width: int
+    height: int
+    fit: str = FIT
 
 
-class ImageTooLargeError(ImageError):
-    """More than :data:`MAX_PIXELS` pixels, :data:`MAX_SIDE` a side, or too many JPEG scans."""
+def prepare(data: bytes | bytearray | memoryview, image_size: int) -> PreparedImage:
+    """Decode the first frame of a picture and bring it to the size that a net sees.
 
-    code = 413
-    default_message = (
-        f"The image is too large to decode: at most {MAX_PIXELS / 1e6:.0f} million pixels, "
-        f"{MAX_SIDE:,} pixels a side and {MAX_JPEG_SCANS} scans of a JPEG are accepted."
-    )
-
-
-def decode_image(data: bytes) -> Image.Image:
-    """Decode the first frame of a picture, upright and in full.
+    It is turned upright, transparency is laid on white, and it is resized as a whole. A picture
+    that has the size already keeps its pixels unchanged.
 
     Args:
-        data: a whole file in one of :data:`FORMATS`.
-
-    Returns:
-        The picture in RGB, turned as its EXIF orientation says, transparency laid on white.
+        data: a whole file in one of ``FORMATS``.
+        image_size: side of the result in pixels.
 
     Raises:
-        EmptyImageError: ``data`` is empty.
-        ImageTooLargeError: too many pixels or scans, by the headers: nothing was decoded.
+        EmptyBodyError: ``data`` is empty.
+        UnsupportedFormatError: it is in none of ``FORMATS``.
+        ImageTooLargeError: too many pixels or too much work, by the headers: nothing was decoded.
         UnreadableImageError: anything else that keeps the picture from being decoded.
     """
     if not data:
-        raise EmptyImageError
+        raise EmptyBodyError
+    data = bytes(data)
+    image_format = recognise(data)
     try:
-        with warnings.catch_warnings():
-            # Pillow warns of what we refuse below, and of metadata that is no concern of ours.
-            warnings.simplefilter("ignore")
-            _refuse_damage_that_decoders_overlook(data)
-            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-                return _to_rgb(_turn_upright(image))
+        decoded = READERS[image_format](data, SPARE * image_size)
+        pixels = _to_square(decoded, image_size)
     except ImageError:
         raise
     except Image.DecompressionBombError as error:
         raise ImageTooLargeError from error
     except Exception as error:
-        # Pillow's decoders raise whatever a damaged file leads them to (OSError, SyntaxError,
-        # struct.error, IndexError, …); each of them means that the file can't be read.
-        raise UnreadableImageError from error
+        # Decoders raise whatever a damaged file leads them to (OSError, SyntaxError, struct.error,
+        # IndexError, …); each of them means that the file can't be read.
+        raise UnreadableImageError.of(image_format) from error
+    width, height = decoded.width, decoded.height
+    if decoded.orientation in QUARTER_TURNS:
+        width, height = height, width
+    return PreparedImage(pixels, image_format, width, height)
 
 
-def preprocess(data: bytes, image_size: int) -> Tensor:
-    """Decode a picture and shrink (or enlarge) it to what a net sees.
-
-    The whole picture is resized, also a non-square one, as the original program did. A picture
-    that has the size already keeps its pixels unchanged.
-
-    Args:
-        data: a whole file, see :func:`decode_image`.
-        image_size: side of the result in pixels.
-
-    Returns:
-        uint8 ``(3, image_size, image_size)``, RGB, 0 to 255.
+def preprocess(data: bytes | bytearray | memoryview, image_size: int) -> Tensor:
+    """Return the pixels of :func:`prepare` as training takes them: uint8 ``(3, S, S)``.
 
     Raises:
-        ImageError: see :func:`decode_image`.
+        ImageError: see :func:`prepare`.
     """
-    image = decode_image(data).resize((image_size, image_size), Image.Resampling.BICUBIC)
-    return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()
+    return torch.from_numpy(prepare(data, image_size).pixels).permute(2, 0, 1).contiguous()
 
 
 def to_unit_range(pixels: Tensor) -> Tensor:
@@ -134,63 +123,75 @@ def to_unit_range(pixels: Tensor) -> Tensor:
     return pixels.float().div_(255)
 
 
-def _refuse_damage_that_decoders_overlook(data: bytes) -> None:
-    with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-        if image.width * image.height > MAX_PIXELS or max(image.size) > MAX_SIDE:
-            raise ImageTooLargeError
-        if image.format in {"JPEG", "MPO"}:
-            scans = sum(1 for _ in JPEG_START_OF_SCAN.finditer(data))
-            if scans > MAX_JPEG_SCANS:
-                raise ImageTooLargeError
-        if image.format == "PNG":
-            # Decoding skips the checksums of the pixel data, verifying does not; an image that
-            # was verified can't be decoded any more, so the file is opened twice.
-            image.verify()
-        if image.format in {"AVIF", "HEIF"}:
-            _refuse_truncated_boxes(data)
+def _to_square(decoded: DecodedImage, side: int) -> Pixels:
+    """Return uint8 ``(side, side, 3)``, upright."""
+    image = decoded.image
+    if image.size == (side, side):
+        square = to_rgb(image)
+    else:
+        factors = max(1, image.width // (SPARE * side)), max(1, image.height // (SPARE * side))
+        # Where the last pixel of a reduced row stands for fewer pixels, it counts less.
+        exact = (
+            decoded.width / _whole_scale(decoded.width, image.width) / factors[0],
+            decoded.height / _whole_scale(decoded.height, image.height) / factors[1],
+        )
+        square = _reduce(image, *factors).resize(
+            (side, side), Image.Resampling.BICUBIC, (0, 0, *exact)
+        )
+    transposition = TRANSPOSITIONS.get(decoded.orientation)
+    if transposition is not None:
+        square = square.transpose(transposition)
+    return np.array(square)
 
 
-def _refuse_truncated_boxes(data: bytes) -> None:
-    """Raise ``ValueError`` where a box of an ISO base media file ends after ``data``.
+def _whole_scale(sent: int, decoded: int) -> int:
+    """Return the factor that a decoder has reduced a side by, rounding it up to a whole pixel."""
+    return round(sent / decoded)
 
-    Boxes are defined in ISO/IEC 14496-12, 4.2: a 32-bit size and a type; size 1 says that a 64-bit
-    size follows, size 0 that the box goes on to the end of the file. Cameras append data of their
-    own, so the first box of another type ends the search.
+
+def _reduce(image: Image.Image, across: int, down: int) -> Image.Image:
+    """Convert to RGB and average blocks of ``across`` times ``down`` pixels."""
+    if across == down == 1:
+        return to_rgb(image)
+    if image.mode == "RGB" and "transparency" not in image.info:
+        return image.reduce((across, down))
+    white = _white_level(image)
+    reduced = Image.new("RGB", (-(-image.width // across), -(-image.height // down)))
+    rows = max(1, STRIP_PIXELS // (image.width * down)) * down
+    for top in range(0, image.height, rows):
+        strip = image.crop((0, top, image.width, min(top + rows, image.height)))
+        reduced.paste(to_rgb(strip, white).reduce((across, down)), (0, top // down))
+    return reduced
+
+
+def to_rgb(image: Image.Image, white: float | None = None) -> Image.Image:
+    """Convert a picture of any mode, transparency laid on white.
+
+    Args:
+        image: in any of Pillow's modes.
+        white: what means white in modes of more than 8 bits; by default it is guessed.
+
+    Raises:
+        ValueError: it holds values that are no numbers.
     """
-    position = 0
-    while data[position + 4 : position + 8] in IMAGE_FILE_BOXES:
-        size = int.from_bytes(data[position : position + 4])
-        if size == 1:
-            size = int.from_bytes(data[position + 8 : position + 16])
-        if size == 0:
-            return
-        if size < BOX_HEADER_BYTES or position + size > len(data):
-            raise ValueError(f"the box at byte {position} is damaged or incomplete")
-        position += size
-
-
-def _turn_upright(image: Image.Image) -> Image.Image:
-    # ImageOps.exif_transpose also writes the metadata anew, and fails where a camera left odd ones.
-    transposition = TRANSPOSITIONS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
-    return image if transposition is None else image.transpose(transposition)
-
-
-def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode == "RGB" and "transparency" not in image.info:
+        return image
     if image.mode in {"I", "F"} or image.mode.startswith("I;16"):
-        image = _reduce_to_8_bits(image)
+        image = _reduce_to_8_bits(image, white or _white_level(image))
+    elif image.mode == "La":
+        image = image.convert("LA")
     if image.has_transparency_data:
         rgba = image.convert("RGBA")
-        white = Image.new("RGBA", rgba.size, "white")
-        return Image.alpha_composite(white, rgba).convert("RGB")
+        white_paper = Image.new("RGBA", rgba.size, "white")
+        return Image.alpha_composite(white_paper, rgba).convert("RGB")
     return image.convert("RGB")
 
 
-def _reduce_to_8_bits(image: Image.Image) -> Image.Image:
+def _reduce_to_8_bits(image: Image.Image, white: float) -> Image.Image:
     """Scale grey of 16 bits, 32 bits or floating point to 8 bits; Pillow would only clip it."""
     grey = np.asarray(image)
     if not np.isfinite(grey).all():
         raise ValueError("the image holds values that are no numbers")
-    white = _white_level(image.mode, float(grey.max()))
     reduced = Image.fromarray((grey.clip(0, white) * (255 / white)).round().astype(np.uint8))
     transparent_grey = image.info.get("transparency")
     if transparent_grey is not None:
@@ -199,8 +200,11 @@ def _reduce_to_8_bits(image: Image.Image) -> Image.Image:
     return reduced
 
 
-def _white_level(mode: str, largest: float) -> float:
+def _white_level(image: Image.Image) -> float:
     """Guess which value means white, as files of 32 bits don't say."""
-    if mode == "F" and largest <= 1:
+    if image.mode not in {"I", "F"}:
+        return 65_535.0
+    _, largest = image.getextrema()
+    if image.mode == "F" and largest <= 1:
         return 1.0
-    return 255.0 if mode in {"I", "F"} and largest <= np.iinfo(np.uint8).max else 65_535.0
+    return 255.0 if largest <= np.iinfo(np.uint8).max else 65_535.0

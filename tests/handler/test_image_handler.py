@@ -105,12 +105,12 @@ def test_a_bad_picture_fails_alone(handler: Any, make_context: Any, png: bytes) 
 @pytest.mark.parametrize(
     ("row", "kind"),
     [
-        ({"body": b""}, "EmptyImageError"),
-        ({}, "EmptyImageError"),
+        ({"body": b""}, "EmptyBodyError"),
+        ({}, "EmptyBodyError"),
         ({"body": {"parsed": "JSON"}}, "UnreadableImageError"),
         ({"body": [1, 2]}, "UnreadableImageError"),
         ({"body": "text"}, "UnreadableImageError"),
-        ({"other": b"field"}, "EmptyImageError"),
+        ({"other": b"field"}, "EmptyBodyError"),
     ],
 )
 def test_what_is_no_picture_is_a_400_with_its_type(

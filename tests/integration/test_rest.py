@@ -106,7 +106,7 @@ def test_a_renewed_key_replaces_the_old_one_and_the_web_ui_goes_on(
     ("body", "kind"),
     [
         (b"no picture", "UnreadableImageError"),
-        (b"", "EmptyImageError"),
+        (b"", "EmptyBodyError"),
         (b"\x89PNG\r\n\x1a\n", "UnreadableImageError"),
     ],
 )

@@ -1,0 +1,69 @@
+"""PBM, PGM and PPM, which Pillow would read one number at a time where they are not plain bytes."""
+
+import re
+
+import numpy as np
+from PIL import Image
+
+from model.image_errors import refuse_large
+
+SEPARATOR = rb"(?:\s|#[^\n]*\n)+"
+NUMBER = rb"(\d{1,9})"
+BITMAP_HEADER = re.compile(rb"P[14]" + (SEPARATOR + NUMBER) * 2 + rb"\s")
+HEADER = re.compile(rb"P[2356]" + (SEPARATOR + NUMBER) * 3 + rb"\s")
+COMMENT = re.compile(rb"#[^\n]*")
+WHITESPACE = b" \t\n\r\v\f"
+MAX_VALUE = 65_535
+
+
+def read_netpbm(data: bytes) -> Image.Image:
+    """Decode a netpbm file of the kinds P1 to P6, in L or RGB.
+
+    Raises:
+        ImageTooLargeError: by its header; nothing was decoded.
+        ValueError: it is damaged.
+    """
+    kind = data[1:2]
+    header = (BITMAP_HEADER if kind in b"14" else HEADER).match(data)
+    if header is None:
+        raise ValueError("the header is incomplete")
+    width, height, white = (*map(int, header.groups()), 1)[:3]
+    refuse_large(width, height)
+    if not 1 <= white <= MAX_VALUE:
+        raise ValueError(f"white is {white}")
+    shape = (height, width, 3) if kind in b"36" else (height, width)
+    body = memoryview(data)[header.end() :]
+    if kind == b"4":
+        # Every row is filled up to a whole byte.
+        packed = np.frombuffer(body, np.uint8, height * -(-width // 8)).reshape(height, -1)
+        values = np.unpackbits(packed, axis=1, count=width)
+    elif kind in b"56":
+        values = np.frombuffer(body, np.uint8 if white < 256 else ">u2", np.prod(shape))
+    else:
+        values = _read_text(bytes(body), kind, int(np.prod(shape)))
+    if kind in b"14":
+        values = 1 - values
+    return Image.fromarray(_to_8_bits(values.reshape(shape), white))
+
+
+def _read_text(body: bytes, kind: bytes, count: int) -> np.ndarray[tuple[int], np.dtype[np.uint32]]:
+    body = COMMENT.sub(b" ", body)
+    if kind == b"1":
+        # Its digits may stand side by side.
+        digits = np.frombuffer(body.translate(None, WHITESPACE), np.uint8, count) - ord("0")
+        if digits.max() > 1:
+            raise ValueError("a bitmap holds other digits than 0 and 1")
+        return digits
+    if body.translate(None, WHITESPACE + b"0123456789"):
+        raise ValueError("there is something else than numbers")
+    values = np.fromstring(body, np.uint64, sep=" ")[:count]
+    if len(values) < count:
+        raise ValueError("there are too few numbers")
+    return values
+
+
+def _to_8_bits(values: np.ndarray, white: int) -> np.ndarray:
+    if white == 255 and values.dtype == np.uint8:
+        return values
+    scaled = np.rint(np.arange(white + 1) * (255 / white)).astype(np.uint8)
+    return scaled[np.minimum(values, white)]
