@@ -29,9 +29,17 @@ CONFIGURATION = PROJECT / "handler" / "model-config.yaml"
 PACKED_MODULES = (
     "__init__.py",
     "classifier.py",
+    "exif.py",
+    "image_errors.py",
+    "image_formats.py",
+    "image_readers.py",
+    "jpeg.py",
     "model_card.py",
+    "netpbm.py",
+    "png.py",
     "preprocessing.py",
     "reference_cnn.py",
+    "tiff.py",
 )
 
 

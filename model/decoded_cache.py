@@ -11,10 +11,25 @@ from pathlib import Path
 
 import numpy as np
 import PIL
+import pillow_heif
 import torch
 from torch import Tensor
 
-import model.preprocessing
+from model import (
+    exif,
+    image_errors,
+    image_formats,
+    image_readers,
+    jpeg,
+    netpbm,
+    png,
+    preprocessing,
+    tiff,
+)
+
+DECODING_MODULES = (
+    *(exif, image_errors, image_formats, image_readers, jpeg, netpbm, png, preprocessing, tiff),
+)
 
 
 @dataclass(frozen=True)
@@ -34,7 +49,7 @@ class DecodedCache:
     """A ``.npy`` file of pixels, and a ``.json`` beside it that says what it was made from.
 
     The cache holds as long as no image file was added, removed, renamed or written (by path, size
-    and modification time), and the preprocessing code and Pillow are the same.
+    and modification time), and the preprocessing code, Pillow and pillow_heif are the same.
 
     Args:
         file: where the pixels are kept; its folder is made when needed.
@@ -79,8 +94,10 @@ class DecodedCache:
 
 
 def _fingerprint(root: Path, paths: Sequence[Path], image_size: int) -> str:
-    digest = hashlib.sha256(Path(model.preprocessing.__file__).read_bytes())
-    digest.update(f"{PIL.__version__}\0{image_size}\n".encode())
+    digest = hashlib.sha256()
+    for module in DECODING_MODULES:
+        digest.update(Path(str(module.__file__)).read_bytes())
+    digest.update(f"{PIL.__version__}\0{pillow_heif.__version__}\0{image_size}\n".encode())
     for path in paths:
         name = str(path).removeprefix(str(root))
         digest.update(f"{name}\0{_size_and_time(path)}\n".encode(errors="surrogateescape"))

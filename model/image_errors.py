@@ -34,9 +34,7 @@ class UnsupportedFormatError(ImageError):
     @classmethod
     def of(cls, found: str) -> "UnsupportedFormatError":
         """Return the error for something that was recognised, such as ``a PDF document``."""
-        return cls(
-            f"This is {found}. Send an image in one of these formats: {', '.join(FORMATS)}."
-        )
+        return cls(f"This is {found}. Send an image in one of these formats: {', '.join(FORMATS)}.")
 
 
 class UnreadableImageError(ImageError):

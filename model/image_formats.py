@@ -16,10 +16,12 @@ MAGIC = (
     (b"II+\0", "TIFF"),
     (b"MM\0+", "TIFF"),
 )
-# Their first two bytes alone would be found in many a text.
-BMP = re.compile(rb"BM.{12}[\x0c\x28\x34\x38\x40\x6c\x7c]\0\0\0", re.DOTALL)
-PPM = re.compile(rb"P[1-6][\s#]")
-WEBP = re.compile(rb"RIFF.{4}WEBP", re.DOTALL)
+PATTERNS = (
+    # Its first two bytes alone would be found in many a text.
+    (re.compile(rb"BM.{12}[\x0c\x28\x34\x38\x40\x6c\x7c]\0\0\0", re.DOTALL), "BMP"),
+    (re.compile(rb"P[1-6][\s#]"), "PPM"),
+    (re.compile(rb"RIFF.{4}WEBP", re.DOTALL), "WEBP"),
+)
 AVIF_BRANDS = {b"avif", b"avis"}
 HEIF_BRANDS = {
     *(b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"),
@@ -62,18 +64,14 @@ def recognise(data: bytes) -> str:
     for magic, name in MAGIC:
         if data.startswith(magic):
             return name
-    if BMP.match(data):
-        return "BMP"
-    if WEBP.match(data):
-        return "WEBP"
+    for pattern, name in PATTERNS:
+        if pattern.match(data):
+            return name
     if data[4:8] == b"ftyp":
         brands = _brands(data)
-        if brands & AVIF_BRANDS:
-            return "AVIF"
-        if brands & HEIF_BRANDS:
-            return "HEIF"
-    if PPM.match(data):
-        return "PPM"
+        for known, name in ((AVIF_BRANDS, "AVIF"), (HEIF_BRANDS, "HEIF")):
+            if brands & known:
+                return name
     head = data[:HEAD_BYTES]
     if b"IHDR" in head[:32]:
         # Its signature is made to show what happened: line ends were converted, or bit 8 was lost.

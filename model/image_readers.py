@@ -5,7 +5,6 @@ Pillow's classes are called by name: `Image.open` would try them all, and read a
 """
 
 import io
-import re
 import struct
 import warnings
 from collections.abc import Callable
@@ -20,13 +19,9 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
+from model import jpeg, tiff
 from model.exif import read_orientation
-from model.image_errors import (
-    MAX_SCANNED_PIXELS,
-    ImageTooLargeError,
-    UnsupportedFormatError,
-    refuse_large,
-)
+from model.image_errors import ImageTooLargeError, refuse_large
 from model.netpbm import read_netpbm
 from model.png import read_png
 
@@ -34,16 +29,6 @@ from model.png import read_png
 # for a single call would also hold for the other threads, and takes longer than a small picture.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
-# Cameras and converters write ten scans at most, and some dozen segments before them.
-MAX_JPEG_SCANS = 100
-MAX_JPEG_SEGMENTS = 2000
-# The marker, the length of the header, the number of components: ITU-T T.81, B.2.3. Two bytes alone
-# would also be found by chance in the film that a phone appends to its photo.
-JPEG_START_OF_SCAN = re.compile(rb"\xff\xda\x00[\x08\x0a\x0c\x0e][\x01-\x04]")
-JPEG_FRAMES = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-JPEG_PROGRESSIVE = {0xC2, 0xC6, 0xCA, 0xCE}
-# Huffman tables, arithmetic conditioning, quantisation, restarts, JFIF, Adobe: what decoding needs.
-JPEG_NEEDED = JPEG_FRAMES | {0xC4, 0xCC, 0xDB, 0xDD, 0xE0, 0xEE}
 MAX_GIF_BLOCKS = 100_000
 GIF_EXTENSION, GIF_FRAME = ord("!"), ord(",")
 # The label and the size of a graphic control extension, which says what is transparent.
@@ -53,15 +38,6 @@ MAX_BMP_RUN_LENGTH_PIXELS = 4_000_000
 BMP_RUN_LENGTHS = {1, 2}
 BOX_HEADER_BYTES = 8
 IMAGE_FILE_BOXES = {b"ftyp", b"meta", b"mdat", b"moov", b"free", b"skip"}
-# None, CCITT, LZW, JPEG, Deflate and PackBits. Others may take any memory they like to unpack.
-TIFF_COMPRESSIONS = {1, 2, 3, 4, 5, 6, 7, 8, 32_773, 32_946}
-# Numbers under one tag. A strip or a tile is some kilobytes.
-MAX_TIFF_VALUES = 50_000
-MAX_TIFF_TAGS = 1000
-TIFF_TEXTS = {1, 2, 6, 7}
-TIFF_VALUE_CODES = {1: "B", 3: "H", 4: "I", 16: "Q"}
-TIFF_WIDTH, TIFF_HEIGHT, TIFF_COMPRESSION = 256, 257, 259
-TIFF_TILE_WIDTH, TIFF_TILE_HEIGHT = 322, 323
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,65 +63,13 @@ def _read_png(data: bytes, _: int) -> DecodedImage:
 
 
 def _read_jpeg(data: bytes, enough: int) -> DecodedImage:
-    head, exif, scans = _take_jpeg_apart(data)
+    head, exif, scans = jpeg.take_apart(data)
     image = JpegImageFile(io.BytesIO(b"".join((*head, memoryview(data)[scans:]))))
     width, height = image.size
     if min(width, height) >= 2 * enough:
         image.draft(None, (enough, enough))
     image.load()
     return DecodedImage(image, width, height, read_orientation(exif))
-
-
-def _take_jpeg_apart(data: bytes) -> tuple[list[bytes], bytes, int]:
-    """Return the segments that decoding needs, the EXIF data, and where the scans begin.
-
-    Raises:
-        ImageTooLargeError: too many pixels, scans, or segments.
-        ValueError: there is no scan, or no header before it.
-    """
-    head, exif = [data[:2]], b""
-    frame: tuple[int, int, int, int] | None = None
-    position = 2
-    for _ in range(MAX_JPEG_SEGMENTS):
-        position = data.index(b"\xff", position)
-        marker = data[position + 1]
-        if marker == 0xDA:
-            break
-        if marker in {0x00, 0xFF}:
-            position += 1
-            continue
-        end = position + 2 + int.from_bytes(data[position + 2 : position + 4])
-        if marker == 0xD9 or end > len(data):
-            raise ValueError("the file ends before its pixels")
-        if marker in JPEG_NEEDED:
-            head.append(data[position:end])
-        if marker in JPEG_FRAMES:
-            height, width, components = struct.unpack_from(">HHB", data, position + 5)
-            refuse_large(width, height)
-            frame = marker, width, height, components
-        elif marker == 0xE1 and not exif and data.startswith(b"Exif\0\0", position + 4):
-            exif = data[position + 4 : end]
-        position = end
-    else:
-        raise ImageTooLargeError(
-            f"The JPEG has more than {MAX_JPEG_SEGMENTS:,} segments. Save it anew."
-        )
-    if frame is None:
-        raise ValueError("there is no header before the pixels")
-    marker, width, height, components = frame
-    if marker in JPEG_PROGRESSIVE or data[position + 4] < components:
-        _refuse_scans(sum(1 for _ in JPEG_START_OF_SCAN.finditer(data, position)), width * height)
-    return head, exif, position
-
-
-def _refuse_scans(scans: int, pixels: int) -> None:
-    if scans > MAX_JPEG_SCANS or scans * pixels > MAX_SCANNED_PIXELS:
-        raise ImageTooLargeError(
-            f"The JPEG is too much work to decode: {scans} scans of {pixels / 1e6:.1f} million "
-            f"pixels. At most {MAX_JPEG_SCANS} scans are accepted, and "
-            f"{MAX_SCANNED_PIXELS / 1e6:.0f} million pixels in all of them together. Save it as "
-            "a JPEG that is not progressive."
-        )
 
 
 def _read_gif(data: bytes, _: int) -> DecodedImage:
@@ -222,45 +146,12 @@ def _read_bmp(data: bytes, _: int) -> DecodedImage:
 
 
 def _read_tiff(data: bytes, _: int) -> DecodedImage:
-    _check_tiff(data)
+    tiff.check_first_directory(data)
     image = TiffImageFile(io.BytesIO(data))
     refuse_large(*image.size)
     # It turns the picture by itself, as no other of these does.
     image.load()
     return DecodedImage(image, *image.size)
-
-
-def _check_tiff(data: bytes) -> None:
-    """Look at the first directory, TIFF 6.0, section 2, before Pillow and libtiff trust it.
-
-    Raises:
-        ImageTooLargeError: too many pixels, or numbers under a tag.
-        UnsupportedFormatError: another compression than those that are known to be tame.
-        ValueError, struct.error: it is damaged.
-    """
-    order = "<" if data[:2] == b"II" else ">"
-    big = 43 in data[2:4]
-    where, number, entry = ("Q", "Q", "HHQ8s") if big else ("I", "H", "HHI4s")
-    (directory,) = struct.unpack_from(order + where, data, 8 if big else 4)
-    (count,) = struct.unpack_from(order + number, data, directory)
-    if count > MAX_TIFF_TAGS:
-        raise ValueError(f"a directory of {count} entries")
-    start = directory + struct.calcsize(order + number)
-    values = {TIFF_COMPRESSION: 1}
-    for index in range(count):
-        tag, kind, length, value = struct.unpack_from(
-            order + entry, data, start + index * struct.calcsize(order + entry)
-        )
-        if kind not in TIFF_TEXTS and length > MAX_TIFF_VALUES:
-            raise ImageTooLargeError(
-                f"The TIFF has more than {MAX_TIFF_VALUES:,} strips or tiles. Save it as PNG."
-            )
-        if kind in TIFF_VALUE_CODES and length == 1:
-            (values[tag],) = struct.unpack_from(order + TIFF_VALUE_CODES[kind], value)
-    if values[TIFF_COMPRESSION] not in TIFF_COMPRESSIONS:
-        raise UnsupportedFormatError.of("a TIFF with an unusual compression")
-    refuse_large(values.get(TIFF_WIDTH, 0), values.get(TIFF_HEIGHT, 0))
-    refuse_large(values.get(TIFF_TILE_WIDTH, 1), values.get(TIFF_TILE_HEIGHT, 1))
 
 
 def _read_avif(data: bytes, _: int) -> DecodedImage:

@@ -1,6 +1,7 @@
 """PBM, PGM and PPM, which Pillow would read one number at a time where they are not plain bytes."""
 
 import re
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -13,7 +14,10 @@ BITMAP_HEADER = re.compile(rb"P[14]" + (SEPARATOR + NUMBER) * 2 + rb"\s")
 HEADER = re.compile(rb"P[2356]" + (SEPARATOR + NUMBER) * 3 + rb"\s")
 COMMENT = re.compile(rb"#[^\n]*")
 WHITESPACE = b" \t\n\r\v\f"
+BYTE = 255
 MAX_VALUE = 65_535
+
+Values = np.ndarray[tuple[int, ...], np.dtype[np.unsignedinteger[Any]]]
 
 
 def read_netpbm(data: bytes) -> Image.Image:
@@ -33,12 +37,13 @@ def read_netpbm(data: bytes) -> Image.Image:
         raise ValueError(f"white is {white}")
     shape = (height, width, 3) if kind in b"36" else (height, width)
     body = memoryview(data)[header.end() :]
+    values: Values
     if kind == b"4":
         # Every row is filled up to a whole byte.
         packed = np.frombuffer(body, np.uint8, height * -(-width // 8)).reshape(height, -1)
         values = np.unpackbits(packed, axis=1, count=width)
     elif kind in b"56":
-        values = np.frombuffer(body, np.uint8 if white < 256 else ">u2", np.prod(shape))
+        values = np.frombuffer(body, np.uint8 if white <= BYTE else ">u2", np.prod(shape))
     else:
         values = _read_text(bytes(body), kind, int(np.prod(shape)))
     if kind in b"14":
@@ -46,7 +51,7 @@ def read_netpbm(data: bytes) -> Image.Image:
     return Image.fromarray(_to_8_bits(values.reshape(shape), white))
 
 
-def _read_text(body: bytes, kind: bytes, count: int) -> np.ndarray[tuple[int], np.dtype[np.uint32]]:
+def _read_text(body: bytes, kind: bytes, count: int) -> Values:
     body = COMMENT.sub(b" ", body)
     if kind == b"1":
         # Its digits may stand side by side.
@@ -62,8 +67,9 @@ def _read_text(body: bytes, kind: bytes, count: int) -> np.ndarray[tuple[int], n
     return values
 
 
-def _to_8_bits(values: np.ndarray, white: int) -> np.ndarray:
-    if white == 255 and values.dtype == np.uint8:
+def _to_8_bits(values: Values, white: int) -> Values:
+    if white == BYTE and values.dtype == np.uint8:
         return values
     scaled = np.rint(np.arange(white + 1) * (255 / white)).astype(np.uint8)
-    return scaled[np.minimum(values, white)]
+    reduced: Values = scaled[np.minimum(values, white)]
+    return reduced

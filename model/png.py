@@ -15,7 +15,8 @@ SIGNATURE_BYTES = 8
 # A chunk is its length, its type, its data and its checksum: 12 bytes without the data.
 CHUNK_BYTES = 12
 HEADER = struct.Struct(">IIBBBBB")
-PALETTE_TYPE = 3
+RGB_TYPE, PALETTE_TYPE = 2, 3
+WHOLE_BYTE = 8
 # By bit depth and colour type: the mode, and how Pillow unpacks it.
 MODES = {
     (1, 0): ("1", "1"),
@@ -102,7 +103,11 @@ def _transparency(chunk: bytes, depth: int, colour_type: int) -> bytes | int | t
     if colour_type == PALETTE_TYPE:
         return chunk
     values = struct.unpack(f">{len(chunk) // 2}H", chunk)
-    if depth < 8:
-        # Greys of fewer bits were stretched to 0 … 255; one bit is black or white.
-        return values[0] * (255 // (2**depth - 1))
-    return values[0] if len(values) == 1 else values
+    if colour_type == RGB_TYPE:
+        # Pillow keeps the high byte of each colour.
+        return tuple(value >> (depth - 8) for value in values[:3])
+    if depth < WHOLE_BYTE:
+        # Greys of fewer bits are stretched to 0 … 255.
+        white = 2**depth - 1
+        return (values[0] & white) * (255 // white)
+    return values[0]

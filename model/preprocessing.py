@@ -7,6 +7,7 @@ A picture that is not square is resized as a whole, not cropped: FIXME
 """
 
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import torch
@@ -204,7 +205,7 @@ def _white_level(image: Image.Image) -> float:
     """Guess which value means white, as files of 32 bits don't say."""
     if image.mode not in {"I", "F"}:
         return 65_535.0
-    _, largest = image.getextrema()
+    largest = cast("tuple[float, float]", image.getextrema())[1]
     if image.mode == "F" and largest <= 1:
         return 1.0
     return 255.0 if largest <= np.iinfo(np.uint8).max else 65_535.0
