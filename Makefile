@@ -1,16 +1,18 @@
 # make serve        set up what is missing, then serve the shipped model at http://127.0.0.1:5000/
 # make test         set up what is missing, then run every test
+# make fuzz         mutated pictures for the decoder, for FUZZ_SECONDS=60
 # make lint         ruff and mypy
 # make setup        only set up what serving and training need
 # make screenshot   take docs/screenshot.png of a running `make serve`
 # make clean        remove the virtual environment and what serving and testing leave
 
 PYTHON ?= python3
+FUZZ_SECONDS ?= 60
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check
 
-.PHONY: serve test lint setup java chromium screenshot clean
+.PHONY: serve test fuzz lint setup java chromium screenshot clean
 .DEFAULT_GOAL := serve
 
 # exec, so that Ctrl-C and SIGTERM reach the server itself.
@@ -19,6 +21,9 @@ serve: setup
 
 test: $(VENV)/development.installed chromium
 	@$(BIN)/python -m pytest
+
+fuzz: $(VENV)/development.installed
+	@$(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS)
 
 lint: $(VENV)/development.installed
 	$(BIN)/ruff check .
@@ -66,4 +71,4 @@ $(VENV)/development.installed: $(VENV)/runtime.installed
 	@touch $@
 
 clean:
-	rm -rf $(VENV) .venv-benchmarks .torchserve .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv-benchmarks .torchserve .pytest_cache .mypy_cache .ruff_cache .hypothesis fuzz-failures

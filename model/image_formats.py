@@ -2,7 +2,7 @@
 
 import re
 
-from model.image_errors import UnreadableImageError, UnsupportedFormatError
+from model.image_errors import ImageError, UnreadableImageError, UnsupportedFormatError
 
 # The first bytes that are looked at; where text is looked for in what is no image.
 HEAD_BYTES = 1024
@@ -72,14 +72,17 @@ def recognise(data: bytes) -> str:
         for known, name in ((AVIF_BRANDS, "AVIF"), (HEIF_BRANDS, "HEIF")):
             if brands & known:
                 return name
-    head = data[:HEAD_BYTES]
+    raise _error(data[:HEAD_BYTES])
+
+
+def _error(head: bytes) -> ImageError:
     if b"IHDR" in head[:32]:
         # Its signature is made to show what happened: line ends were converted, or bit 8 was lost.
-        raise UnreadableImageError.of("PNG")
+        return UnreadableImageError.of("PNG")
     for pattern, found in FOREIGN:
         if pattern.match(head):
-            raise UnsupportedFormatError.of(found)
-    raise UnsupportedFormatError
+            return UnsupportedFormatError.of(found)
+    return UnsupportedFormatError()
 
 
 def _brands(data: bytes) -> set[bytes]:

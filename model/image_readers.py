@@ -5,6 +5,7 @@ Pillow's classes are called by name: `Image.open` would try them all, and read a
 """
 
 import io
+import re
 import struct
 import warnings
 from collections.abc import Callable
@@ -37,6 +38,8 @@ GIF_CONTROL = b"\xf9\x04"
 MAX_BMP_RUN_LENGTH_PIXELS = 4_000_000
 BMP_RUN_LENGTHS = {1, 2}
 BOX_HEADER_BYTES = 8
+# ISO/IEC 23008-12, 6.5.3: of an image, a tile or a thumbnail.
+IMAGE_SIZE_BOX = re.compile(rb"ispe\0{4}(.{4})(.{4})", re.DOTALL)
 IMAGE_FILE_BOXES = {b"ftyp", b"meta", b"mdat", b"moov", b"free", b"skip"}
 
 
@@ -165,6 +168,9 @@ def _read_heif(data: bytes, _: int) -> DecodedImage:
 
 def _read_boxes(reader: Callable[[io.BytesIO], Image.Image], data: bytes) -> DecodedImage:
     _refuse_truncated_boxes(data)
+    # Before any cropping, which Pillow's size is told after.
+    for size in IMAGE_SIZE_BOX.finditer(data):
+        refuse_large(*map(int.from_bytes, size.groups()))
     image = reader(io.BytesIO(data))
     refuse_large(*image.size)
     image.load()

@@ -14,6 +14,7 @@ from model.image_errors import refuse_large
 SIGNATURE_BYTES = 8
 # A chunk is its length, its type, its data and its checksum: 12 bytes without the data.
 CHUNK_BYTES = 12
+SIZE = struct.Struct(">II")
 HEADER = struct.Struct(">IIBBBBB")
 RGB_TYPE, PALETTE_TYPE = 2, 3
 WHOLE_BYTE = 8
@@ -50,11 +51,13 @@ def read_png(data: bytes) -> tuple[Image.Image, bytes]:
         ImageTooLargeError: by its header; nothing was decoded.
         ValueError: it is damaged.
     """
+    if data[12:16] != b"IHDR":
+        raise ValueError("the first chunk is no header")
+    refuse_large(*SIZE.unpack_from(data, 16))
     chunks, pixels = _take_apart(data)
     width, height, depth, colour_type, compression, filtering, interlace = HEADER.unpack(
         chunks[b"IHDR"]
     )
-    refuse_large(width, height)
     if compression or filtering or interlace > 1 or (depth, colour_type) not in MODES:
         raise ValueError("the header holds unknown values")
     mode, raw_mode = MODES[depth, colour_type]
@@ -70,7 +73,6 @@ def _take_apart(data: bytes) -> tuple[dict[bytes, bytes], bytes | memoryview]:
     """Return the small chunks by type, and all pixel data, still compressed.
 
     Raises:
-        ImageTooLargeError: by the header.
         ValueError: a checksum is wrong, or a chunk is missing or incomplete.
     """
     position = SIGNATURE_BYTES
@@ -102,12 +104,12 @@ def _transparency(chunk: bytes, depth: int, colour_type: int) -> bytes | int | t
     """Return what Pillow takes: alphas of a palette, or the one grey or colour without any."""
     if colour_type == PALETTE_TYPE:
         return chunk
-    values = struct.unpack(f">{len(chunk) // 2}H", chunk)
+    values: tuple[int, ...] = struct.unpack(f">{len(chunk) // 2}H", chunk)
     if colour_type == RGB_TYPE:
         # Pillow keeps the high byte of each colour.
         return tuple(value >> (depth - 8) for value in values[:3])
     if depth < WHOLE_BYTE:
         # Greys of fewer bits are stretched to 0 … 255.
-        white = 2**depth - 1
+        white = (1 << depth) - 1
         return (values[0] & white) * (255 // white)
     return values[0]

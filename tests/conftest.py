@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
+import pillow_heif
 import pytest
 import urllib3
 from PIL import Image
@@ -15,6 +16,9 @@ from tests.serving import PROJECT, Server, running_server
 
 # As train.py does, before there are threads: so a training here and one of its own agree.
 tune_cpu()
+
+# So that pictures can be written as HEIF.
+pillow_heif.register_heif_opener()
 
 SHARED = PROJECT.parent / "shared"
 SHIPPED_ARCHIVE = PROJECT / "model_store" / "cifar10.mar"

@@ -18,7 +18,7 @@ from tests.fuzz.judge import Judge, Verdict
 from tests.fuzz.mutations import mutated_files
 from tests.fuzz.samples import make_samples
 
-ROUND = 500
+ROUND = 100
 # Up to then, libraries fill their tables.
 WARM_UP_INPUTS = 1000
 MAX_GROWTH_BYTES = 150 * 2**20

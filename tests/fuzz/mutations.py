@@ -35,7 +35,7 @@ def noise(draw: st.DrawFn, samples: dict[str, bytes]) -> bytes:
 
 def _flip_bits(draw: st.DrawFn, data: bytes, _: st.SearchStrategy[bytes]) -> bytes:
     changed = bytearray(data)
-    for _ in range(draw(st.integers(1, 4))):
+    for _bit in range(draw(st.integers(1, 4))):
         if changed:
             position = draw(st.integers(0, len(changed) - 1))
             changed[position] ^= 1 << draw(st.integers(0, 7))

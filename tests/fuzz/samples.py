@@ -3,12 +3,9 @@
 import io
 
 import numpy as np
-import pillow_heif
 from PIL import Image
 
 from tests.conftest import encode, make_gradient
-
-pillow_heif.register_heif_opener()
 
 
 def make_samples() -> dict[str, bytes]:
@@ -21,10 +18,10 @@ def make_samples() -> dict[str, bytes]:
     grey16 = Image.fromarray(np.asarray(grey).astype(np.uint16) * 257)
     palette = picture.quantize(16)
     frames = [picture.rotate(90 * turn) for turn in range(3)]
-    animation = {"save_all": True, "append_images": frames[1:]}
+    animation: dict[str, object] = {"save_all": True, "append_images": frames[1:]}
     exif = Image.Exif()
     exif[0x0112] = 6
-    images = {
+    images: dict[str, tuple[Image.Image, dict[str, object]]] = {
         "AVIF": (picture, {"quality": 40}),
         "AVIF alpha": (alpha, {"quality": 40}),
         "AVIF animated": (picture, {"quality": 40, **animation}),

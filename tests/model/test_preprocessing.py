@@ -1,5 +1,4 @@
 import struct
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -7,25 +6,23 @@ import pytest
 import torch
 from PIL import Image
 
-from model.preprocessing import (
-    JPEG_START_OF_SCAN,
-    MAX_JPEG_SCANS,
-    MAX_PIXELS,
-    MAX_SIDE,
-    EmptyImageError,
-    ImageTooLargeError,
-    UnreadableImageError,
-    decode_image,
-    preprocess,
-    to_unit_range,
-)
+from model.preprocessing import FIT, Pixels, prepare, preprocess, to_rgb, to_unit_range
 from tests.conftest import encode
+from tests.fuzz.mutations import repair_png
 
 ORIENTATION_TAG = 0x0112
 
 
-def png_chunk(kind: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+def decode(data: bytes) -> Pixels:
+    """Return the picture at its own size; it must be square."""
+    prepared = prepare(data, prepare(data, 1).width)
+    assert prepared.width == prepared.height
+    return prepared.pixels
+
+
+@pytest.fixture
+def square(gradient: Image.Image) -> Image.Image:
+    return gradient.crop((0, 0, 32, 32))
 
 
 def test_a_picture_of_the_right_size_keeps_its_pixels() -> None:
@@ -33,6 +30,23 @@ def test_a_picture_of_the_right_size_keeps_its_pixels() -> None:
     result = preprocess(encode(Image.fromarray(pixels)), 32)
     assert result.dtype == torch.uint8
     assert torch.equal(result, torch.from_numpy(pixels).permute(2, 0, 1))
+
+
+def test_what_was_sent_is_told_with_the_pixels(gradient: Image.Image) -> None:
+    exif = Image.Exif()
+    exif[ORIENTATION_TAG] = 6
+    prepared = prepare(encode(gradient, "JPEG", exif=exif), 32)
+    assert (prepared.format, prepared.fit) == ("JPEG", FIT)
+    assert (prepared.width, prepared.height) == (32, 48)
+    assert prepared.pixels.shape == (32, 32, 3)
+    assert prepared.pixels.dtype == np.uint8
+    assert prepared.pixels.flags.c_contiguous
+    assert prepared.pixels.flags.writeable
+
+
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+def test_any_kind_of_bytes_is_taken(png: bytes, kind: type) -> None:
+    assert np.array_equal(prepare(kind(png), 32).pixels, prepare(png, 32).pixels)
 
 
 def test_any_size_becomes_the_size_asked_for(png: bytes) -> None:
@@ -52,46 +66,93 @@ def test_pixels_become_numbers_from_0_to_1() -> None:
 def test_every_common_format_gives_nearly_the_same_pixels(
     gradient: Image.Image, png: bytes, image_format: str
 ) -> None:
-    difference = preprocess(encode(gradient, image_format), 32).int() - preprocess(png, 32).int()
-    assert difference.abs().float().mean() < 8
+    prepared = prepare(encode(gradient, image_format), 32)
+    difference = prepared.pixels.astype(int) - prepare(png, 32).pixels
+    assert prepared.format == image_format
+    assert np.abs(difference).mean() < 8
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "P", "LA", "RGBA", "CMYK", "YCbCr", "I;16", "I"])
-def test_every_colour_mode_is_converted(gradient: Image.Image, mode: str) -> None:
-    grey = gradient.convert("L")
+def test_every_colour_mode_of_a_file_is_converted(square: Image.Image, mode: str) -> None:
+    grey = square.convert("L")
     if mode.startswith("I"):
         sixteen_bits = np.asarray(grey).astype(np.uint16) * 257
         source = Image.fromarray(sixteen_bits)
         source = source if mode == "I;16" else Image.fromarray(sixteen_bits.astype(np.int32))
     else:
-        source = gradient.convert(mode)
-    result = decode_image(encode(source, "TIFF"))
-    expected = gradient if mode in {"P", "RGBA", "CMYK", "YCbCr"} else grey.convert("RGB")
+        source = square.convert(mode)
+    result = Image.fromarray(decode(encode(source, "TIFF")))
+    expected = square if mode in {"P", "RGBA", "CMYK", "YCbCr"} else grey.convert("RGB")
     if mode == "1":
         # Dithering keeps the grey of a neighbourhood only.
-        result = result.resize((6, 4), Image.Resampling.BOX)
-        expected = expected.resize((6, 4), Image.Resampling.BOX)
+        result = result.resize((4, 4), Image.Resampling.BOX)
+        expected = expected.resize((4, 4), Image.Resampling.BOX)
     difference = np.asarray(result).astype(int) - np.asarray(expected).astype(int)
-    assert result.mode == "RGB"
     assert abs(difference).mean() < (20 if mode in {"1", "P"} else 3)
 
 
+@pytest.mark.parametrize("mode", ["La", "RGBa", "PA", "RGBX"])
+def test_modes_that_no_file_here_has_are_converted_as_well(square: Image.Image, mode: str) -> None:
+    through = {"La": "LA", "RGBa": "RGBA", "PA": "RGBA"}.get(mode, "RGB")
+    expected = square.convert("LA").convert("RGB") if mode == "La" else square
+    difference = np.asarray(to_rgb(square.convert(through).convert(mode))).astype(int) - expected
+    assert abs(difference).mean() < (20 if mode == "PA" else 1)
+
+
+def test_lab_is_converted_by_its_definition() -> None:
+    # CIE L*a*b*: 54 % lightness and no colour, which is 128 on both axes, is this grey.
+    channels = [Image.new("L", (8, 8), level) for level in (138, 128, 128)]
+    pixels = decode(encode(Image.merge("LAB", channels), "TIFF"))
+    assert np.abs(pixels.astype(int) - 129).max() < 4
+
+
+def test_a_cmyk_jpeg_is_no_negative(square: Image.Image) -> None:
+    """Adobe's programs write CMYK inverted and say so in a marker."""
+    data = encode(square.convert("CMYK"), "JPEG", quality=95)
+    assert b"Adobe" in data
+    assert np.abs(decode(data).astype(int) - np.asarray(square)).mean() < 4
+
+
 def test_a_transparent_grey_of_16_bits_is_laid_on_white() -> None:
-    sixteen_bits = Image.fromarray(np.array([[0, 32_896, 65_535, 1000]], dtype=np.uint16))
-    image = decode_image(encode(sixteen_bits, "PNG", transparency=1000))
-    assert [image.getpixel((column, 0)) for column in range(4)] == [
-        (0, 0, 0),
-        (128, 128, 128),
-        (255, 255, 255),
-        (255, 255, 255),
-    ]
+    row = np.array([[0, 32_896, 65_535, 1000]], dtype=np.uint16).repeat(4, axis=0)
+    pixels = decode(encode(Image.fromarray(row), "PNG", transparency=1000))
+    assert pixels[0].tolist() == [[0] * 3, [128] * 3, [255] * 3, [255] * 3]
 
 
 def test_a_transparent_colour_is_laid_on_white() -> None:
-    image = Image.new("RGB", (2, 1), (10, 20, 30))
+    image = Image.new("RGB", (2, 2), (10, 20, 30))
     image.putpixel((1, 0), (200, 0, 0))
-    result = decode_image(encode(image, "PNG", transparency=(200, 0, 0)))
-    assert [result.getpixel((column, 0)) for column in range(2)] == [(10, 20, 30), (255, 255, 255)]
+    pixels = decode(encode(image, "PNG", transparency=(200, 0, 0)))
+    assert pixels[0].tolist() == [[10, 20, 30], [255, 255, 255]]
+
+
+def test_a_transparent_grey_of_few_bits_is_laid_on_white() -> None:
+    palette = Image.new("P", (4, 4), 1)
+    palette.putpalette([0, 0, 0, 85, 85, 85, 170, 170, 170, 255, 255, 255])
+    data = bytearray(encode(palette, "PNG", bits=2))
+    # The same two bits a pixel, taken for grey; its level 1 is declared transparent.
+    data[25] = 0
+    chunk = struct.pack(">I", 2) + b"tRNS" + struct.pack(">H", 1) + bytes(4)
+    position = data.index(b"PLTE") - 4
+    end = data.index(b"IDAT") - 4
+    whole = repair_png(bytes(data[:position]) + chunk + bytes(data[end:]))
+    assert (decode(whole) == 255).all()
+
+
+def test_the_alphas_of_a_palette_are_laid_on_white() -> None:
+    image = Image.new("P", (2, 2), 0)
+    image.putpalette([0, 0, 0, 100, 0, 0])
+    image.putpixel((1, 0), 1)
+    pixels = decode(encode(image, "PNG", transparency=b"\x80\x00"))
+    assert pixels[0].tolist() == [[127, 127, 127], [255, 255, 255]]
+
+
+def test_transparency_is_laid_on_white() -> None:
+    image = Image.new("RGBA", (4, 4), (0, 0, 0, 0))
+    image.putpixel((0, 0), (10, 20, 30, 255))
+    pixels = decode(encode(image))
+    assert pixels[0, 0].tolist() == [10, 20, 30]
+    assert pixels[3, 3].tolist() == [255, 255, 255]
 
 
 def test_odd_metadata_does_not_keep_a_photo_from_being_read(gradient: Image.Image) -> None:
@@ -102,7 +163,18 @@ def test_odd_metadata_does_not_keep_a_photo_from_being_read(gradient: Image.Imag
     # The type of ImageWidth becomes one that doesn't exist.
     entry = data.index(struct.pack(">H", 0x0100), data.index(b"Exif"))
     data[entry + 2 : entry + 4] = struct.pack(">H", 77)
-    assert decode_image(bytes(data)).size == (32, 48)
+    prepared = prepare(bytes(data), 32)
+    assert (prepared.width, prepared.height) == (32, 48)
+
+
+def test_metadata_that_ends_too_early_does_not_keep_a_photo_from_being_read(
+    gradient: Image.Image,
+) -> None:
+    exif = Image.Exif()
+    exif[ORIENTATION_TAG] = 6
+    data = bytearray(encode(gradient, "JPEG", exif=exif))
+    data[data.index(b"MM\0*") + 4 : data.index(b"MM\0*") + 8] = b"\xff\xff\xff\xff"
+    assert prepare(bytes(data), 32).width == 48
 
 
 @pytest.mark.parametrize("image_format", ["AVIF", "HEIF", "JPEG", "PNG"])
@@ -113,146 +185,102 @@ def test_what_a_camera_appends_to_a_picture_is_ignored(
     assert torch.equal(preprocess(data + b"MotionPhoto_Data" * 9, 32), preprocess(data, 32))
 
 
-def test_transparency_is_laid_on_white() -> None:
-    image = Image.new("RGBA", (4, 4), (0, 0, 0, 0))
-    image.putpixel((0, 0), (10, 20, 30, 255))
-    result = decode_image(encode(image))
-    assert result.getpixel((0, 0)) == (10, 20, 30)
-    assert result.getpixel((3, 3)) == (255, 255, 255)
+TURNS = [
+    (1, None),
+    (2, Image.Transpose.FLIP_LEFT_RIGHT),
+    (3, Image.Transpose.ROTATE_180),
+    (4, Image.Transpose.FLIP_TOP_BOTTOM),
+    (5, Image.Transpose.TRANSPOSE),
+    (6, Image.Transpose.ROTATE_90),
+    (7, Image.Transpose.TRANSVERSE),
+    (8, Image.Transpose.ROTATE_270),
+    (99, None),
+]
 
 
-@pytest.mark.parametrize(
-    ("orientation", "transpose"),
-    [
-        (1, None),
-        (2, Image.Transpose.FLIP_LEFT_RIGHT),
-        (3, Image.Transpose.ROTATE_180),
-        (4, Image.Transpose.FLIP_TOP_BOTTOM),
-        (5, Image.Transpose.TRANSPOSE),
-        (6, Image.Transpose.ROTATE_90),
-        (7, Image.Transpose.TRANSVERSE),
-        (8, Image.Transpose.ROTATE_270),
-        (99, None),
-    ],
-)
+@pytest.mark.parametrize("image_format", ["JPEG", "PNG", "TIFF", "WEBP", "AVIF"])
+@pytest.mark.parametrize(("orientation", "transpose"), TURNS)
 def test_a_photo_is_turned_upright(
-    gradient: Image.Image, orientation: int, transpose: Image.Transpose | None
+    square: Image.Image,
+    image_format: str,
+    orientation: int,
+    transpose: Image.Transpose | None,
 ) -> None:
     exif = Image.Exif()
     exif[ORIENTATION_TAG] = orientation
-    turned = gradient if transpose is None else gradient.transpose(transpose)
-    upright = decode_image(encode(turned, "PNG", exif=exif))
-    assert np.array_equal(np.asarray(upright), np.asarray(gradient))
+    turned = square if transpose is None else square.transpose(transpose)
+    upright = decode(encode(turned, image_format, exif=exif))
+    assert np.abs(upright.astype(int) - np.asarray(square)).mean() < 6
 
 
-def test_an_animation_gives_its_first_frame() -> None:
+@pytest.mark.parametrize("image_format", ["GIF", "PNG", "WEBP", "AVIF", "TIFF", "MPO"])
+def test_an_animation_gives_its_first_frame(image_format: str) -> None:
     frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue")]
-    animation = encode(frames[0], "GIF", save_all=True, append_images=frames[1:])
-    assert decode_image(animation).getpixel((0, 0)) == (255, 0, 0) or decode_image(
-        animation
-    ).getpixel((0, 0)) == (254, 0, 0)
-
-
-def test_no_bytes_are_an_error_of_their_own() -> None:
-    with pytest.raises(EmptyImageError, match="0 bytes"):
-        decode_image(b"")
-
-
-@pytest.mark.parametrize(
-    "data", [b"hello", b"<svg xmlns='http://www.w3.org/2000/svg'/>", b"%PDF-1.7", bytes(999)]
-)
-def test_what_is_no_picture_is_unreadable(data: bytes) -> None:
-    with pytest.raises(UnreadableImageError, match="formats"):
-        decode_image(data)
-
-
-@pytest.mark.parametrize("image_format", ["AVIF", "GIF", "HEIF", "JPEG", "PNG", "TIFF", "WEBP"])
-def test_a_truncated_file_is_unreadable(gradient: Image.Image, image_format: str) -> None:
-    data = encode(gradient, image_format)
-    with pytest.raises(UnreadableImageError):
-        decode_image(data[: len(data) * 3 // 4])
-
-
-def test_a_wrong_checksum_is_unreadable(png: bytes) -> None:
-    position = png.index(b"IDAT")
-    length = int.from_bytes(png[position - 4 : position])
-    checksum = position + 4 + length
-    with pytest.raises(UnreadableImageError):
-        decode_image(png[:checksum] + bytes(4) + png[checksum + 4 :])
-
-
-def test_a_bomb_is_refused_by_its_header_alone() -> None:
-    side = int(MAX_PIXELS**0.5) + 1
-    header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
-    bomb = b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", header) + png_chunk(b"IDAT", b"not pixels")
-    with pytest.raises(ImageTooLargeError, match="64 million"):
-        decode_image(bomb)
-
-
-def test_a_side_that_is_too_long_is_refused() -> None:
-    with pytest.raises(ImageTooLargeError, match="a side"):
-        decode_image(encode(Image.new("1", (1, MAX_SIDE + 1))))
-    assert decode_image(encode(Image.new("1", (1, MAX_SIDE)))).size == (1, MAX_SIDE)
-
-
-def test_a_jpeg_of_endless_scans_is_refused(gradient: Image.Image) -> None:
-    data = encode(gradient, "JPEG", progressive=True)
-    *_, last = JPEG_START_OF_SCAN.finditer(data)
-    last_scan = last.start()
-    with pytest.raises(ImageTooLargeError, match="scans"):
-        decode_image(data[:last_scan] + data[last_scan:-2] * MAX_JPEG_SCANS + data[-2:])
-    assert decode_image(data + b"\xff\xda" * 200).size == gradient.size
+    animation = encode(frames[0], image_format, save_all=True, append_images=frames[1:])
+    assert np.abs(decode(animation).astype(int) - (255, 0, 0)).max() < 4
 
 
 @pytest.mark.parametrize("white", [1.0, 255.0, 65_535.0])
-def test_floating_point_is_scaled_to_its_white(gradient: Image.Image, white: float) -> None:
-    grey = np.asarray(gradient.convert("L"))
+def test_floating_point_is_scaled_to_its_white(square: Image.Image, white: float) -> None:
+    grey = np.asarray(square.convert("L"))
     floating = Image.fromarray((grey * (white / 255)).astype(np.float32))
-    result = np.asarray(decode_image(encode(floating, "TIFF")))[:, :, 0]
+    result = decode(encode(floating, "TIFF"))[:, :, 0]
     assert np.abs(result.astype(int) - grey).max() <= 1
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_what_is_no_number_is_unreadable(value: float) -> None:
-    image = Image.fromarray(np.full((4, 4), value, dtype=np.float32))
-    with pytest.raises(UnreadableImageError):
-        decode_image(encode(image, "TIFF"))
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (b"P1 #\n# a comment\n2 2\n10\n0 1", [0, 255, 255, 0]),
+        (b"P2 2 2 10 0 5\n5 10", [0, 128, 128, 255]),
+        (b"P4 2 2\n\x80\x40", [0, 255, 255, 0]),
+        (b"P5 2 2 100\n\x00\x14\x14\x64", [0, 51, 51, 255]),
+        (b"P5 2 2 1000\n\x00\x00\x01\xf4\x01\xf4\x03\xe8", [0, 128, 128, 255]),
+    ],
+)
+def test_netpbm_is_read_by_its_white(data: bytes, expected: list[int]) -> None:
+    assert decode(data)[:, :, 0].ravel().tolist() == expected
 
 
-def test_a_bomb_beyond_pillows_own_limit_is_too_large_as_well() -> None:
-    header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
-    bomb = b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", header) + png_chunk(b"IDAT", b"not pixels")
-    with pytest.raises(ImageTooLargeError):
-        decode_image(bomb)
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "P", "L", "I;16", "CMYK"])
+def test_a_large_picture_looks_as_if_it_was_resized_at_once(
+    gradient: Image.Image, mode: str
+) -> None:
+    """It is reduced by whole factors first, in strips, and leaves a rest at the edges."""
+    large = gradient.resize((1571, 1069), Image.Resampling.LANCZOS)
+    if mode == "I;16":
+        source = Image.fromarray(np.asarray(large.convert("L")).astype(np.uint16) * 257)
+        expected = large.convert("L").convert("RGB")
+    else:
+        source = large.convert(mode)
+        expected = source.convert("RGB")
+    exact = np.asarray(expected.resize((32, 32), Image.Resampling.BICUBIC)).astype(int)
+    result = prepare(encode(source, "TIFF"), 32).pixels
+    assert np.abs(result - exact).max() <= 3
 
 
-def names_of_unreadable(files: list[Path]) -> set[str]:
-    names = set()
-    for file in files:
-        try:
-            preprocess(file.read_bytes(), 32)
-        except UnreadableImageError:
-            names.add(file.name)
-    return names
-
-
-def test_pngsuite_is_read_and_its_broken_files_refused(shared_images: Path) -> None:
-    files = sorted((shared_images / "pngsuite" / "png").glob("*.png"))
-    broken = {file.name for file in files if file.name.startswith("x")}
-    assert len(files) > 150
-    assert names_of_unreadable(files) == broken
-
-
-def test_heif_is_read_and_its_broken_files_refused(shared_images: Path) -> None:
-    files = sorted((shared_images / "heif").glob("*.hei[fc]"))
-    assert len(files) > 2
-    assert names_of_unreadable(files) == {"corrupted.heic", "truncated.heic"}
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"subsampling": 0}])
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+def test_a_large_jpeg_looks_as_if_it_was_decoded_in_full(
+    gradient: Image.Image, mode: str, options: dict[str, object]
+) -> None:
+    large = gradient.resize((1571, 1069), Image.Resampling.LANCZOS).convert(mode)
+    exif = Image.Exif()
+    exif[ORIENTATION_TAG] = 6
+    data = encode(large, "JPEG", exif=exif, **options)
+    prepared = prepare(data, 32)
+    turned = large.convert("RGB").transpose(Image.Transpose.ROTATE_270)
+    exact = np.asarray(turned.resize((32, 32), Image.Resampling.BICUBIC)).astype(int)
+    assert (prepared.width, prepared.height) == (1069, 1571)
+    assert np.abs(prepared.pixels - exact).max() <= 6
 
 
 def test_all_exif_orientations_of_a_photo_give_nearly_the_same_pixels(shared_images: Path) -> None:
     upright, *turned = sorted((shared_images / "exif").glob("*.jpg"))
-    expected = preprocess(upright.read_bytes(), 32).int()
+    expected = prepare(upright.read_bytes(), 32)
     assert len(turned) == 8
     for file in turned:
-        difference = preprocess(file.read_bytes(), 32).int() - expected
-        assert difference.abs().float().mean() < 2, file.name
+        prepared = prepare(file.read_bytes(), 32)
+        difference = prepared.pixels.astype(int) - expected.pixels
+        assert (prepared.width, prepared.height) == (expected.width, expected.height)
+        assert np.abs(difference).mean() < 2, file.name
