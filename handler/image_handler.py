@@ -1,25 +1,40 @@
 """The TorchServe handler: bytes of a picture in, the JSON answer out; ``model/`` does the work."""
 
-import json
+import logging
+import os
+from collections.abc import Iterator
 from http import HTTPStatus
 from pathlib import Path
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-import torch
+import numpy as np
+import orjson
 
-from model.classifier import Classifier
-from model.preprocessing import EmptyBodyError, ImageError, UnreadableImageError
+from handler.image_request import ImageRequest, read_request
+from handler.measurements import Measurements
+from handler.read_ahead import read_ahead
+from model import model_card, onnx_net
+from model.answers import answer, error_answer
+from model.image_errors import MAX_PIXELS, ImageError, ImageTooLargeError
+from model.model_card import ModelCard
+from model.onnx_net import OnnxNet
+from model.preprocessing import PreparedImage, prepare
 
 if TYPE_CHECKING:
     from ts.context import Context
+
+Outcome = PreparedImage | ImageError
 
 
 class ImageHandler:
     """Classifies batches of pictures; TorchServe makes one for each worker.
 
-    A request carries the picture as its raw body, or as the multipart field ``data``. Every answer
-    is JSON: the one of ``Classifier.answer``, or ``{"code", "type", "message"}`` with the same
-    HTTP status. A picture that can't be read costs the others of its batch nothing.
+    A request carries the picture as its raw body, as the multipart field ``data``, or several in
+    base64 as KServe's ``{"instances": [{"b64": …}]}``; a header or field ``top_k`` shortens the
+    answer. Every answer is JSON: the one of ``model.answers``, one a picture under
+    ``predictions`` for instances, or ``{"code", "type", "message"}`` with the same HTTP status. A
+    picture that can't be read costs the others of its batch nothing.
     """
 
     def initialize(self, context: "Context") -> None:
@@ -31,14 +46,16 @@ class ImageHandler:
         Raises:
             OSError, ValueError: the archive is damaged.
         """
-        properties = context.system_properties
-        torch.set_num_threads(context.model_yaml_config["handler"]["threads"])
-        self._classifier = Classifier.load(
-            Path(properties["model_dir"]), _device(properties.get("gpu_id"))
-        )
-        size = self._classifier.card.image_size
-        for batch_size in {1, properties["batch_size"]}:
-            self._classifier.probabilities(torch.zeros(batch_size, 3, size, size).byte())
+        directory = Path(context.system_properties["model_dir"])
+        self._card = ModelCard.from_json((directory / model_card.FILE_NAME).read_text("utf-8"))
+        threads = context.model_yaml_config["handler"]["threads"]
+        self._net = OnnxNet((directory / onnx_net.FILE_NAME).read_bytes(), threads)
+        size = self._card.image_size
+        self._net.probabilities(np.zeros((1, size, size, 3), np.uint8))
+        self._measurements = Measurements(context.metrics, context.model_name)
+        self._measurements.start()
+        context.metrics = self._measurements
+        _spare_torchserves_work()
 
     def handle(self, data: list[dict[str, Any]], context: "Context") -> list[bytes]:
         """Answer a batch of requests.
@@ -50,41 +67,87 @@ class ImageHandler:
         Returns:
             One JSON document per request, in order.
         """
-        outcomes: list[torch.Tensor | ImageError] = [self._pixels(row) for row in data]
-        readable = [pixels for pixels in outcomes if isinstance(pixels, torch.Tensor)]
-        probabilities = iter(
-            self._classifier.probabilities(torch.stack(readable)) if readable else ()
-        )
-        answers = []
-        for index, outcome in enumerate(outcomes):
-            context.set_response_content_type(index, "application/json")
-            if isinstance(outcome, ImageError):
-                status = HTTPStatus(outcome.code)
+        headers = [context.get_all_request_header(index) for index in range(len(data))]
+        requests = [_read(*each) for each in zip(data, headers, strict=True)]
+        outcomes = [self._prepare_all(request) for request in requests]
+        images = [each for row in outcomes for each in row if isinstance(each, PreparedImage)]
+        probabilities = iter(self._classify(images) if images else ())
+        started = perf_counter()
+        documents = []
+        for index, (request, row) in enumerate(zip(requests, outcomes, strict=True)):
+            answers = [self._answer(request, outcome, probabilities) for outcome in row]
+            status = _status(row)
+            if status != HTTPStatus.OK:
                 context.set_response_status(status.value, status.phrase, index)
-                answer = _error(outcome)
-            else:
-                answer = self._classifier.answer(next(probabilities))
-            answers.append(json.dumps(answer).encode())
-        return answers
+            context.set_response_content_type(index, "application/json")
+            together = request.as_instances and status == HTTPStatus.OK
+            documents.append(orjson.dumps({"predictions": answers} if together else answers[0]))
+        self._measurements.observe("handler_encode_seconds", perf_counter() - started)
+        return documents
 
-    def _pixels(self, row: dict[str, Any]) -> torch.Tensor | ImageError:
-        image = row.get("data", row.get("body"))
+    def _prepare_all(self, request: ImageRequest) -> list[Outcome]:
+        pixels = 0
+        outcomes: list[Outcome] = []
+        for image in request.images:
+            outcome = image if isinstance(image, ImageError) else self._prepare(image, pixels)
+            if isinstance(outcome, PreparedImage):
+                pixels += outcome.width * outcome.height
+            outcomes.append(outcome)
+        return outcomes
+
+    def _prepare(self, image: bytes, pixels_before: int) -> Outcome:
+        started = perf_counter()
         try:
-            if image is None:
-                raise EmptyBodyError
-            if not isinstance(image, bytes | bytearray):
-                # TorchServe has parsed a body that called itself JSON or text.
-                raise UnreadableImageError
-            return self._classifier.preprocess(bytes(image))
+            if pixels_before > MAX_PIXELS:
+                raise ImageTooLargeError(
+                    f"The instances before this one have more than {MAX_PIXELS / 1e6:.0f} million "
+                    "pixels together. Send it in a request of its own."
+                )
+            return prepare(image, self._card.image_size)
         except ImageError as error:
             return error
+        finally:
+            self._measurements.observe("handler_decode_seconds", perf_counter() - started)
+
+    def _classify(self, images: list[PreparedImage]) -> list[list[float]]:
+        started = perf_counter()
+        pixels = np.stack([image.pixels for image in images])
+        probabilities: list[list[float]] = self._net.probabilities(pixels).tolist()
+        self._measurements.observe("handler_inference_seconds", perf_counter() - started)
+        self._measurements.observe("handler_batch_size", len(images))
+        return probabilities
+
+    def _answer(
+        self, request: ImageRequest, outcome: Outcome, probabilities: Iterator[list[float]]
+    ) -> dict[str, Any]:
+        if isinstance(outcome, ImageError):
+            self._measurements.count("handler_refusals_total", type(outcome).__name__)
+            return error_answer(outcome)
+        answered = answer(self._card, next(probabilities), outcome, request.top_k)
+        self._measurements.count("handler_predictions_total", answered["label"])
+        return answered
 
 
-def _error(error: ImageError) -> dict[str, Any]:
-    return {"code": error.code, "type": type(error).__name__, "message": str(error)}
+def _read(row: dict[str, Any], headers: dict[str, Any]) -> ImageRequest:
+    try:
+        return read_request(row, headers)
+    except ImageError as error:
+        return ImageRequest([error], top_k=None, as_instances=False)
 
 
-def _device(gpu_id: int | None) -> torch.device:
-    if gpu_id is None or not torch.cuda.is_available():
-        return torch.device("cpu")
-    return torch.device("cuda", gpu_id)
+def _status(outcomes: list[Outcome]) -> HTTPStatus:
+    """Return 200 where there is any answer, else the status of the first error."""
+    first = outcomes[0]
+    if isinstance(first, ImageError) and all(isinstance(each, ImageError) for each in outcomes):
+        return HTTPStatus(first.code)
+    return HTTPStatus.OK
+
+
+def _spare_torchserves_work() -> None:
+    """Leave out what TorchServe does for each request and nobody needs."""
+    # A line "Backend received inference" for each batch, which Java reads, and drops.
+    logging.getLogger().setLevel(logging.WARNING)
+    logging.getLogger("ts.metrics").setLevel(logging.INFO)
+    # Parsing what calls itself JSON or text; whether it is, its content says.
+    os.environ["TS_DECODE_INPUT_REQUEST"] = "false"
+    read_ahead()

@@ -4,8 +4,9 @@
     python -m model.archive model_store/cifar10.mar
                                                  packs it again: same weights, today's code
 
-The archive holds the weights, the model card, the handler with its model-config.yaml, and the
-modules of ``model/`` that an answer needs, so that it is served by the code it was tested with.
+The archive holds the weights, the net as it is served (an ONNX graph made of them), the model card,
+the handler with its model-config.yaml, and the modules of ``model/`` that an answer needs, so that
+it is served by the code it was tested with.
 """
 
 import argparse
@@ -13,22 +14,27 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import zipfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import torch
+from torch import nn
+
+from model import onnx_net
 from model.classifier import WEIGHTS_FILE_NAME, Classifier
 from model.model_card import ModelCard
+from model.onnx_export import export
 from model.options import OneLineParser
 
 PROJECT = Path(__file__).resolve().parent.parent
 MODEL_STORE = PROJECT / "model_store"
 HANDLER = PROJECT / "handler" / "image_handler.py"
+HANDLER_MODULES = ("image_request.py", "measurements.py", "read_ahead.py")
 CONFIGURATION = PROJECT / "handler" / "model-config.yaml"
 PACKED_MODULES = (
     "__init__.py",
-    "classifier.py",
+    "answers.py",
     "exif.py",
     "image_errors.py",
     "image_formats.py",
@@ -36,9 +42,9 @@ PACKED_MODULES = (
     "jpeg.py",
     "model_card.py",
     "netpbm.py",
+    "onnx_net.py",
     "png.py",
     "preprocessing.py",
-    "reference_cnn.py",
     "tiff.py",
 )
 
@@ -77,22 +83,26 @@ def make_archive(
         model_store.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ArchiveError(f"{model_store} can't be written ({error.strerror})") from error
+    try:
+        graph = export(classifier.net, card.image_size)
+    except ValueError as error:
+        raise ArchiveError(f"{source} can't be exported ({error})") from error
     with tempfile.TemporaryDirectory() as staging:
-        _stage(Path(staging), source, card)
+        _stage(Path(staging), classifier.net, graph, card)
         _run_archiver(Path(staging), model_store, card)
     (model_store / f"{card.name}.md").write_text(card.to_markdown())
     return model_store / f"{card.name}.mar"
 
 
-def _stage(staging: Path, source: Path, card: ModelCard) -> None:
-    files = zipfile.Path(source) if zipfile.is_zipfile(source) else source
-    weights = files / WEIGHTS_FILE_NAME
-    (staging / WEIGHTS_FILE_NAME).write_bytes(weights.read_bytes())
+def _stage(staging: Path, net: nn.Module, graph: bytes, card: ModelCard) -> None:
+    torch.save(net.state_dict(), staging / WEIGHTS_FILE_NAME)
     extra = staging / "extra"
-    (extra / "model").mkdir(parents=True)
+    for package, modules in (("model", PACKED_MODULES), ("handler", HANDLER_MODULES)):
+        (extra / package).mkdir(parents=True)
+        for module in modules:
+            shutil.copy2(PROJECT / package / module, extra / package / module)
     card.save(extra)
-    for module in PACKED_MODULES:
-        shutil.copy2(PROJECT / "model" / module, extra / "model" / module)
+    (extra / onnx_net.FILE_NAME).write_bytes(graph)
 
 
 def _run_archiver(staging: Path, model_store: Path, card: ModelCard) -> None:

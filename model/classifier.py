@@ -1,17 +1,24 @@
-"""A trained net together with all it takes to answer: the same object offline and served."""
+"""A trained net together with all it takes to answer, in PyTorch: for all work offline.
+
+The handler serves the same net as an ONNX graph (``model/onnx_net.py``); tests hold the answers
+together.
+"""
 
 import io
 import pickle
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from model import model_card
+from model.answers import answer
 from model.model_card import ModelCard
-from model.preprocessing import preprocess, to_unit_range
+from model.preprocessing import PreparedImage, prepare, to_unit_range
 from model.reference_cnn import ReferenceCNN
 
 WEIGHTS_FILE_NAME = "weights.pt"
@@ -24,7 +31,8 @@ class Classifier:
     """Answers which class a picture shows.
 
     Args:
-        net: maps float ``(N, 3, S, S)`` in [0, 1] to logits ``(N, C)``.
+        net: maps float ``(N, 3, S, S)`` in [0, 1] to logits ``(N, C)``; weights too small to change
+            an answer are set to zero in it.
         card: what the net is; its class names are in the order of the logits.
         device: where the net computes.
     """
@@ -36,7 +44,7 @@ class Classifier:
             # TF32 rounds to ten bits: the answers would differ from the CPU's by more than 1e-3.
             torch.backends.cudnn.allow_tf32 = False
         _drop_negligible_weights(net)
-        self._net = net.to(device).eval()
+        self.net = net.to(device).eval()
 
     @classmethod
     def load(cls, source: Path, device: torch.device | None = None) -> "Classifier":
@@ -61,9 +69,9 @@ class Classifier:
             raise ValueError(f"the weights in {source} don't fit {card.architecture}") from error
         return cls(net, card, device)
 
-    def preprocess(self, image: bytes) -> Tensor:
-        """Decode a file to uint8 ``(3, S, S)``; raises ``ImageError``, see ``preprocess``."""
-        return preprocess(image, self.card.image_size)
+    def prepare(self, image: bytes) -> PreparedImage:
+        """Decode a file to the pixels that the net sees; raises ``ImageError``."""
+        return prepare(image, self.card.image_size)
 
     @torch.inference_mode()
     def probabilities(self, pixels: Tensor) -> Tensor:
@@ -75,25 +83,18 @@ class Classifier:
         Returns:
             float32 ``(N, C)`` on the CPU, rows sum to 1.
         """
-        logits: Tensor = self._net(to_unit_range(pixels.to(self._device)))
+        logits: Tensor = self.net(to_unit_range(pixels.to(self._device)))
         return logits.float().softmax(dim=1).cpu()
-
-    def answer(self, probabilities: Tensor) -> dict[str, Any]:
-        """Put the probabilities of one image, float ``(C,)``, into the shape of the REST answer."""
-        ranked = probabilities.argsort(descending=True, stable=True).tolist()
-        values = probabilities.tolist()
-        by_class = {self.card.class_names[index]: values[index] for index in ranked}
-        label, confidence = next(iter(by_class.items()))
-        return {
-            "label": label,
-            "confidence": confidence,
-            "probabilities": by_class,
-            "model": {"name": self.card.name, "version": self.card.version},
-        }
 
     def classify(self, image: bytes) -> dict[str, Any]:
         """Answer for one file as the REST endpoint does; raises ``ImageError``."""
-        return self.answer(self.probabilities(self.preprocess(image)[None])[0])
+        return self.answers([self.prepare(image)])[0]
+
+    def answers(self, images: Sequence[PreparedImage]) -> list[dict[str, Any]]:
+        """Answer for prepared pictures, at least one, as the REST endpoint does."""
+        pixels = torch.from_numpy(np.stack([image.pixels for image in images]))
+        probabilities = self.probabilities(pixels.permute(0, 3, 1, 2)).tolist()
+        return [answer(self.card, *each) for each in zip(probabilities, images, strict=True)]
 
 
 def build_net(architecture: str, num_classes: int, dropout: float) -> nn.Module:

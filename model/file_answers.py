@@ -7,11 +7,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor
-
+from model.answers import error_answer
 from model.classifier import Classifier
-from model.preprocessing import MAX_PIXELS, ImageError, ImageTooLargeError
+from model.image_errors import MAX_PIXELS, ImageError, ImageTooLargeError
+from model.preprocessing import PreparedImage
 
 BATCH_SIZE = 64
 STANDARD_INPUT = "-"
@@ -52,21 +51,21 @@ def classify_files(
     """
     remaining = iter(files)
     while batch := list(islice(remaining, BATCH_SIZE)):
-        outcomes = [_pixels(classifier, file) for file in batch]
-        readable = [pixels for pixels in outcomes if isinstance(pixels, Tensor)]
-        probabilities = iter(classifier.probabilities(torch.stack(readable)) if readable else ())
+        outcomes = [_prepare(classifier, file) for file in batch]
+        readable = [image for image in outcomes if isinstance(image, PreparedImage)]
+        answers = iter(classifier.answers(readable) if readable else ())
         for file, outcome in zip(batch, outcomes, strict=True):
-            if isinstance(outcome, Tensor):
-                yield file, classifier.answer(next(probabilities))
+            if isinstance(outcome, PreparedImage):
+                yield file, next(answers)
             else:
                 yield file, {"error": outcome}
 
 
-def _pixels(classifier: Classifier, file: str) -> Tensor | dict[str, Any]:
+def _prepare(classifier: Classifier, file: str) -> PreparedImage | dict[str, Any]:
     try:
-        return classifier.preprocess(_read(file))
+        return classifier.prepare(_read(file))
     except ImageError as error:
-        return {"code": error.code, "type": type(error).__name__, "message": str(error)}
+        return error_answer(error)
     except IsADirectoryError as error:
         message = "The folder holds no visible files, or can't be listed."
         return {"code": 400, "type": type(error).__name__, "message": message}

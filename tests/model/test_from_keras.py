@@ -110,7 +110,7 @@ def test_a_file_of_the_original_program_answers_as_keras_did(tmp_path: Path, nam
     with zipfile.ZipFile(images) as archive:
         by_index = {Path(image).stem: image for image in archive.namelist()}
         pixels = torch.stack(
-            [classifier.preprocess(archive.read(by_index[f"{index:05}"])) for index in range(200)]
+            [preprocess(archive.read(by_index[f"{index:05}"])) for index in range(200)]
         )
     with np.load(SHARED / "keras" / "expected.npz") as expected:
         probabilities = classifier.probabilities(pixels).numpy()

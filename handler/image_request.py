@@ -1,0 +1,113 @@
+"""What a client may send: a picture as the raw body or a form field, or several in JSON."""
+
+import base64
+import binascii
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import orjson
+
+from model.image_errors import EmptyBodyError, ImageError
+
+MAX_INSTANCES = 64
+# The key of a raw body is TorchServe's, the field of a form is ours.
+BODY, FIELD = "body", "data"
+TOP_K = "top_k"
+
+
+class InvalidRequestError(ImageError):
+    """The request is in none of the accepted shapes."""
+
+
+class InvalidParameterError(ImageError):
+    """A parameter has a value that it can't have."""
+
+
+class TooManyInstancesError(ImageError):
+    """More pictures than one request may hold."""
+
+    code = 413
+    default_message = f"A request may hold {MAX_INSTANCES} instances. Send several requests."
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRequest:
+    """The pictures of one request.
+
+    Attributes:
+        images: whole files; an error in the place of each that did not arrive.
+        top_k: how many classes each answer shall name; None for all.
+        as_instances: whether they came as KServe's instances, and are answered as predictions.
+    """
+
+    images: list[bytes | ImageError]
+    top_k: int | None
+    as_instances: bool
+
+
+def read_request(row: Mapping[str, bytes], headers: Mapping[str, object]) -> ImageRequest:
+    """Find the pictures and the parameters in a request.
+
+    Args:
+        row: TorchServe's dict of a request: ``body``, or the fields of a form.
+        headers: of the request, in any case.
+
+    Raises:
+        ImageError: there is no picture, or a parameter is wrong.
+    """
+    top_k = _top_k(row, headers)
+    content = row.get(FIELD, row.get(BODY))
+    if content is None:
+        if fields := sorted(set(row) - {TOP_K}):
+            raise InvalidRequestError(
+                f"The form has no field “{FIELD}” with a picture, only: {', '.join(fields)[:200]}."
+            )
+        raise EmptyBodyError
+    if content[:64].lstrip()[:1] in {b"{", b"["}:
+        # No format of pictures begins like this, so no content type needs to be believed.
+        return ImageRequest(_instances(content), top_k, as_instances=True)
+    return ImageRequest([content], top_k, as_instances=False)
+
+
+def _top_k(row: Mapping[str, bytes], headers: Mapping[str, object]) -> int | None:
+    value: object = row.get(TOP_K)
+    if value is None:
+        value = next(
+            (headers[name] for name in headers if name.lower().replace("-", "_") == TOP_K), None
+        )
+    if value is None:
+        return None
+    text = bytes(value).decode(errors="replace") if isinstance(value, bytes | bytearray) else value
+    try:
+        top_k = int(str(text)) if len(str(text)) <= len("1000") else 0
+    except ValueError:
+        top_k = 0
+    if top_k < 1:
+        raise InvalidParameterError(f"{TOP_K} must be a whole number from 1 to 9999.")
+    return top_k
+
+
+def _instances(content: bytes) -> list[bytes | ImageError]:
+    shape = '{"instances": [{"b64": "…"}]}, each b64 a file in base64'
+    try:
+        request = orjson.loads(content)
+    except orjson.JSONDecodeError as error:
+        raise InvalidRequestError(f"The body is no valid JSON ({error}).") from error
+    if not isinstance(request, dict) or not isinstance(request.get("instances"), list):
+        raise InvalidRequestError(f"The JSON must have this shape: {shape}.")
+    instances = request["instances"]
+    if not instances:
+        raise EmptyBodyError("The list of instances is empty.")
+    if len(instances) > MAX_INSTANCES:
+        raise TooManyInstancesError
+    return [_decode(instance) for instance in instances]
+
+
+def _decode(instance: object) -> bytes | ImageError:
+    match instance:
+        case {"b64": str(text)}:
+            try:
+                return base64.b64decode(text, validate=True)
+            except (binascii.Error, ValueError):
+                return InvalidRequestError("The instance's b64 is no valid base64.")
+    return InvalidRequestError('An instance must have this shape: {"b64": "…"}.')
