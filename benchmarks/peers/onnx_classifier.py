@@ -35,9 +35,13 @@ class OnnxClassifier:
         self._classes = json.loads((directory / "classes.json").read_text())
 
     def decode(self, data: bytes) -> NDArray[np.float32]:
+        """Return the pixels of a file, see :meth:`pixels`."""
+        return self.pixels(Image.open(io.BytesIO(data)))
+
+    def pixels(self, image: Image.Image) -> NDArray[np.float32]:
         """Return a picture as float32 ``(3, 32, 32)``, RGB in [0, 1]."""
-        image = Image.open(io.BytesIO(data)).convert("RGB").resize((32, 32))
-        return np.asarray(image, np.float32).transpose(2, 0, 1) / 255
+        small = image.convert("RGB").resize((32, 32))
+        return np.asarray(small, np.float32).transpose(2, 0, 1) / 255
 
     def probabilities(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
         """Classify a batch ``(N, 3, 32, 32)``; rows of the answer ``(N, C)`` sum to 1."""
