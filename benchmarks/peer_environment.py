@@ -3,11 +3,12 @@
 import json
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 from benchmarks.programs import PROJECT, ProgramError
 
-QUIETLY = ("--disable-pip-version-check", "--quiet")
+NO_NOTICE = "--disable-pip-version-check"
 ENVIRONMENTS = PROJECT / ".venv-benchmarks"
 
 
@@ -43,15 +44,21 @@ def prepare(group: str, environments: Path = ENVIRONMENTS) -> Path:
     return python
 
 
+def pins(group: str) -> dict[str, str]:
+    """Return the versions that pyproject.toml asks for in a group."""
+    groups = tomllib.loads((PROJECT / "pyproject.toml").read_text())["dependency-groups"]
+    return dict(pin.split("==") for pin in groups[group])
+
+
 def versions(group: str, environments: Path = ENVIRONMENTS) -> dict[str, str]:
     """Return the versions of all packages that are installed for a group."""
     python = environments / group / "bin" / "python"
-    listing = _run([str(python), "-m", "pip", "list", "--format=json", *QUIETLY])
+    listing = _run([str(python), "-m", "pip", "list", "--format=json", NO_NOTICE])
     return {package["name"]: package["version"] for package in json.loads(listing)}
 
 
 def _install(python: Path, *what: str) -> None:
-    _run([str(python), "-m", "pip", "install", *QUIETLY, *what])
+    _run([str(python), "-m", "pip", "install", NO_NOTICE, "--quiet", *what])
 
 
 def _run(command: list[str]) -> str:

@@ -196,11 +196,12 @@ def write_net(directory: Path, archive: Path = ARCHIVE) -> None:
     """Write the shipped net for the peers: ``weights.npz``, ``classes.json`` and ``net.onnx``."""
     with zipfile.ZipFile(archive) as files:
         weights = torch.load(BytesIO(files.read(WEIGHTS_FILE_NAME)), weights_only=True)
-    arrays = {name: values.numpy() for name, values in weights.items()}
-    np.savez(
-        directory / "weights.npz",
-        **{name: np.where(np.abs(a) < LEAST_WEIGHT, np.float32(0), a) for name, a in arrays.items()},
-    )
+    arrays = {
+        name: np.where(np.abs(values) < LEAST_WEIGHT, np.float32(0), values)
+        for name, values in ((name, tensor.numpy()) for name, tensor in weights.items())
+    }
+    # allow_pickle is spelt out for the type checker, which takes an array for it otherwise.
+    np.savez(directory / "weights.npz", allow_pickle=False, **arrays)
     classes = Classifier.load(archive).card.class_names
     (directory / "classes.json").write_text(json.dumps(list(classes)))
     python = peer_environment.prepare(GROUP)

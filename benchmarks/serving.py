@@ -11,7 +11,6 @@ import argparse
 import sys
 import tempfile
 import time
-import tomllib
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -30,7 +29,7 @@ from benchmarks.output import (
     write,
 )
 from benchmarks.pictures import PICTURES, Picture, questions
-from benchmarks.programs import PROJECT, ProgramError
+from benchmarks.programs import ProgramError
 from benchmarks.servers import (
     ARCHIVE,
     CONTESTANTS,
@@ -46,7 +45,7 @@ from benchmarks.serving_report import OURS, Result, Run, Settings, to_json, to_m
 from model.classifier import Classifier
 from model.options import OneLineParser, at_least_one
 
-WARM_UP_SECONDS = 2
+WARM_UP_SECONDS = 4
 WARM_UP_CONNECTIONS = 8
 NAMES = tuple(contestant.name for contestant in CONTESTANTS)
 EPILOG = """\
@@ -162,14 +161,9 @@ def measure(options: argparse.Namespace) -> Result:
             "torchserve": version("torchserve"),
             **server_software(),
         },
-        peer_software=peer_versions() if has_peers else {},
+        peer_software=peer_environment.pins(GROUP) if has_peers else {},
+        peer_packages=peer_environment.versions(GROUP) if has_peers else {},
     )
-
-
-def peer_versions() -> dict[str, str]:
-    """Return the versions of what the peers' group names; the rest follows from those."""
-    groups = tomllib.loads((PROJECT / "pyproject.toml").read_text())["dependency-groups"]
-    return dict(pin.split("==") for pin in groups[GROUP])
 
 
 def run_rounds(

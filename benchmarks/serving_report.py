@@ -86,7 +86,8 @@ class Result:
         failures: why a server failed, by its name.
         machine: what it ran on, by name.
         software: versions of ours and of the tools.
-        peer_software: versions of the packages in the peers' environment.
+        peer_software: versions of what the peers' dependency group names.
+        peer_packages: versions of everything in the peers' environment.
     """
 
     settings: Settings
@@ -96,6 +97,7 @@ class Result:
     machine: Mapping[str, str]
     software: Mapping[str, str]
     peer_software: Mapping[str, str]
+    peer_packages: Mapping[str, str]
 
     def measured(self, name: str) -> bool:
         """Whether a server's figures count: a server that failed once has none."""
@@ -145,7 +147,7 @@ def to_json(result: Result) -> dict[str, Any]:
         "settings": asdict(result.settings),
         "machine": dict(result.machine),
         "software": dict(result.software),
-        "peer_software": dict(result.peer_software),
+        "peer_packages": dict(result.peer_packages),
         "memory_method": METHOD,
         "summaries": summaries,
         "servers": [
@@ -240,8 +242,8 @@ def _reading(result: Result) -> list[str]:
         for name, label in settings.pictures.items()
     ]
     return [
-        f"One server after another, each loaded by wrk on the same machine for {settings.seconds} "
-        f"s; medians over {count(settings.rounds, 'round')}.",
+        "One server after another, each loaded by wrk on the same machine.",
+        f"{settings.seconds} s for each load; medians over {count(settings.rounds, 'round')}.",
         "Ratios are ours divided by the peer's: below 1 we answer sooner, above 1 we answer more.",
         f"The same weights and the same pictures for all. {'; '.join(sizes)}.",
         "Largest difference: of the probabilities from the net's own, before the load.",

@@ -41,11 +41,11 @@ class OnnxClassifier:
     def pixels(self, image: Image.Image) -> NDArray[np.float32]:
         """Return a picture as float32 ``(3, 32, 32)``, RGB in [0, 1]."""
         small = image.convert("RGB").resize((32, 32))
-        return np.asarray(small, np.float32).transpose(2, 0, 1) / 255
+        return np.asarray(small, np.float32).transpose(2, 0, 1) / np.float32(255)
 
     def probabilities(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
         """Classify a batch ``(N, 3, 32, 32)``; rows of the answer ``(N, C)`` sum to 1."""
-        (rows,) = self._session.run(None, {"pixels": pixels})
+        rows: NDArray[np.float32] = self._session.run(None, {"pixels": pixels})[0]
         return rows
 
     def answer(self, probabilities: NDArray[np.float32]) -> dict[str, Any]:
