@@ -9,13 +9,14 @@ import tempfile
 import time
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import torch
 import urllib3
 
@@ -31,6 +32,9 @@ ARCHIVE = PROJECT / "model_store" / "cifar10.mar"
 GROUP = "serving-benchmark"
 START_SECONDS = 180
 ANSWER_SECONDS = 60
+# A server that takes less of one processor for so long has nothing left to do.
+IDLE_SECONDS = 0.5
+IDLE_SHARE = 0.2
 OK = 200
 BOUNDARY = "picture-boundary"
 # Weights that are smaller change no answer, but products of them are subnormal numbers, at which
@@ -253,6 +257,34 @@ def wait_until_ready(server: Server, picture: bytes) -> float:
             if time.monotonic() - started > START_SECONDS:
                 raise
             time.sleep(0.2)
+
+
+def wait_until_idle(server: Server) -> None:
+    """Wait for a server to end what it still does for a load that is over.
+
+    wrk leaves at the end of its time without the answers that are due, and a server goes on to
+    work on them: a second and more after a load of large pictures.
+    """
+    deadline = time.monotonic() + ANSWER_SECONDS
+    before = processor_seconds(server.pid)
+    while time.monotonic() < deadline:
+        time.sleep(IDLE_SECONDS)
+        now = processor_seconds(server.pid)
+        if now - before < IDLE_SHARE * IDLE_SECONDS:
+            break
+        before = now
+
+
+def processor_seconds(pid: int) -> float:
+    """Return the processor time that a process and its descendants have taken."""
+    seconds = 0.0
+    with suppress(psutil.NoSuchProcess):
+        root = psutil.Process(pid)
+        for process in [root, *root.children(recursive=True)]:
+            with suppress(psutil.NoSuchProcess):
+                times = process.cpu_times()
+                seconds += times.user + times.system
+    return seconds
 
 
 def largest_difference(server: Server, pictures: Sequence[Picture], net: Classifier) -> float:

@@ -38,6 +38,7 @@ from benchmarks.servers import (
     Server,
     largest_difference,
     server_software,
+    wait_until_idle,
     wait_until_ready,
     write_net,
 )
@@ -240,12 +241,13 @@ def run_server(
 
 
 def load_without_errors(server: Server, picture: Picture, connections: int, seconds: int) -> Load:
-    """Put load on a server, see :func:`benchmarks.load.put_load`.
+    """Put load on a server, see :func:`benchmarks.load.put_load`, until it is idle again.
 
     Raises:
         ProgramError: also where a single request went wrong.
     """
     load = put_load(server.request(picture.data), connections, seconds)
+    wait_until_idle(server)
     if load.errors:
         errors = ", ".join(f"{number} {kind}" for kind, number in load.errors.items())
         raise ProgramError(
