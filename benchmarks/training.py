@@ -2,7 +2,7 @@
 
 Trains the same net on the same images with each program, one after another, and tells for each:
 seconds an epoch, peak memory, seconds until the validation accuracy is above 65 %, and what is
-ours divided by theirs. The Keras program brings a virtual environment of its own,
+ours divided by theirs. The Keras program brings a virtual environment of its own, below
 .venv-benchmarks/, which the first run makes. Nothing else should run meanwhile: what counts is
 time.
 """
