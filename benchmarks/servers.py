@@ -19,6 +19,7 @@ import numpy as np
 import psutil
 import torch
 import urllib3
+from PIL import Image
 
 import serve
 from benchmarks import peer_environment
@@ -98,7 +99,10 @@ def base64_json(picture: bytes) -> tuple[bytes, dict[str, str]]:
 
 def multipart(picture: bytes) -> tuple[bytes, dict[str, str]]:
     """Send the file as a form does."""
-    fields = {"image": ("picture", picture, "image/*")}
+    with Image.open(BytesIO(picture)) as image:
+        # BentoML goes by it.
+        kind = image.get_format_mimetype() or ""
+    fields = {"image": ("picture", picture, kind)}
     body, content_type = urllib3.encode_multipart_formdata(fields, boundary=BOUNDARY)
     return body, {"Content-Type": content_type}
 
