@@ -5,9 +5,9 @@ NET_DIRECTORY=DIR uvicorn benchmarks.peers.fastapi_serving:app --workers 2 --no-
 
 import os
 from pathlib import Path
+from typing import Any
 
 from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse
 
 from benchmarks.peers.onnx_classifier import OnnxClassifier
 
@@ -16,6 +16,6 @@ classifier = OnnxClassifier(Path(os.environ["NET_DIRECTORY"]))
 
 
 @app.post("/predict")
-async def predict(request: Request) -> JSONResponse:
+async def predict(request: Request) -> dict[str, Any]:
     """Answer which class the picture in the body shows."""
-    return JSONResponse(classifier.classify(await request.body()))
+    return classifier.classify(await request.body())
