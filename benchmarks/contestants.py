@@ -98,7 +98,9 @@ def _our_command(recipe: str, assignment: Assignment, seed: int, run: Path) -> l
 
 def train_keras(assignment: Assignment, seed: int, show: ShowEpoch) -> Run:
     """Run the original's program in the peers' virtual environment."""
-    return train_peer(peer_environment.prepare(), "keras_training", assignment, seed, show)
+    return train_peer(
+        peer_environment.prepare("training-benchmark"), "keras_training", assignment, seed, show
+    )
 
 
 def train_torchvision(assignment: Assignment, seed: int, show: ShowEpoch) -> Run:

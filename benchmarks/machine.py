@@ -46,7 +46,7 @@ def processor(file: Path = Path("/proc/cpuinfo")) -> str:
     except OSError:
         return platform.processor() or platform.machine()
     model = re.search(r"^model name\s*:\s*(.+)$", text, re.MULTILINE)
-    known = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
+    known = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16")
     flags = [flag for flag in known if re.search(rf"\b{flag}\b", text)]
     name = model[1] if model else platform.machine()
     return f"{name} ({', '.join(flags)})" if flags else name

@@ -60,23 +60,28 @@ class PeakMemory:
 
     def _watch(self) -> None:
         while not self._stop.is_set():
-            self.peak = max(self.peak, tree_memory(self._pid))
+            self.peak = max(self.peak, tree_memory(self._pid, with_peaks=True))
             self._stop.wait(INTERVAL_SECONDS)
 
 
-def tree_memory(pid: int) -> int:
-    """Return the memory of a process and its descendants in bytes; 0 when it is gone."""
+def tree_memory(pid: int, *, with_peaks: bool = False) -> int:
+    """Return the memory of a process and its descendants in bytes; 0 when it is gone.
+
+    Args:
+        pid: of the root of the tree.
+        with_peaks: return no less than any process has ever had, on Linux.
+    """
     try:
         root = psutil.Process(pid)
         processes = [root, *root.children(recursive=True)]
     except psutil.NoSuchProcess:
         return 0
     if sys.platform == "linux":
-        return _linux_memory([process.pid for process in processes])
+        return _linux_memory([process.pid for process in processes], with_peaks=with_peaks)
     return sum(_resident(process) for process in processes)
 
 
-def _linux_memory(pids: list[int]) -> int:
+def _linux_memory(pids: list[int], *, with_peaks: bool) -> int:
     divided, file_backed, highest = 0, 0, 0
     for pid in pids:
         try:
@@ -88,7 +93,7 @@ def _linux_memory(pids: list[int]) -> int:
         divided += fields.get("Pss_Anon", 0) + fields.get("Pss_Shmem", 0)
         file_backed = max(file_backed, fields.get("RssFile", 0))
         highest = max(highest, fields.get("VmHWM", 0))
-    return 1024 * max(divided + file_backed, highest)
+    return 1024 * max(divided + file_backed, highest if with_peaks else 0)
 
 
 def _kilobytes(file: Path) -> dict[str, int]:

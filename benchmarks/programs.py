@@ -5,10 +5,11 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from benchmarks.memory import PeakMemory
 
@@ -72,10 +73,53 @@ def watch(
         finally:
             _stop(process)
         if process.returncode != 0:
-            errors.seek(0)
-            last = errors.read().strip().splitlines()[-LAST_LINES:] or ["(nothing on stderr)"]
+            last = _last_lines(errors) or ["(nothing on stderr)"]
             raise ProgramError("\n".join([f"it ended with code {process.returncode}", *last]))
     return Watched(seconds, memory.peak)
+
+
+@contextmanager
+def running(
+    command: Sequence[str], environment: Mapping[str, str]
+) -> Iterator["subprocess.Popen[str]"]:
+    """Run ``command`` in the project's folder while the context is entered.
+
+    Nothing that it started is left running afterwards.
+
+    Args:
+        command: program and arguments.
+        environment: variables besides the ones of this process.
+
+    Raises:
+        ProgramError: it could not be started; or what is raised inside, with the last lines that
+            the program printed.
+    """
+    with tempfile.TemporaryFile("w+") as output:
+        try:
+            process = subprocess.Popen(
+                command,
+                cwd=PROJECT,
+                env={**os.environ, **environment},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                text=True,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise ProgramError(f"it could not be started: {error}") from error
+        try:
+            yield process
+        except ProgramError as error:
+            _stop(process)
+            raise ProgramError("\n".join([str(error), *_last_lines(output)])) from error
+        finally:
+            _stop(process)
+
+
+def _last_lines(file: IO[str]) -> list[str]:
+    file.seek(0)
+    return file.read().strip().splitlines()[-LAST_LINES:]
 
 
 def _stop(process: "subprocess.Popen[str]") -> None:

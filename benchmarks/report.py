@@ -122,7 +122,7 @@ def to_markdown(result: Result) -> str:
         "",
         *(f"- {name}: {value}" for name, value in result.machine.items()),
         f"- commit: {settings.commit}",
-        f"- here: {_versions(result.software)}",
+        f"- here: {versions(result.software)}",
         *_facts(result),
         *_failures(result),
     ]
@@ -157,11 +157,12 @@ def _result_table(result: Result) -> list[str]:
 
 def _way_to_target(summary: Summary, epochs: int) -> str:
     if summary.seconds_to_target is None:
-        return f"never in {_count(epochs, 'epoch')} ({summary.training_seconds:.0f} s)"
+        return f"never in {count(epochs, 'epoch')} ({summary.training_seconds:.0f} s)"
     return f"{summary.seconds_to_target:.0f}"
 
 
-def _count(number: int, what: str) -> str:
+def count(number: int, what: str) -> str:
+    """Return a number of things in words, as in “1 round” or “3 rounds”."""
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
@@ -188,8 +189,8 @@ def _reading(result: Result) -> list[str]:
     counts = f"{settings.training_images:,} training and {settings.validation_images:,} validation"
     return [
         f"{settings.data}: {counts} images, the same for all; no test image was used.",
-        f"{_count(settings.epochs, 'epoch')} at batch 64, {settings.threads} threads, on the CPU.",
-        f"One program after another; medians over {_count(settings.rounds, 'round')}.",
+        f"{count(settings.epochs, 'epoch')} at batch 64, {settings.threads} threads, on the CPU.",
+        f"One program after another; medians over {count(settings.rounds, 'round')}.",
         "Seconds an epoch: training and validation, median of the epochs without the first.",
         "Seconds to the target: all epochs up to the first whose validation accuracy is above it.",
         "Where a program never arrives, the ratio is a limit, from its whole time.",
@@ -202,15 +203,16 @@ def _facts(result: Result) -> list[str]:
     lines = []
     for contestant in result.contestants:
         facts = dict(result.facts(contestant))
-        versions = facts.pop("versions", {})
+        packages = facts.pop("versions", {})
         said = [f"{name} {value}" for name, value in facts.items()]
-        said += [_versions(versions)] if versions else []
+        said += [versions(packages)] if packages else []
         if said:
             lines.append(f"- {contestant.label}: {', '.join(said)}")
     return lines
 
 
-def _versions(packages: Mapping[str, str]) -> str:
+def versions(packages: Mapping[str, str]) -> str:
+    """Return packages and their versions in one line."""
     return ", ".join(f"{package} {number}" for package, number in packages.items())
 
 

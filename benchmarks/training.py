@@ -2,16 +2,12 @@
 
 Trains the same net on the same images with each program, one after another, and tells for each:
 seconds an epoch, peak memory, seconds until the validation accuracy is above 65 %, and what is
-ours divided by theirs. The Keras program brings a virtual environment of its own,
+ours divided by theirs. The Keras program brings a virtual environment of its own, below
 .venv-benchmarks/, which the first run makes. Nothing else should run meanwhile: what counts is
 time.
 """
 
 import argparse
-import itertools
-import json
-import os
-import signal
 import sys
 import tempfile
 import time
@@ -21,6 +17,14 @@ from pathlib import Path
 
 from benchmarks.contestants import CONTESTANTS, Assignment, Contestant
 from benchmarks.machine import available_cpus, commit, describe_machine, describe_software
+from benchmarks.output import (
+    add_output_option,
+    check_output,
+    elapsed,
+    interrupt_at_any_signal,
+    warn_of_load,
+    write,
+)
 from benchmarks.peers.protocol import Arrays
 from benchmarks.programs import PROJECT, ProgramError
 from benchmarks.report import Result, Settings, to_json, to_markdown
@@ -32,7 +36,6 @@ from model.reference_cnn import ReferenceCNN
 from model.splits import split_training_images
 
 TARGET = 0.65
-QUIET_LOAD = 0.5
 FAMILIES = tuple(dict.fromkeys(contestant.family for contestant in CONTESTANTS))
 EPILOG = """\
 examples:
@@ -51,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parse_options(arguments)
     try:
         result = measure(options)
-        write(result, options.output)
+        write(to_markdown(result), to_json(result), options.output)
     except (DataError, OSError) as error:
         print(f"benchmarks.training: error: {error}", file=sys.stderr)
         return 2
@@ -66,26 +69,10 @@ def parse_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = create_parser()
     options = parser.parse_args(arguments)
     options.only = options.only or list(FAMILIES)
-    options.output = options.output or default_output()
     if options.data and not options.data.is_dir():
         parser.error(f"--data: {options.data} is no folder")
-    for file in (options.output, options.output.with_suffix(".json")):
-        if file.suffix != ".md" and file == options.output:
-            parser.error(f"--output: {file} must end in .md; the JSON goes beside it")
-        if file.exists():
-            parser.error(f"--output: {file} exists already; choose another one")
+    check_output(options, parser, "training")
     return options
-
-
-def default_output() -> Path:
-    """Return the file of today's result, or of the next one today."""
-    today = f"training-{datetime.now(UTC):%Y-%m-%d}"
-    for number in itertools.count(1):
-        name = today if number == 1 else f"{today}-{number}"
-        file = PROJECT / "benchmarks" / "results" / f"{name}.md"
-        if not file.exists():
-            break
-    return file
 
 
 def create_parser() -> OneLineParser:
@@ -132,13 +119,7 @@ def create_parser() -> OneLineParser:
         metavar="N",
         help="train on N images only, to try it out; the figures mean nothing then",
     )
-    parser.add_argument(
-        "--output",
-        type=Path,
-        metavar="FILE",
-        help="where the result goes, FILE.md, and FILE.json with every epoch "
-        "(default: benchmarks/results/training-<date>.md)",
-    )
+    add_output_option(parser, "training", "every epoch")
     return parser
 
 
@@ -169,17 +150,6 @@ def measure(options: argparse.Namespace) -> Result:
         commit=code,
     )
     return Result(settings, machine, describe_software(), contestants, runs, failures)
-
-
-def warn_of_load() -> None:
-    """Say so where other programs are at work: they slow some contestants more than others."""
-    load = os.getloadavg()[0]
-    if load > QUIET_LOAD:
-        print(
-            f"Something else is running here (load {load:.1f}): the figures will be wrong, as "
-            "programs differ in how much they suffer from it.",
-            flush=True,
-        )
 
 
 def write_arrays(options: argparse.Namespace, directory: Path) -> tuple[int, int]:
@@ -224,7 +194,7 @@ def run_rounds(
             if contestant.name in failures:
                 continue
             heading = f"{contestant.name:<14} round {index + 1}/{rounds}"
-            print(f"{_elapsed(started)}  {heading}  starts", flush=True)
+            print(f"{elapsed(started)}  {heading}  starts", flush=True)
             show = epoch_shower(heading, assignment.epochs, started)
             try:
                 runs[contestant.name].append(contestant.train(assignment, index, show))
@@ -239,7 +209,7 @@ def epoch_shower(heading: str, epochs: int, started: float) -> Callable[[Epoch],
 
     def show(epoch: Epoch) -> None:
         print(
-            f"{_elapsed(started)}  {heading}  epoch {epoch.epoch:>2}/{epochs}  "
+            f"{elapsed(started)}  {heading}  epoch {epoch.epoch:>2}/{epochs}  "
             f"{epoch.seconds:6.1f} s  validation accuracy {100 * epoch.validation_accuracy:.2f} %",
             flush=True,
         )
@@ -247,23 +217,6 @@ def epoch_shower(heading: str, epochs: int, started: float) -> Callable[[Epoch],
     return show
 
 
-def _elapsed(started: float) -> str:
-    minutes, seconds = divmod(int(time.monotonic() - started), 60)
-    return f"{minutes:>3}:{seconds:02}"
-
-
-def write(result: Result, output: Path) -> None:
-    """Print the result, and write it to ``output`` and to the JSON beside it."""
-    text = to_markdown(result)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(text)
-    output.with_suffix(".json").write_text(json.dumps(to_json(result), indent=2) + "\n")
-    print(f"\n{text}\nAll of it is in {os.path.relpath(output)} and the .json beside it.")
-
-
 if __name__ == "__main__":
-    # A program that is running has a session of its own and would not hear of these.
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, signal.default_int_handler)
+    interrupt_at_any_signal()
     sys.exit(main())

@@ -18,6 +18,7 @@ from benchmarks import training
 from benchmarks.contestants import CONTESTANTS
 from benchmarks.machine import commit, processor
 from benchmarks.memory import PeakMemory, tree_memory
+from benchmarks.output import default_output
 from benchmarks.peers.protocol import Arrays
 from benchmarks.programs import ProgramError, watch
 from benchmarks.report import Result, Settings, to_json, to_markdown
@@ -261,15 +262,10 @@ def test_a_limit_keeps_every_class_and_the_validation_split(
     assert Arrays.load(tmp_path, "training").labels.tolist() == [0, 0, 0, 1, 1, 1]
 
 
-def test_a_second_result_of_a_day_gets_a_name_of_its_own(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(training, "PROJECT", tmp_path)
-    results = tmp_path / "benchmarks" / "results"
-    results.mkdir(parents=True)
+def test_a_second_result_of_a_day_gets_a_name_of_its_own(tmp_path: Path) -> None:
     names = []
     for _ in range(3):
-        file = training.default_output()
+        file = default_output("training", tmp_path)
         file.touch()
         names.append(file.stem)
     assert [name.removeprefix(names[0]) for name in names] == ["", "-2", "-3"]
