@@ -5,8 +5,9 @@
 FORMATS = ("AVIF", "BMP", "GIF", "HEIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 MAX_PIXELS = 64_000_000
 MAX_SIDE = 20_000
-# A progressive JPEG goes over its pixels once in each scan; cameras and converters write ten.
-MAX_SCANNED_PIXELS = 320_000_000
+# A progressive JPEG goes over its pixels once in each scan; cameras and converters write ten. So
+# many take half a second.
+MAX_SCANNED_PIXELS = 640_000_000
 
 
 class ImageError(ValueError):

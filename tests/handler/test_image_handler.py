@@ -91,14 +91,14 @@ def test_a_bad_picture_fails_alone(handler: Any, make_context: Any, png: bytes) 
     rows = [{"body": png}, {"body": b"no picture"}, {"body": red}, {"body": png[:50]}]
     context = make_context(4)
     answers = [json.loads(body) for body in handler.handle(rows, context)]
-    assert [context.get_response_status(index)[0] for index in range(4)] == [200, 400, 200, 400]
+    assert [context.get_response_status(index)[0] for index in range(4)] == [200, 415, 200, 400]
     classifier = Classifier.load(SHIPPED_ARCHIVE)
     for index, picture in ((0, png), (2, red)):
         expected = classifier.classify(picture)["probabilities"]
         assert answers[index]["probabilities"] == pytest.approx(expected, abs=1e-5)
-    for index in (1, 3):
-        assert answers[index]["code"] == 400
-        assert answers[index]["type"] == "UnreadableImageError"
+    for index, code, kind in ((1, 415, "UnsupportedFormatError"), (3, 400, "UnreadableImageError")):
+        assert answers[index]["code"] == code
+        assert answers[index]["type"] == kind
         assert set(answers[index]) == {"code", "type", "message"}
 
 
@@ -125,7 +125,7 @@ def test_what_is_no_picture_is_a_400_with_its_type(
 
 def test_a_batch_of_nothing_but_bad_pictures_is_answered(handler: Any, make_context: Any) -> None:
     bodies = handler.handle([{"body": b"x"}, {"body": b"y"}], make_context(2))
-    assert [json.loads(body)["code"] for body in bodies] == [400, 400]
+    assert [json.loads(body)["code"] for body in bodies] == [415, 415]
 
 
 def test_a_describe_header_changes_nothing(handler: Any, make_context: Any, png: bytes) -> None:

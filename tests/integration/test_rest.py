@@ -103,18 +103,18 @@ def test_a_renewed_key_replaces_the_old_one_and_the_web_ui_goes_on(
 
 
 @pytest.mark.parametrize(
-    ("body", "kind"),
+    ("body", "status", "kind"),
     [
-        (b"no picture", "UnreadableImageError"),
-        (b"", "EmptyBodyError"),
-        (b"\x89PNG\r\n\x1a\n", "UnreadableImageError"),
+        (b"no picture", 415, "UnsupportedFormatError"),
+        (b"", 400, "EmptyBodyError"),
+        (b"\x89PNG\r\n\x1a\n", 400, "UnreadableImageError"),
     ],
 )
-def test_what_is_no_picture_is_a_400_in_the_error_shape(
-    server: Server, http: urllib3.PoolManager, body: bytes, kind: str
+def test_what_is_no_picture_is_refused_in_the_error_shape(
+    server: Server, http: urllib3.PoolManager, body: bytes, status: int, kind: str
 ) -> None:
     response = server.predict(http, body)
-    assert response.status == 400
+    assert response.status == status
     assert response.json()["type"] == kind
     assert set(response.json()) == {"code", "type", "message"}
 

@@ -6,7 +6,7 @@ import torch
 
 from model.classifier import Classifier, build_net
 from model.model_card import ModelCard
-from model.preprocessing import UnreadableImageError
+from model.preprocessing import UnsupportedFormatError
 from tests.conftest import SHIPPED_ARCHIVE
 
 
@@ -37,8 +37,8 @@ def test_an_image_gets_the_same_answer_alone_and_in_a_batch(classifier: Classifi
     torch.testing.assert_close(together, alone, atol=1e-5, rtol=0)
 
 
-def test_an_unreadable_image_is_an_error(classifier: Classifier) -> None:
-    with pytest.raises(UnreadableImageError):
+def test_what_is_no_image_is_an_error(classifier: Classifier) -> None:
+    with pytest.raises(UnsupportedFormatError):
         classifier.classify(b"no picture")
 
 

@@ -112,7 +112,7 @@ def test_what_can_not_be_read_hides_nothing_else(
     assert code == 1
     assert [answer["file"] for answer in answers] == files
     assert [(answer["error"]["code"], answer["error"]["type"]) for answer in answers[1:6]] == [
-        (400, "UnreadableImageError"),
+        (415, "UnsupportedFormatError"),
         (400, "EmptyBodyError"),
         (413, "ImageTooLargeError"),
         (400, "IsADirectoryError"),
