@@ -3,7 +3,7 @@
 import threading
 import time
 from bisect import bisect_left
-from collections import Counter
+from itertools import accumulate
 from typing import Any
 
 from ts.metrics.metric_cache_yaml_impl import MetricsCacheYamlImpl
@@ -42,8 +42,11 @@ class Measurements:
         # TorchServe sets it for each batch.
         self.request_ids: dict[int, str] = {}
         self._model_name = model_name
-        self._lock = threading.Lock()
-        self._increments: Counter[tuple[str, str]] = Counter()
+        # Only ever added to, by one thread, so that the other one can read without a lock.
+        self._buckets = {name: [0] * (len(bounds) + 1) for name, bounds in HISTOGRAMS.items()}
+        self._sums = dict.fromkeys(HISTOGRAMS, 0.0)
+        self._counts: dict[tuple[str, str], int] = {}
+        self._told: dict[tuple[str, str], float] = {}
         labels = dict(COUNTERS)
         for name in HISTOGRAMS:
             labels |= {f"{name}_bucket": "le", f"{name}_sum": "", f"{name}_count": ""}
@@ -60,29 +63,35 @@ class Measurements:
 
     def observe(self, histogram: str, value: float) -> None:
         """Count a value in one of :data:`HISTOGRAMS`."""
-        buckets = HISTOGRAMS[histogram]
-        with self._lock:
-            for bound in buckets[bisect_left(buckets, value) :]:
-                self._increments[f"{histogram}_bucket", str(bound)] += 1
-            self._increments[f"{histogram}_bucket", "+Inf"] += 1
-            self._increments[f"{histogram}_sum", ""] += value  # type: ignore[assignment]
-            self._increments[f"{histogram}_count", ""] += 1
+        self._buckets[histogram][bisect_left(HISTOGRAMS[histogram], value)] += 1
+        self._sums[histogram] += value
 
     def count(self, counter: str, label: str) -> None:
         """Count one more of ``label`` in one of :data:`COUNTERS`."""
-        with self._lock:
-            self._increments[counter, label] += 1
+        key = counter, label
+        self._counts[key] = self._counts.get(key, 0) + 1
 
     def add_time(self, *_arguments: Any, **_named: Any) -> None:  # noqa: ANN401
         """Leave out what TorchServe wants to tell for each batch."""
 
     def flush(self) -> None:
-        """Tell TorchServe what has been added up since the last time."""
-        with self._lock:
-            increments, self._increments = self._increments, Counter()
-        for (name, label), value in increments.items():
-            labels = [label.translate(SEPARATORS)] if label else []
-            self._metrics[name].add_or_update(value, [self._model_name, *labels])
+        """Tell TorchServe what has been added since the last time."""
+        for (name, label), total in self._totals().items():
+            added = total - self._told.get((name, label), 0)
+            if added:
+                labels = [label.translate(SEPARATORS)] if label else []
+                self._metrics[name].add_or_update(added, [self._model_name, *labels])
+                self._told[name, label] = total
+
+    def _totals(self) -> dict[tuple[str, str], float]:
+        totals: dict[tuple[str, str], float] = dict(self._counts)
+        for name, bounds in HISTOGRAMS.items():
+            cumulated = list(accumulate(self._buckets[name]))
+            for bound, total in zip((*bounds, "+Inf"), cumulated, strict=True):
+                totals[f"{name}_bucket", str(bound)] = total
+            totals[f"{name}_sum", ""] = self._sums[name]
+            totals[f"{name}_count", ""] = cumulated[-1]
+        return totals
 
     def _flush_for_ever(self) -> None:
         while True:

@@ -5,6 +5,8 @@ can be added to the biases of the next layer once and for all. In the shipped ne
 the second convolution's 64 filters and two thirds of the 128 dense units.
 """
 
+import copy
+
 import torch
 from torch import Tensor, nn
 
@@ -46,9 +48,9 @@ def without_dead_units(net: nn.Module) -> nn.Sequential:
         biases[index + 1] = biases[index + 1] + summed @ constants
         weights[index + 1] = following[:, kept].flatten(1, 2)
         weights[index], biases[index] = weights[index][kept], biases[index][kept]
-    built = dict(zip(weighted, map(_layer, weighted, weights, biases), strict=True))
+    smaller = dict(zip(weighted, map(_smaller, weighted, weights, biases), strict=True))
     return nn.Sequential(
-        *(built[layer] if isinstance(layer, Weighted) else layer for layer in layers)
+        *(smaller[layer] if isinstance(layer, Weighted) else layer for layer in layers)
     ).eval()
 
 
@@ -70,17 +72,7 @@ def _sort_out(weight: Tensor) -> tuple[Tensor, Tensor]:
     return order[:units].sort().values, order[units:]
 
 
-def _layer(layer: Weighted, weight: Tensor, bias: Tensor) -> Weighted:
-    built: Weighted
-    if isinstance(layer, nn.Conv2d):
-        built = nn.Conv2d(
-            weight.shape[1],
-            weight.shape[0],
-            weight.shape[2:],
-            layer.stride,
-            dilation=layer.dilation,
-        )
-    else:
-        built = nn.Linear(weight.shape[1], weight.shape[0])
-    built.weight, built.bias = nn.Parameter(weight), nn.Parameter(bias)
-    return built
+def _smaller(layer: Weighted, weight: Tensor, bias: Tensor) -> Weighted:
+    smaller = copy.deepcopy(layer)
+    smaller.weight, smaller.bias = nn.Parameter(weight), nn.Parameter(bias)
+    return smaller

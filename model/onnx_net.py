@@ -11,7 +11,7 @@ INPUT_NAME, OUTPUT_NAME = "pixels", "probabilities"
 class OnnxNet:
     """Computes in float32 on the CPU, with the fastest instructions that it has.
 
-    PyTorch needs two to five times as long for one small image, most of it between the operations.
+    PyTorch needs four times as long for one small image, most of it between the operations.
 
     Args:
         graph: a serialised ONNX model from ``pixels``, uint8 ``(N, S, S, 3)``, to

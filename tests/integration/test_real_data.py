@@ -9,6 +9,7 @@ import torch
 import urllib3
 
 from model.classifier import Classifier
+from model.preprocessing import preprocess
 from tests.conftest import SHARED, SHIPPED_ARCHIVE
 from tests.serving import Server
 
@@ -33,7 +34,7 @@ def test_accuracy_through_rest_is_the_cards_and_labels_are_the_offline_ones(
 ) -> None:
     assert len(cifar10_test_images) == 10_000
     classifier = Classifier.load(SHIPPED_ARCHIVE)
-    pixels = torch.stack([preprocess(image) for _, image in cifar10_test_images])
+    pixels = torch.stack([preprocess(image, 32) for _, image in cifar10_test_images])
     probabilities = torch.cat([classifier.probabilities(batch) for batch in pixels.split(1000)])
     offline = [classifier.card.class_names[index] for index in probabilities.argmax(dim=1)]
 

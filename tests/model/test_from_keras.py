@@ -15,6 +15,7 @@ import torch
 from model.archive import make_archive
 from model.classifier import Classifier
 from model.from_keras import CIFAR10_CLASS_NAMES, main
+from model.preprocessing import preprocess
 from model.reference_cnn import ReferenceCNN
 from model.wording import visible
 from tests.conftest import SHARED
@@ -110,7 +111,7 @@ def test_a_file_of_the_original_program_answers_as_keras_did(tmp_path: Path, nam
     with zipfile.ZipFile(images) as archive:
         by_index = {Path(image).stem: image for image in archive.namelist()}
         pixels = torch.stack(
-            [preprocess(archive.read(by_index[f"{index:05}"])) for index in range(200)]
+            [preprocess(archive.read(by_index[f"{index:05}"]), 32) for index in range(200)]
         )
     with np.load(SHARED / "keras" / "expected.npz") as expected:
         probabilities = classifier.probabilities(pixels).numpy()
