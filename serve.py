@@ -27,6 +27,7 @@ import psutil
 import urllib3
 from PIL import Image
 
+from handler.batch_delay import count_batch_delay_in_microseconds
 from webui.settings import Settings, SettingsError
 
 PROJECT = Path(__file__).resolve().parent
@@ -193,6 +194,7 @@ def java_version(java: Path) -> int:
 def torchserve(settings: Settings, java_home: str) -> Iterator[psutil.Popen]:
     """Run TorchServe in a working directory of its own, which holds its keys and logs."""
     directory = settings.torchserve_run_directory.resolve()
+    count_batch_delay_in_microseconds(directory)
     # A folder of its own, as TorchServe takes a second start with the same one for a restart; and
     # not below the run directory, as a socket's path must be shorter than 108 characters.
     with tempfile.TemporaryDirectory(prefix="torchserve-") as temporary:

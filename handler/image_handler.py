@@ -1,7 +1,6 @@
 """The TorchServe handler: bytes of a picture in, the JSON answer out; ``model/`` does the work."""
 
 import logging
-import os
 from collections.abc import Iterator
 from http import HTTPStatus
 from pathlib import Path
@@ -146,10 +145,9 @@ def _status(outcomes: list[Outcome]) -> HTTPStatus:
 
 
 def _spare_torchserves_work() -> None:
-    """Leave out what TorchServe does for each request and nobody needs."""
-    # A line "Backend received inference" for each batch, which Java reads, and drops.
+    """Leave out what TorchServe does for each batch and nobody needs."""
+    # A line "Backend received inference", which Java reads, and drops.
     logging.getLogger().setLevel(logging.WARNING)
     logging.getLogger("ts.metrics").setLevel(logging.INFO)
-    # Parsing what calls itself JSON or text; whether it is, its content says.
-    os.environ["TS_DECODE_INPUT_REQUEST"] = "false"
+    # Parsing what calls itself JSON or text, too: whether it is, its content says.
     read_ahead()

@@ -1,20 +1,23 @@
-"""Fewer questions to the kernel for each request."""
+"""Read TorchServe's messages with fewer questions to the kernel."""
 
 import struct
 import sys
 from socket import socket
+from typing import Any
 
 from ts.protocol import otf_message_handler
 
 MOST_AT_ONCE = 1 << 16
 INTEGER = struct.Struct("!i")
+END_OF_LIST = -1
 
 
-class ReadAhead:
-    """Takes from a worker's socket all that has arrived, and hands it out in pieces.
+class MessageReader:
+    """Takes from a worker's socket all that has arrived, and reads requests from that.
 
-    TorchServe reads a request in some forty pieces of a few bytes, each a call of the kernel: a
-    third of what a small picture costs the worker.
+    TorchServe asks the kernel for every number and every text of a request, some forty times: a
+    third of what a small picture costs the worker. What is read is the same, see the docstrings of
+    ``ts.protocol.otf_message_handler``.
 
     Args:
         connection: to TorchServe's front end. Nothing of the current message may be read yet.
@@ -35,8 +38,30 @@ class ReadAhead:
         self._position = end
         return taken
 
-    def take_integer(self) -> int:
-        """Return the next four bytes as a number."""
+    def take_requests(self) -> list[dict[str, Any]]:
+        """Return the requests of a batch, in the shape of TorchServe's ``_retrieve_inference_msg``.
+
+        All values are bytes, whatever content type they have.
+        """
+        requests = []
+        while (length := self._take_integer()) != END_OF_LIST:
+            request_id = self.take(length)
+            headers = []
+            while (length := self._take_integer()) != END_OF_LIST:
+                headers.append({"name": self.take(length), "value": self._take_text()})
+            parameters = []
+            while (length := self._take_integer()) != END_OF_LIST:
+                name, content_type = self.take(length).decode(), self._take_text().decode()
+                parameters.append(
+                    {"name": name, "contentType": content_type, "value": self._take_text()}
+                )
+            requests.append({"requestId": request_id, "headers": headers, "parameters": parameters})
+        return requests
+
+    def _take_text(self) -> bytes:
+        return self.take(self._take_integer())
+
+    def _take_integer(self) -> int:
         position = self._position
         if position + INTEGER.size > len(self._received):
             return int(INTEGER.unpack(self.take(INTEGER.size))[0])
@@ -57,31 +82,29 @@ class ReadAhead:
         self._position = 0
 
 
-class ReadersOfMessages:
-    """Stands in for the two functions by which TorchServe 0.12 reads a message from a socket."""
+class _Readers:
+    """Stands in for two functions of TorchServe's, which name the socket each time."""
 
     def __init__(self) -> None:
-        self._reader: ReadAhead | None = None
+        self._reader: MessageReader | None = None
 
     def retrieve_buffer(self, connection: socket, length: int) -> bytes:
-        """Return the next ``length`` bytes."""
-        return self._reader_of(connection).take(length)
+        return self._of(connection).take(length)
 
-    def retrieve_integer(self, connection: socket) -> int:
-        """Return the next number."""
-        return self._reader_of(connection).take_integer()
+    def retrieve_inference_message(self, connection: socket) -> list[dict[str, Any]]:
+        return self._of(connection).take_requests()
 
-    def _reader_of(self, connection: socket) -> ReadAhead:
+    def _of(self, connection: socket) -> MessageReader:
         if self._reader is None or self._reader.connection is not connection:
-            self._reader = ReadAhead(connection)
+            self._reader = MessageReader(connection)
         return self._reader
 
 
 def read_ahead() -> None:
-    """Let TorchServe's messages be read through a :class:`ReadAhead`.
+    """Let TorchServe 0.12 read its messages through a :class:`MessageReader`.
 
     To be called while the front end waits for a reply, as it does while a model is loaded.
     """
-    readers = ReadersOfMessages()
+    readers = _Readers()
     otf_message_handler._retrieve_buffer = readers.retrieve_buffer  # noqa: SLF001
-    otf_message_handler._retrieve_int = readers.retrieve_integer  # noqa: SLF001
+    otf_message_handler._retrieve_inference_msg = readers.retrieve_inference_message  # noqa: SLF001
