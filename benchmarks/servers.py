@@ -38,9 +38,6 @@ IDLE_SECONDS = 0.5
 IDLE_SHARE = 0.2
 OK = 200
 BOUNDARY = "picture-boundary"
-# Weights that are smaller change no answer, but products of them are subnormal numbers, at which
-# processors are slow: with all weights ONNX Runtime takes 20 times as long.
-LEAST_WEIGHT = 1e-30
 # No telemetry; and no GPU, as the others have none.
 PEER_ENVIRONMENT = {"BENTOML_DO_NOT_TRACK": "True", "CUDA_VISIBLE_DEVICES": ""}
 
@@ -204,10 +201,7 @@ def write_net(directory: Path, archive: Path = ARCHIVE) -> None:
     """Write the shipped net for the peers: ``weights.npz``, ``classes.json`` and ``net.onnx``."""
     with zipfile.ZipFile(archive) as files:
         weights = torch.load(BytesIO(files.read(WEIGHTS_FILE_NAME)), weights_only=True)
-    arrays = {
-        name: np.where(np.abs(values) < LEAST_WEIGHT, np.float32(0), values)
-        for name, values in ((name, tensor.numpy()) for name, tensor in weights.items())
-    }
+    arrays = {name: tensor.numpy() for name, tensor in weights.items()}
     # allow_pickle is spelt out for the type checker, which takes an array for it otherwise.
     np.savez(directory / "weights.npz", allow_pickle=False, **arrays)
     classes = Classifier.load(archive).card.class_names
