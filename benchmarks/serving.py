@@ -46,7 +46,8 @@ from benchmarks.serving_report import OURS, Result, Run, Settings, to_json, to_m
 from model.classifier import Classifier
 from model.options import OneLineParser, at_least_one
 
-WARM_UP_SECONDS = 4
+# Java compiles what runs often, and needs tens of thousands of requests to have done so.
+WARM_UP_SECONDS = 10
 WARM_UP_CONNECTIONS = 8
 NAMES = tuple(contestant.name for contestant in CONTESTANTS)
 EPILOG = """\
