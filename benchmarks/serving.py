@@ -46,8 +46,6 @@ from benchmarks.serving_report import OURS, Result, Run, Settings, to_json, to_m
 from model.classifier import Classifier
 from model.options import OneLineParser, at_least_one
 
-# Java compiles what runs often, and needs tens of thousands of requests to have done so.
-WARM_UP_SECONDS = 10
 WARM_UP_CONNECTIONS = 8
 NAMES = tuple(contestant.name for contestant in CONTESTANTS)
 EPILOG = """\
@@ -55,7 +53,7 @@ examples:
   python -m benchmarks.serving                     to measure: half an hour, nothing else
   python -m benchmarks.serving --only ours fastapi --pictures png
                                                    beside the fastest peer alone
-  python -m benchmarks.serving --rounds 1 --seconds 2 --output /tmp/trial.md
+  python -m benchmarks.serving --rounds 1 --seconds 2 --warm-up 1 --output /tmp/trial.md
                                                    does it work? minutes
 """
 
@@ -116,6 +114,14 @@ def create_parser() -> OneLineParser:
     )
     parser.add_argument(
         "--seconds", type=at_least_one, default=8, metavar="N", help="of each load (default: 8)"
+    )
+    parser.add_argument(
+        "--warm-up",
+        type=at_least_one,
+        default=10,
+        metavar="N",
+        help="seconds of load before, for each picture: Java compiles what has run ten thousand "
+        "times (default: 10)",
     )
     parser.add_argument(
         "--rounds",
@@ -225,7 +231,7 @@ def run_server(
     difference = largest_difference(server, [*questions(), *pictures], reference)
     say(f"answers after {start_seconds:.1f} s, {difference:.1g} from the net's own")
     for picture in pictures:
-        load_without_errors(server, picture, WARM_UP_CONNECTIONS, WARM_UP_SECONDS)
+        load_without_errors(server, picture, WARM_UP_CONNECTIONS, options.warm_up)
     at_rest = tree_memory(server.pid)
     loads: dict[str, list[Load]] = {}
     with PeakMemory(server.pid) as memory:

@@ -342,7 +342,9 @@ def test_ours_is_started_checked_loaded_and_reported(
 ) -> None:
     output = tmp_path / "results" / "trial.md"
     arguments = ["--only", "ours", "--pictures", "png", "--connections", "2", "--rounds", "1"]
-    assert serving.main([*arguments, "--seconds", "1", "--output", str(output)]) == 0
+    assert (
+        serving.main([*arguments, "--seconds", "1", "--warm-up", "1", "--output", str(output)]) == 0
+    )
     document = json.loads(output.with_suffix(".json").read_text())
     (run,) = document["servers"][0]["runs"]
     (load,) = run["loads"]["png"]
@@ -371,7 +373,8 @@ def test_a_server_that_fails_leaves_the_others_their_turn(
         Contestant("wrong", "wrong", start_wrong),
         Contestant("right", "right", start_right),
     ]
-    options = serving.parse_options(["--connections", "1", "--seconds", "1", "--rounds", "2"])
+    arguments = ["--connections", "1", "--seconds", "1", "--warm-up", "1", "--rounds", "2"]
+    options = serving.parse_options(arguments)
     runs, failures = serving.run_rounds(contestants, [small_picture()], options, tmp_path)
     assert {name: len(values) for name, values in runs.items()} == {"wrong": 0, "right": 2}
     assert list(failures) == ["wrong"]
