@@ -270,12 +270,14 @@ def running(
 
 def stop_group(leader: psutil.Popen) -> None:
     """Ask the process group of ``leader`` to end, and kill what is left after a while."""
-    members = group_members(leader.pid)
     for number in (signal.SIGTERM, signal.SIGKILL):
+        others = [process for process in group_members(leader.pid) if process.pid != leader.pid]
         with suppress(ProcessLookupError):
             os.killpg(leader.pid, number)
-        psutil.wait_procs(members, timeout=STOP_SECONDS)
-        members = group_members(leader.pid)
+        # By itself, as only then the leader's object learns that the process has ended.
+        with suppress(psutil.TimeoutExpired):
+            leader.wait(STOP_SECONDS)
+        psutil.wait_procs(others, timeout=STOP_SECONDS)
 
 
 def group_members(group: int) -> list[psutil.Process]:
