@@ -13,10 +13,11 @@ from webui.torchserve_client import TorchServeClient
 from webui.uploads import (
     FORM_OVERHEAD_BYTES,
     MOST_FORM_PARTS,
+    MOST_TEXT_BYTES,
     InMemoryRequest,
 )
 from webui.views import pages
-from webui.wording import format_percentage, format_size
+from webui.wording import describe_image, format_percentage, format_size
 
 
 class OrderedJSONProvider(DefaultJSONProvider):
@@ -40,9 +41,12 @@ def create_app(settings: Settings | None = None) -> Flask:
         MAX_UPLOAD_BYTES=settings.max_upload_bytes,
         MAX_CONTENT_LENGTH=settings.max_upload_bytes + FORM_OVERHEAD_BYTES,
         MAX_FORM_PARTS=MOST_FORM_PARTS,
+        MAX_FORM_MEMORY_SIZE=MOST_TEXT_BYTES,
     )
     app.extensions["torchserve"] = TorchServeClient(settings)
-    app.jinja_env.filters.update(percentage=format_percentage, size=format_size)
+    app.jinja_env.filters.update(
+        percentage=format_percentage, size=format_size, image_description=describe_image
+    )
     app.register_blueprint(pages)
     app.register_blueprint(probes)
     app.register_error_handler(Exception, answer_exception)

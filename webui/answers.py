@@ -1,5 +1,6 @@
 """One answer in two forms: a page for people, JSON for programs."""
 
+import logging
 from typing import Any
 
 from flask import Response, current_app, jsonify, make_response, render_template, request
@@ -30,11 +31,15 @@ def answer_exception(exception: Exception) -> Any:  # noqa: ANN401
     if isinstance(exception, HTTPException) and (exception.code or 500) < FIRST_ERROR:
         return exception
     error = as_web_ui_error(exception, current_app.config["MAX_UPLOAD_BYTES"])
+    is_expected = error is exception
+    is_probed = request.blueprint == "probes"
     if error.code >= FIRST_SERVER_ERROR:
-        current_app.logger.error(
-            "%s: %s", error.type, error.message, exc_info=error is not exception and exception
+        # Whoever polls a probe knows the answer; a line each time would drown the rest of the log.
+        level = logging.DEBUG if is_probed and is_expected else logging.ERROR
+        current_app.logger.log(
+            level, "%s: %s", error.type, error.message, exc_info=not is_expected and exception
         )
-    if wants_json() or request.blueprint == "probes":
+    if wants_json() or is_probed:
         response = jsonify(error.as_dict())
     else:
         response = make_response(render_template("error.html", error=error))

@@ -1,10 +1,14 @@
 """Everything that can go wrong, one class per cause, each in words for the person using the UI."""
 
+from typing import ClassVar
+
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
 
 from webui.wording import format_size
 
 RETRY_AFTER_SECONDS = 5
+# A full queue is worked off in less.
+RETRY_AFTER_OVERLOAD_SECONDS = 1
 
 
 class WebUIError(Exception):
@@ -69,16 +73,36 @@ class UploadTooLargeError(WebUIError):
         )
 
 
+class FormTooLargeError(WebUIError):
+    """The form holds too many fields, or too much text."""
+
+    code = 413
+    heading = "That form holds too much"
+
+    def __init__(self, most_fields: int, most_text_bytes: int) -> None:
+        """Name both limits; the second one is that of a single text field."""
+        super().__init__(
+            f"The form has more than {most_fields} fields, or a text field of more than "
+            f"{format_size(most_text_bytes)}. Send the picture alone, as a file in the field "
+            "“image”."
+        )
+
+
 class RejectedImageError(WebUIError):
     """The model's handler refused the picture: the answer is the handler's own."""
 
     heading = "That picture could not be read"
+    headings: ClassVar = {
+        "ImageTooLargeError": UploadTooLargeError.heading,
+        "UnsupportedFormatError": "The model cannot read that kind of file",
+    }
 
     def __init__(self, code: int, type_name: str, message: str) -> None:
         """Take over what the handler said: `code` 400 to 499, `type_name` and `message`."""
         super().__init__(message)
         self.code = code
         self.type = type_name
+        self.heading = self.headings.get(type_name, self.heading)
 
 
 class ModelNotReadyError(WebUIError):
@@ -91,6 +115,21 @@ class ModelNotReadyError(WebUIError):
         """Add when to come back."""
         super().__init__(message)
         self.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+
+
+class OverloadedError(WebUIError):
+    """The model works, and as many pictures wait for it as TorchServe lets wait."""
+
+    code = 503
+    heading = "Too many pictures at once"
+
+    def __init__(self) -> None:
+        """Say that the picture is all right, and when to come back."""
+        super().__init__(
+            "So many pictures are waiting for the model that yours found no place. Nothing is "
+            "wrong with it: wait a second and send it again."
+        )
+        self.headers["Retry-After"] = str(RETRY_AFTER_OVERLOAD_SECONDS)
 
 
 class ModelServerUnreachableError(WebUIError):

@@ -1,7 +1,7 @@
 """TorchServe's answer for one picture."""
 
 import json
-from typing import Any, NoReturn, TypedDict, cast
+from typing import Any, NoReturn, NotRequired, TypedDict, cast
 
 
 class Model(TypedDict):
@@ -18,6 +18,8 @@ class Prediction(TypedDict):
     confidence: float
     probabilities: dict[str, float]
     model: Model
+    # What the handler says about the picture. Not checked: other models may say other things.
+    image: NotRequired[object]
 
 
 def parse_prediction(answer: bytes) -> Prediction:

@@ -2,6 +2,7 @@
 
 import json
 import threading
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
 
@@ -14,6 +15,7 @@ from webui.errors import (
     ModelServerKeyError,
     ModelServerTimeoutError,
     ModelServerUnreachableError,
+    OverloadedError,
     RejectedImageError,
     UploadTooLargeError,
     WebUIError,
@@ -24,6 +26,8 @@ from webui.settings import Settings
 
 KEPT_CONNECTIONS = 8
 LONGEST_CONNECT_SECONDS = 5.0
+READY = "READY"
+LOST_WORKER_STATUSES = {HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.INSUFFICIENT_STORAGE}
 UNKNOWN_MODEL_TYPES = {"ModelNotFoundException", "ModelVersionNotFoundException"}
 
 
@@ -45,18 +49,19 @@ class TorchServeClient:
         """Return what the model sees in `image`, the content of a picture file.
 
         Raises RejectedImageError or UploadTooLargeError when the picture is at fault, and
-        ModelNotReadyError, ModelServerUnreachableError, ModelServerTimeoutError,
+        OverloadedError, ModelNotReadyError, ModelServerUnreachableError, ModelServerTimeoutError,
         ModelServerKeyError or ModelServerError when the server is.
         """
         url = f"{self._settings.inference_url}/predictions/{self._settings.model_name}"
         response = self._request_with_key("POST", url, "inference", image)
+        if _has_no_place(response) and self._has_ready_worker():
+            raise OverloadedError
         if response.status != HTTPStatus.OK:
             raise self._error_in(response)
         try:
             return parse_prediction(response.data)
         except ValueError as error:
-            detail = "it is not a prediction"
-            raise ModelServerError(detail) from error
+            raise _explain_no_prediction(response) from error
 
     def require_ready(self) -> None:
         """Return when every worker of the model is ready.
@@ -64,14 +69,24 @@ class TorchServeClient:
         Raises ModelNotReadyError when one is not, and otherwise what `predict` raises when the
         server is at fault.
         """
+        states = self._fetch_worker_states()
+        if not states or any(state != READY for state in states):
+            message = "The model is still loading. Try again in a few seconds."
+            raise ModelNotReadyError(message)
+
+    def _has_ready_worker(self) -> bool:
+        try:
+            return READY in self._fetch_worker_states()
+        except WebUIError:
+            # What went wrong before this question is what people are told.
+            return False
+
+    def _fetch_worker_states(self) -> list[str]:
         url = f"{self._settings.management_url}/models/{self._settings.model_name}"
         response = self._request_with_key("GET", url, "management")
         if response.status != HTTPStatus.OK:
             raise self._error_in(response)
-        states = _worker_states(response.data)
-        if not states or any(state != "READY" for state in states):
-            message = "The model is still loading. Try again in a few seconds."
-            raise ModelNotReadyError(message)
+        return _worker_states(response.data)
 
     def _request_with_key(
         self, method: str, url: str, name: KeyName, body: bytes | None = None
@@ -101,12 +116,12 @@ class TorchServeClient:
     def _request(
         self, method: str, url: str, key: str, body: bytes | None = None
     ) -> urllib3.BaseHTTPResponse:
-        try:
-            return self._request_once(method, url, key, body)
-        except exceptions.ProtocolError:
-            # TorchServe may have closed the kept connection; a prediction changes nothing there,
-            # so it can be asked for again.
-            pass
+        # TorchServe may have closed the kept connection, or lost the worker that had the picture; a
+        # prediction changes nothing there, so it can be asked for again.
+        with suppress(exceptions.ProtocolError):
+            response = self._request_once(method, url, key, body)
+            if not _lost_its_worker(response):
+                return response
         try:
             return self._request_once(method, url, key, body)
         except exceptions.ProtocolError as error:
@@ -131,20 +146,12 @@ class TorchServeClient:
             raise ModelServerUnreachableError from error
 
     def _error_in(self, response: urllib3.BaseHTTPResponse) -> WebUIError:
+        if reason := self._why_not_ready(response):
+            return ModelNotReadyError(reason)
         match response.status, _parse_json(response.data):
             case 413, None:
                 # TorchServe says 413 and nothing else when max_request_size is exceeded.
                 return UploadTooLargeError()
-            case _, {"type": str(name)} if name in UNKNOWN_MODEL_TYPES:
-                return ModelNotReadyError(
-                    f"The model server has no model called “{self._settings.model_name}” yet. "
-                    "If this stays so, check MODEL_NAME and the model store."
-                )
-            case 503, {"type": "ServiceUnavailableException"}:
-                return ModelNotReadyError(
-                    "The model is still loading, or has more pictures waiting than it takes. "
-                    "Try again in a few seconds."
-                )
             # TorchServe's own types end in "Exception"; the handler's do not.
             case (
                 status,
@@ -159,6 +166,25 @@ class TorchServeClient:
             case status, _:
                 return ModelServerError(f"status {status}")
 
+    def _why_not_ready(self, response: urllib3.BaseHTTPResponse) -> str | None:
+        if _has_no_place(response):
+            return (
+                "The model is still loading, or has more pictures waiting than it takes. Try "
+                "again in a few seconds."
+            )
+        if _lost_its_worker(response):
+            return (
+                "The program that looks at pictures ended while it had yours. It is started again "
+                "by itself: try again in a few seconds."
+            )
+        match _parse_json(response.data):
+            case {"type": str(name)} if name in UNKNOWN_MODEL_TYPES:
+                return (
+                    f"The model server has no model called “{self._settings.model_name}” yet. "
+                    "If this stays so, check MODEL_NAME and the model store."
+                )
+        return None
+
 
 def _refuses_key(response: urllib3.BaseHTTPResponse) -> bool:
     if response.status != HTTPStatus.BAD_REQUEST:
@@ -167,6 +193,36 @@ def _refuses_key(response: urllib3.BaseHTTPResponse) -> bool:
         case {"type": "InvalidKeyException"}:
             return True
     return False
+
+
+def _has_no_place(response: urllib3.BaseHTTPResponse) -> bool:
+    """Say whether TorchServe has no worker or a full queue, which it tells in the same words."""
+    match response.status, _parse_json(response.data):
+        case HTTPStatus.SERVICE_UNAVAILABLE, {"type": "ServiceUnavailableException"}:
+            return True
+    return False
+
+
+def _lost_its_worker(response: urllib3.BaseHTTPResponse) -> bool:
+    """Say whether the worker ended that had the request."""
+    if response.status not in LOST_WORKER_STATUSES:
+        return False
+    match _parse_json(response.data):
+        case {"type": "InternalServerException", "message": str(message)}:
+            return message.startswith("Worker died")
+    return False
+
+
+def _explain_no_prediction(response: urllib3.BaseHTTPResponse) -> WebUIError:
+    match _parse_json(response.data):
+        case {"predictions": list()}:
+            # The handler takes pictures in JSON, too, and knows them by their content alone.
+            return RejectedImageError(
+                HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+                "UnsupportedFormatError",
+                "This is a request in JSON, not a picture. Send the picture itself.",
+            )
+    return ModelServerError("it is not a prediction")
 
 
 def _worker_states(answer: bytes) -> list[str]:

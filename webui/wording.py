@@ -3,6 +3,8 @@
 SMALLEST_SHOWN = 0.001
 LARGEST_SHOWN = 0.999
 BYTES_PER_UNIT = 1024
+# How the model makes a picture square, by the handler's word for it.
+FITS = {"resize": "resized to a square without cropping"}
 
 
 def format_percentage(fraction: float) -> str:
@@ -25,3 +27,19 @@ def format_size(count: int) -> str:
     if size < BYTES_PER_UNIT:
         return f"{round(size, 1):g} KiB"
     return f"{round(size / BYTES_PER_UNIT, 1):g} MiB"
+
+
+def describe_image(image: object) -> str | None:
+    """Return what the handler says about a picture, or None where it says nothing that is known.
+
+    Example: "JPEG, 4000 × 3000 pixels, resized to a square without cropping".
+    """
+    match image:
+        case {"format": str(name), "width": int(width), "height": int(height)}:
+            description = f"{name}, {width} × {height} pixels"
+        case _:
+            return None
+    match image:
+        case {"fit": str(fit)} if width != height and fit in FITS:
+            return f"{description}, {FITS[fit]}"
+    return description

@@ -68,13 +68,14 @@ def test_a_photo_of_a_phone_is_answered(page: Page) -> None:
     page.get_by_role("button", name="Classify").click()
     page.wait_for_url("**/predict")
     expect(page.locator("figure img")).to_be_visible()
+    expect(page.locator("figcaption")).to_contain_text("JPEG, 4000 × 3000 pixels")
 
 
 def test_what_is_no_picture_gets_a_page_that_says_so_and_leads_back(page: Page) -> None:
     choose(page, "letter.png", b"Dear Sir or Madam")
     page.get_by_role("button", name="Classify").click()
     page.wait_for_url("**/predict")
-    expect(page.get_by_text("UnreadableImageError")).to_be_visible()
+    expect(page.get_by_text("UnsupportedFormatError")).to_be_visible()
     page.get_by_role("link", name="Back to the form").click()
     expect(page.get_by_role("button", name="Classify")).to_be_visible()
 

@@ -23,7 +23,10 @@ PREDICTION = {
     "confidence": 0.9312,
     "probabilities": {"zebra": 0.9312, "ant": 0.0684, "moth": 0.0003, "bee": 0.0001, "owl": 0.0},
     "model": {"name": "zoo", "version": "7.3"},
+    "image": {"format": "PNG", "width": 4000, "height": 3000, "fit": "resize"},
 }
+# TorchServe's words to those who had a worker's attention when it ended.
+WORKER_DIED = "Worker died."
 READY_MODEL = [{"modelName": "zoo", "workers": [{"status": "READY"}, {"status": "READY"}]}]
 MAX_UPLOAD_BYTES = 1_000_000
 

@@ -1,6 +1,7 @@
 """What people and programs get from each address, when all goes well and when it does not."""
 
 import json
+import logging
 import re
 import tempfile
 from dataclasses import replace
@@ -9,7 +10,7 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from tests.webui.conftest import FakeTorchServe
+from tests.webui.conftest import WORKER_DIED, FakeTorchServe
 from webui import create_app
 from webui.settings import Settings
 from webui.torchserve_client import TorchServeClient
@@ -65,6 +66,24 @@ def test_result_page_tells_everything(client: FlaskClient) -> None:
     assert 'src="data:image/png;base64,iVBORw0KGgog' in response.text
 
 
+def test_result_page_says_what_the_picture_was(client: FlaskClient) -> None:
+    assert "<p>PNG, 4000 × 3000 pixels, resized to a square without cropping</p>" in (
+        upload(client).text
+    )
+
+
+def test_result_page_says_nothing_of_the_picture_where_nothing_is_known(
+    client: FlaskClient, torchserve: FakeTorchServe
+) -> None:
+    unknown = {key: value for key, value in torchserve.prediction.items() if key != "image"}
+    for answer in (unknown, {**unknown, "image": "a large one"}):
+        torchserve.will_answer(200, answer)
+        response = upload(client)
+        assert heading(response) == "zebra"
+        assert "pixels" not in response.text
+        assert "None" not in response.text
+
+
 def test_result_page_has_a_bar_for_each_class_highest_first(
     client: FlaskClient, torchserve: FakeTorchServe
 ) -> None:
@@ -101,11 +120,12 @@ def test_names_are_escaped(client: FlaskClient, torchserve: FakeTorchServe) -> N
             "confidence": 0.5,
             "probabilities": {evil: 0.5},
             "model": {"name": evil, "version": evil},
+            "image": {"format": evil, "width": 1, "height": 1, "fit": evil},
         },
     )
     page = upload(client, name=f"{evil}.png").text
     assert "<script" not in page
-    assert page.count("&lt;script&gt;") >= 5
+    assert page.count("&lt;script&gt;") >= 6
 
 
 @pytest.mark.parametrize(
@@ -153,8 +173,10 @@ def test_reloading_a_result_leads_to_the_form(client: FlaskClient) -> None:
         ([part("image", b"", "cat.png")], 400, "EmptyFileError"),
         ([part("image", bytes(1_000_001), "cat.png")], 413, "UploadTooLargeError"),
         ([part("image", bytes(5_000_000), "cat.png")], 413, "UploadTooLargeError"),
-        ([part("image", bytes(900_000))], 413, "UploadTooLargeError"),
-        ([part("field", b"x")] * 99, 413, "UploadTooLargeError"),
+        ([part("image", bytes(900_000))], 413, "FormTooLargeError"),
+        ([part("field", b"x")] * 99, 413, "FormTooLargeError"),
+        ([part("field", b"x")] * 16 + [part("image", PNG, "cat.png")], 413, "FormTooLargeError"),
+        ([part("field", bytes(5_000_000))], 413, "UploadTooLargeError"),
     ],
 )
 def test_unusable_upload_never_reaches_torchserve(
@@ -194,12 +216,30 @@ def test_too_large_says_the_limit(client: FlaskClient) -> None:
     assert "976.6 KiB" in upload(client, bytes(1_000_001)).text
 
 
+def test_a_form_that_holds_too_much_says_both_limits(client: FlaskClient) -> None:
+    for parts in ([part("field", b"x")] * 17, [part("field", bytes(900_000))]):
+        page = send(client, *parts, accept=AS_HTML)
+        assert heading(page) == "That form holds too much"
+        assert "more than 16 fields, or a text field of more than 512 KiB" in page.text
+
+
+def test_a_picture_beside_other_fields_is_answered(client: FlaskClient) -> None:
+    fields = [part("field", b"x")] * 15
+    assert send(client, *fields, part("image", PNG, "cat.png"), accept=AS_JSON).status_code == 200
+
+
 @pytest.mark.parametrize(
     ("status", "type_name", "code", "expected_type", "expected_heading"),
     [
         (400, "UnreadableImageError", 400, "UnreadableImageError", "could not be read"),
+        (400, "EmptyBodyError", 400, "EmptyBodyError", "could not be read"),
+        (400, "InvalidRequestError", 400, "InvalidRequestError", "could not be read"),
+        (400, "InvalidParameterError", 400, "InvalidParameterError", "could not be read"),
+        (413, "ImageTooLargeError", 413, "ImageTooLargeError", "too large"),
+        (413, "TooManyInstancesError", 413, "TooManyInstancesError", "could not be read"),
+        (415, "UnsupportedFormatError", 415, "UnsupportedFormatError", "that kind of file"),
         (404, "ModelNotFoundException", 503, "ModelNotReadyError", "not ready"),
-        (503, "ServiceUnavailableException", 503, "ModelNotReadyError", "not ready"),
+        (503, "ServiceUnavailableException", 503, "OverloadedError", "Too many pictures"),
         (500, "InternalServerException", 502, "ModelServerError", "made a mistake"),
     ],
 )
@@ -230,8 +270,28 @@ def test_errors_of_the_model_server_have_a_page_and_json(  # noqa: PLR0913, PLR0
 def test_handlers_message_is_passed_through(
     client: FlaskClient, torchserve: FakeTorchServe
 ) -> None:
-    torchserve.will_answer_error(400, "UnreadableImageError", "The file is cut short.")
+    for _ in range(2):
+        torchserve.will_answer_error(400, "UnreadableImageError", "The file is cut short.")
     assert upload(client, accept=AS_JSON).get_json()["message"] == "The file is cut short."
+    assert '<p class="lead">The file is cut short.</p>' in upload(client).text
+
+
+def test_workers_that_die_one_after_another_are_a_reason_to_come_back(
+    client: FlaskClient, torchserve: FakeTorchServe
+) -> None:
+    for _ in range(2):
+        torchserve.will_answer_error(507, "InternalServerException", WORKER_DIED)
+    response = upload(client, accept=AS_JSON)
+    assert (response.status_code, response.get_json()["type"]) == (503, "ModelNotReadyError")
+    assert response.headers["Retry-After"] == "5"
+
+
+def test_an_overloaded_model_is_ready(client: FlaskClient, torchserve: FakeTorchServe) -> None:
+    torchserve.will_answer_error(503, "ServiceUnavailableException")
+    overloaded = upload(client, accept=AS_JSON)
+    assert overloaded.get_json()["type"] == "OverloadedError"
+    assert overloaded.headers["Retry-After"] == "1"
+    assert client.get("/readyz").status_code == 200
 
 
 def test_slow_model_server_is_a_gateway_timeout(
@@ -301,6 +361,30 @@ def test_readyz_is_an_error_in_json_otherwise(
     response = client.get("/readyz", headers=accept)
     assert response.status_code == 503
     assert response.get_json()["type"] == "ModelNotReadyError"
+
+
+def test_polling_a_model_that_is_not_ready_leaves_the_log_alone(
+    client: FlaskClient, torchserve: FakeTorchServe, caplog: pytest.LogCaptureFixture
+) -> None:
+    torchserve.will_describe(200, [{"workers": []}])
+    with caplog.at_level(logging.INFO):
+        assert client.get("/readyz").status_code == 503
+        assert "ModelNotReadyError" not in caplog.text
+        torchserve.will_answer_error(503, "ServiceUnavailableException")
+        upload(client)
+        assert "ModelNotReadyError" in caplog.text
+
+
+def test_a_mistake_behind_a_probe_is_logged(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_arguments: object) -> None:
+        message = "the secret inside"
+        raise RuntimeError(message)
+
+    monkeypatch.setattr(TorchServeClient, "require_ready", fail)
+    assert client.get("/readyz").status_code == 500
+    assert "the secret inside" in caplog.text
 
 
 @pytest.mark.parametrize(

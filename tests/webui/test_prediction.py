@@ -31,8 +31,9 @@ CHANGES: list[tuple[str, object]] = [
 ]
 
 
-def test_prediction_keeps_the_order_of_classes_and_keys_added_later() -> None:
-    answer = {**PREDICTION, "latency": 3}
+@pytest.mark.parametrize("image", [{"format": "PNG", "width": 3, "height": 2}, None, "odd"])
+def test_prediction_keeps_the_order_of_classes_and_keys_it_need_not_have(image: object) -> None:
+    answer = {**PREDICTION, "image": image, "latency": 3}
     parsed = parse_prediction(json.dumps(answer).encode())
     assert parsed == answer
     assert list(parsed["probabilities"]) == list(PREDICTION["probabilities"])

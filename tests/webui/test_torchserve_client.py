@@ -8,13 +8,14 @@ from dataclasses import replace
 
 import pytest
 
-from tests.webui.conftest import FakeTorchServe
+from tests.webui.conftest import WORKER_DIED, FakeTorchServe
 from webui.errors import (
     ModelNotReadyError,
     ModelServerError,
     ModelServerKeyError,
     ModelServerTimeoutError,
     ModelServerUnreachableError,
+    OverloadedError,
     RejectedImageError,
     UploadTooLargeError,
     WebUIError,
@@ -122,7 +123,7 @@ def test_refusal_by_the_handler_is_passed_through(
     [
         (404, "ModelNotFoundException", ModelNotReadyError),
         (404, "ModelVersionNotFoundException", ModelNotReadyError),
-        (503, "ServiceUnavailableException", ModelNotReadyError),
+        (503, "ServiceUnavailableException", OverloadedError),
         (503, "InternalServerException", ModelServerError),
         (500, "InternalServerException", ModelServerError),
         (500, "UnreadableImageError", ModelServerError),
@@ -151,6 +152,7 @@ def test_errors_of_torchserve_itself_are_told_apart(
         (200, b"\xff\xfe", ModelServerError),
         (200, {"label": "zebra"}, ModelServerError),
         (200, [], ModelServerError),
+        (200, {"predictions": []}, RejectedImageError),
         (302, b"", ModelServerError),
         (302, {"type": "UnreadableImageError", "message": "?"}, ModelServerError),
         (400, b"", ModelServerError),
@@ -173,13 +175,81 @@ def test_unexpected_answers_do_not_get_through(
         asker.predict(IMAGE)
 
 
-def test_not_ready_says_when_to_come_back(
-    asker: TorchServeClient, torchserve: FakeTorchServe
+@pytest.mark.parametrize(
+    ("states", "expected", "seconds"),
+    [
+        (["READY", "READY"], OverloadedError, "1"),
+        (["UNLOADING", "READY"], OverloadedError, "1"),
+        (["UNLOADING", "UNLOADING"], ModelNotReadyError, "5"),
+        ([], ModelNotReadyError, "5"),
+    ],
+)
+def test_a_full_queue_is_told_from_a_model_without_workers(
+    asker: TorchServeClient,
+    torchserve: FakeTorchServe,
+    states: list[str],
+    expected: type[WebUIError],
+    seconds: str,
 ) -> None:
     torchserve.will_answer_error(503, "ServiceUnavailableException")
-    with pytest.raises(ModelNotReadyError) as raised:
+    torchserve.will_describe(200, [{"workers": [{"status": state} for state in states]}])
+    with pytest.raises(expected) as raised:
         asker.predict(IMAGE)
-    assert int(raised.value.headers["Retry-After"]) > 0
+    assert raised.value.headers["Retry-After"] == seconds
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (200, b"garbage"),
+        (404, {"code": 404, "type": "ModelNotFoundException", "message": ""}),
+        (500, b""),
+        (503, {"code": 503, "type": "ServiceUnavailableException", "message": ""}),
+    ],
+)
+def test_a_503_is_told_even_where_the_workers_cannot_be_asked_for(
+    asker: TorchServeClient, torchserve: FakeTorchServe, status: int, body: object
+) -> None:
+    torchserve.will_answer_error(503, "ServiceUnavailableException")
+    torchserve.will_describe(status, body)
+    with pytest.raises(ModelNotReadyError, match="more pictures waiting"):
+        asker.predict(IMAGE)
+
+
+@pytest.mark.parametrize("status", [500, 507])
+def test_a_picture_whose_worker_died_is_sent_once_more(
+    asker: TorchServeClient, torchserve: FakeTorchServe, status: int
+) -> None:
+    torchserve.will_answer_error(status, "InternalServerException", WORKER_DIED)
+    assert asker.predict(IMAGE) == torchserve.prediction
+    assert torchserve.images == [IMAGE, IMAGE]
+
+
+def test_a_picture_whose_worker_died_twice_has_to_wait(
+    asker: TorchServeClient, torchserve: FakeTorchServe
+) -> None:
+    for _ in range(2):
+        torchserve.will_answer_error(500, "InternalServerException", WORKER_DIED)
+    with pytest.raises(ModelNotReadyError, match="started again"):
+        asker.predict(IMAGE)
+    assert len(torchserve.images) == 2
+
+
+@pytest.mark.parametrize(
+    ("status", "type_name", "message"),
+    [
+        (500, "InternalServerException", "Something else."),
+        (500, "OtherException", WORKER_DIED),
+        (502, "InternalServerException", WORKER_DIED),
+    ],
+)
+def test_other_errors_are_not_asked_for_again(
+    asker: TorchServeClient, torchserve: FakeTorchServe, status: int, type_name: str, message: str
+) -> None:
+    torchserve.will_answer_error(status, type_name, message)
+    with pytest.raises(ModelServerError):
+        asker.predict(IMAGE)
+    assert len(torchserve.images) == 1
 
 
 def test_reset_connection_is_tried_once_more(

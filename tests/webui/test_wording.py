@@ -2,7 +2,7 @@
 
 import pytest
 
-from webui.wording import format_percentage, format_size
+from webui.wording import describe_image, format_percentage, format_size
 
 
 @pytest.mark.parametrize(
@@ -40,3 +40,30 @@ def test_percentage_is_honest(fraction: float, expected: str) -> None:
 )
 def test_size_has_a_readable_unit(count: int, expected: str) -> None:
     assert format_size(count) == expected
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "fit", "expected"),
+    [
+        (
+            *(4000, 3000, "resize"),
+            "JPEG, 4000 × 3000 pixels, resized to a square without cropping",
+        ),
+        (32, 32, "resize", "JPEG, 32 × 32 pixels"),
+        (40, 30, "a way of tomorrow", "JPEG, 40 × 30 pixels"),
+        (40, 30, None, "JPEG, 40 × 30 pixels"),
+    ],
+)
+def test_picture_is_described_by_what_is_known(
+    width: int, height: int, fit: str | None, expected: str
+) -> None:
+    image = {"format": "JPEG", "width": width, "height": height, "fit": fit}
+    assert describe_image(image) == expected
+
+
+@pytest.mark.parametrize(
+    "image",
+    [None, "JPEG", [], {}, {"format": "JPEG"}, {"format": "JPEG", "width": "wide", "height": 3}],
+)
+def test_picture_that_nothing_is_known_of_has_no_description(image: object) -> None:
+    assert describe_image(image) is None
