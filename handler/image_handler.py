@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterator
 from http import HTTPStatus
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from ts.context import Context
 
 Outcome = PreparedImage | ImageError
+# Of the processor, for the pictures of one request. A picture may cost half a second and be found
+# damaged at its end, and a whole batch must be answered within the responseTimeout of
+# model-config.yaml.
+MAX_DECODE_SECONDS = 2.0
 
 
 class ImageHandler:
@@ -85,23 +89,22 @@ class ImageHandler:
         return documents
 
     def _prepare_all(self, request: ImageRequest) -> list[Outcome]:
-        pixels = 0
+        pixels, started = 0, process_time()
         outcomes: list[Outcome] = []
         for image in request.images:
-            outcome = image if isinstance(image, ImageError) else self._prepare(image, pixels)
+            if isinstance(image, ImageError):
+                outcomes.append(image)
+                continue
+            spent = pixels > MAX_PIXELS or process_time() - started > MAX_DECODE_SECONDS
+            outcome = _no_more() if spent else self._prepare(image)
             if isinstance(outcome, PreparedImage):
                 pixels += outcome.width * outcome.height
             outcomes.append(outcome)
         return outcomes
 
-    def _prepare(self, image: bytes, pixels_before: int) -> Outcome:
+    def _prepare(self, image: bytes) -> Outcome:
         started = perf_counter()
         try:
-            if pixels_before > MAX_PIXELS:
-                raise ImageTooLargeError(
-                    f"The instances before this one have more than {MAX_PIXELS / 1e6:.0f} million "
-                    "pixels together. Send it in a request of its own."
-                )
             return prepare(image, self._card.image_size)
         except ImageError as error:
             return error
@@ -134,6 +137,13 @@ def _read(row: dict[str, Any], headers: dict[str, Any]) -> ImageRequest:
         return read_request(row, headers)
     except ImageError as error:
         return ImageRequest([error], top_k=None, as_instances=False)
+
+
+def _no_more() -> ImageError:
+    return ImageTooLargeError(
+        f"The instances before this one have more than {MAX_PIXELS / 1e6:.0f} million pixels "
+        "together, or took too long to decode. Send it in a request of its own."
+    )
 
 
 def _status(outcomes: list[Outcome]) -> HTTPStatus:

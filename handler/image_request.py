@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -13,6 +14,8 @@ MAX_INSTANCES = 64
 # The key of a raw body is TorchServe's, the field of a form is ours.
 BODY, FIELD = "body", "data"
 TOP_K = "top_k"
+# int() would take "1_0" and the digits of every script.
+POSITIVE = re.compile(r"\s*0*[1-9][0-9]{0,3}\s*")
 
 
 class InvalidRequestError(ImageError):
@@ -78,13 +81,9 @@ def _top_k(row: Mapping[str, bytes], headers: Mapping[str, object]) -> int | Non
     if value is None:
         return None
     text = bytes(value).decode(errors="replace") if isinstance(value, bytes | bytearray) else value
-    try:
-        top_k = int(str(text)) if len(str(text)) <= len("1000") else 0
-    except ValueError:
-        top_k = 0
-    if top_k < 1:
+    if not POSITIVE.fullmatch(str(text)):
         raise InvalidParameterError(f"{TOP_K} must be a whole number from 1 to 9999.")
-    return top_k
+    return int(str(text))
 
 
 def _instances(content: bytes) -> list[bytes | ImageError]:
