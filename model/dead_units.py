@@ -67,7 +67,9 @@ def _bias(layer: Weighted) -> Tensor:
 def _sort_out(weight: Tensor) -> tuple[Tensor, Tensor]:
     """Return the indices of the units to keep, and of those that give a constant."""
     alive = weight.flatten(1).any(dim=1)
-    units = min(len(alive), -(-int(alive.sum()) // UNITS_AT_ONCE) * UNITS_AT_ONCE)
+    # At least one, as not every runtime computes with a layer of none.
+    needed = max(1, int(alive.sum()))
+    units = min(len(alive), -(-needed // UNITS_AT_ONCE) * UNITS_AT_ONCE)
     order = alive.int().argsort(descending=True, stable=True)
     return order[:units].sort().values, order[units:]
 

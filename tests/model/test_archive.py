@@ -5,12 +5,14 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 import train
-from model.archive import PACKED_MODULES, ArchiveError, main, make_archive
+from model.archive import HANDLER_MODULES, PACKED_MODULES, ArchiveError, main, make_archive
 from model.classifier import Classifier
+from model.onnx_net import OnnxNet
 from tests.conftest import SHIPPED_ARCHIVE
 from tests.golden import FILE as GOLDEN_FILE
 from tests.golden import golden_pictures
@@ -81,14 +83,28 @@ def test_the_command_says_in_one_line_what_is_wrong(tmp_path: Path) -> None:
 
 
 def test_the_shipped_archive_holds_the_code_of_this_checkout() -> None:
+    files = {
+        **{f"model/{module}": f"model/{module}" for module in PACKED_MODULES},
+        **{f"handler/{module}": f"handler/{module}" for module in HANDLER_MODULES},
+        "image_handler.py": "handler/image_handler.py",
+        "model-config.yaml": "handler/model-config.yaml",
+    }
     with zipfile.ZipFile(SHIPPED_ARCHIVE) as archive:
-        for module in PACKED_MODULES:
-            packed = archive.read(f"model/{module}")
-            assert packed == (PROJECT / "model" / module).read_bytes(), (
-                f"{module} has changed; pack it: python -m model.archive model_store/cifar10.mar"
+        code = {name for name in archive.namelist() if name.endswith((".py", ".yaml"))}
+        assert code == set(files)
+        for packed, file in files.items():
+            assert archive.read(packed) == (PROJECT / file).read_bytes(), (
+                f"{file} has changed; pack it: python -m model.archive model_store/cifar10.mar"
             )
-        for file in ("image_handler.py", "model-config.yaml"):
-            assert archive.read(file) == (PROJECT / "handler" / file).read_bytes()
+
+
+def test_the_shipped_graph_is_made_of_the_shipped_weights() -> None:
+    classifier = Classifier.load(SHIPPED_ARCHIVE)
+    with zipfile.ZipFile(SHIPPED_ARCHIVE) as archive:
+        served = OnnxNet(archive.read("net.onnx"))
+    pixels = np.random.default_rng(0).integers(0, 256, (50, 32, 32, 3), np.uint8)
+    expected = classifier.probabilities(torch.from_numpy(pixels).permute(0, 3, 1, 2)).numpy()
+    np.testing.assert_allclose(served.probabilities(pixels), expected, atol=1e-5, rtol=0)
 
 
 def test_the_shipped_archive_is_version_1_0_of_cifar10() -> None:
@@ -105,21 +121,30 @@ def test_the_shipped_archive_is_version_1_0_of_cifar10() -> None:
     )
 
 
-def test_the_shipped_archive_loads_without_this_checkout(tmp_path: Path, png: bytes) -> None:
+def test_the_shipped_archive_answers_without_this_checkout(tmp_path: Path, png: bytes) -> None:
     """As in a TorchServe worker: the unpacked archive is all there is."""
     with zipfile.ZipFile(SHIPPED_ARCHIVE) as archive:
         archive.extractall(tmp_path)
     (tmp_path / "picture.png").write_bytes(png)
-    program = (
-        "import pathlib; from model.classifier import Classifier; import model;"
-        "print(model.__file__);"
-        "print(Classifier.load(pathlib.Path('.')).classify(open('picture.png','rb').read())['label'])"
-    )
+    program = """
+import pathlib, sys
+import image_handler, handler.image_request, model
+from model.answers import answer
+from model.model_card import ModelCard
+from model.onnx_net import OnnxNet
+from model.preprocessing import prepare
+print(model.__file__)
+print(handler.image_request.__file__)
+card = ModelCard.from_json(pathlib.Path("model_card.json").read_text())
+image = prepare(pathlib.Path("picture.png").read_bytes(), card.image_size)
+net = OnnxNet(pathlib.Path("net.onnx").read_bytes())
+print(answer(card, net.probabilities(image.pixels[None])[0].tolist(), image)["label"])
+"""
     result = subprocess.run(
         [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True
     )
-    module, label = result.stdout.split()
-    assert module.startswith(str(tmp_path))
+    *files, label = result.stdout.split()
+    assert all(file.startswith(str(tmp_path)) for file in files)
     assert label == Classifier.load(SHIPPED_ARCHIVE).classify(png)["label"]
 
 

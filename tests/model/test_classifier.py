@@ -3,11 +3,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 from model.classifier import Classifier, build_net
 from model.model_card import ModelCard
 from model.preprocessing import UnsupportedFormatError
-from tests.conftest import SHIPPED_ARCHIVE
+from tests.conftest import SHIPPED_ARCHIVE, encode
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +21,7 @@ def test_an_answer_ranks_all_classes_and_names_the_first(
 ) -> None:
     answer = classifier.classify(png)
     values = list(answer["probabilities"].values())
-    assert list(answer) == ["label", "confidence", "probabilities", "model"]
+    assert list(answer) == ["label", "confidence", "probabilities", "model", "image"]
     assert set(answer["probabilities"]) == set(classifier.card.class_names)
     assert values == sorted(values, reverse=True)
     assert math.fsum(values) == pytest.approx(1, abs=1e-5)
@@ -35,6 +36,29 @@ def test_an_image_gets_the_same_answer_alone_and_in_a_batch(classifier: Classifi
     together = classifier.probabilities(pixels)
     alone = torch.cat([classifier.probabilities(image[None]) for image in pixels])
     torch.testing.assert_close(together, alone, atol=1e-5, rtol=0)
+
+
+def test_answers_for_many_are_those_for_each(classifier: Classifier, png: bytes) -> None:
+    pictures = [png, encode(Image.new("RGB", (20, 30), "red"), "JPEG")]
+    together = classifier.answers([classifier.prepare(picture) for picture in pictures])
+    for answer, picture in zip(together, pictures, strict=True):
+        alone = classifier.classify(picture)
+        assert answer["probabilities"] == pytest.approx(alone["probabilities"], abs=1e-5)
+        assert answer["image"] == alone["image"]
+    assert together[1]["image"] == {"format": "JPEG", "width": 20, "height": 30, "fit": "resize"}
+
+
+def test_weights_too_small_to_matter_become_zero(classifier: Classifier) -> None:
+    net = build_net("ReferenceCNN", 10, 0.5)
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.fill_(0.01)
+            parameter.view(-1)[:3] = torch.tensor([9e-13, -1e-40, 2e-12])
+    tidied = Classifier(net, classifier.card, torch.device("cpu")).net
+    for parameter in tidied.parameters():
+        first = parameter.view(-1)[:3]
+        assert first[:2].tolist() == [0, 0]
+        assert first[2] != 0
 
 
 def test_what_is_no_image_is_an_error(classifier: Classifier) -> None:
