@@ -209,7 +209,7 @@ def test_no_key_is_written_to_a_log(server: Server, http: urllib3.PoolManager, p
 
 def refused_status(file: Path) -> int | None:
     """What their README says of the public test images: which must be refused, and how."""
-    if file.suffix in {".md", ".txt"} or file.name.startswith("LICENSE"):
+    if file.suffix in {".md", ".README"} or file.name == "LICENSE":
         return 415
     broken = file.parent.parent.name == "pngsuite" and file.name.startswith("x")
     return 400 if broken or file.stem in {"corrupted", "truncated"} else None
