@@ -24,6 +24,8 @@ def main() -> int:
     except SettingsError as error:
         return _fail(str(error), EXIT_WRONG_SETTING)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    # It warns of every request that waits for a thread, however shortly.
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     host, port = settings.webui_host, settings.webui_port
     try:
         server = create_server(create_app(settings), host, port)

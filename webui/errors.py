@@ -126,8 +126,8 @@ class OverloadedError(WebUIError):
     def __init__(self) -> None:
         """Say that the picture is all right, and when to come back."""
         super().__init__(
-            "So many pictures are waiting for the model that yours found no place. Nothing is "
-            "wrong with it: wait a second and send it again."
+            "So many pictures are waiting that yours found no place. Nothing is wrong with it: "
+            "wait a second and send it again."
         )
         self.headers["Retry-After"] = str(RETRY_AFTER_OVERLOAD_SECONDS)
 

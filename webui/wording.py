@@ -4,7 +4,7 @@ SMALLEST_SHOWN = 0.001
 LARGEST_SHOWN = 0.999
 BYTES_PER_UNIT = 1024
 # How the model makes a picture square, by the handler's word for it.
-FITS = {"resize": "resized to a square without cropping"}
+FITS = {"resize": "resized as a whole"}
 
 
 def format_percentage(fraction: float) -> str:
@@ -32,7 +32,7 @@ def format_size(count: int) -> str:
 def describe_image(image: object) -> str | None:
     """Return what the handler says about a picture, or None where it says nothing that is known.
 
-    Example: "JPEG, 4000 × 3000 pixels, resized to a square without cropping".
+    Example: "JPEG, 4000 × 3000 pixels, resized as a whole".
     """
     match image:
         case {"format": str(name), "width": int(width), "height": int(height)}:

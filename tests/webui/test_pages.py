@@ -67,9 +67,7 @@ def test_result_page_tells_everything(client: FlaskClient) -> None:
 
 
 def test_result_page_says_what_the_picture_was(client: FlaskClient) -> None:
-    assert "<p>PNG, 4000 × 3000 pixels, resized to a square without cropping</p>" in (
-        upload(client).text
-    )
+    assert "<p>PNG, 4000 × 3000 pixels, resized as a whole</p>" in (upload(client).text)
 
 
 def test_result_page_says_nothing_of_the_picture_where_nothing_is_known(

@@ -47,7 +47,7 @@ def test_size_has_a_readable_unit(count: int, expected: str) -> None:
     [
         (
             *(4000, 3000, "resize"),
-            "JPEG, 4000 × 3000 pixels, resized to a square without cropping",
+            "JPEG, 4000 × 3000 pixels, resized as a whole",
         ),
         (32, 32, "resize", "JPEG, 32 × 32 pixels"),
         (40, 30, "a way of tomorrow", "JPEG, 40 × 30 pixels"),
