@@ -218,8 +218,13 @@ time.sleep(600)
         pids.extend(map(int, line.split()))
         os.kill(os.getpid(), signal.SIGINT)
 
-    with pytest.raises(KeyboardInterrupt):
-        watch([sys.executable, "-c", program], interrupt, {})
+    # Shells let the programs that they start in the background ignore it.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            watch([sys.executable, "-c", program], interrupt, {})
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert len(pids) == 2
     _gone, alive = psutil.wait_procs(
         [psutil.Process(pid) for pid in pids if psutil.pid_exists(pid)], timeout=10
