@@ -232,6 +232,7 @@ def test_killed_workers_are_replaced_and_nobody_gets_a_wrong_answer(
     errors = [(when, status, label) for when, status, label in seen if status != 200]
     # What a worker was at work on is lost with it ("Worker died"); what waits is not.
     assert {(status, kind) for _, status, kind in errors} <= {
+        (500, "InternalServerException"),
         (507, "InternalServerException"),
         (503, "ServiceUnavailableException"),
     }
