@@ -6,9 +6,7 @@ came out decided `model/preprocessing.py`; benchmarks/results/non-square-<date>.
 """
 
 import argparse
-import json
 import math
-import os
 import random
 import sys
 from collections.abc import Callable, Sequence
@@ -20,6 +18,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from benchmarks import output
 from benchmarks.machine import commit, describe_software
 from benchmarks.programs import PROJECT
 from model.classifier import Classifier
@@ -250,21 +249,15 @@ def create_parser() -> OneLineParser:
         help="drawn at random (default: 5000)",
     )
     parser.add_argument("--seed", type=int, default=0, help="of the draw (default: 0)")
-    parser.add_argument(
-        "--output",
-        type=Path,
-        metavar="FILE",
-        help="where the result goes, FILE.md, and a .json beside it "
-        "(default: benchmarks/results/non-square-<date>.md)",
-    )
+    output.add_output_option(parser, "non-square", "the same figures")
     return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
-    options = create_parser().parse_args(arguments)
-    today = datetime.now(UTC).date().isoformat()
-    output = options.output or PROJECT / "benchmarks" / "results" / f"non-square-{today}.md"
+    parser = create_parser()
+    options = parser.parse_args(arguments)
+    output.check_output(options, parser, "non-square")
     try:
         classifier = Classifier.load(options.model)
         files = draw(options.data / "train", options.images, options.seed)
@@ -273,24 +266,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "images": f"{len(files):,} of the training split, seed {options.seed}",
             "model": f"{classifier.card.name} {classifier.card.version}, right on "
             f"{100 * square:.2f} % of these images as they are",
-            "date": today,
+            "date": datetime.now(UTC).date().isoformat(),
             "commit": commit(),
             "software": ", ".join(f"{name} {it}" for name, it in describe_software().items()),
         }
-        text = to_markdown(facts, by_kind, by_group)
-        output.parent.mkdir(parents=True, exist_ok=True)
-        output.write_text(text)
         document = {
             "facts": facts,
             "square": square,
             "groups": [asdict(row) for row in by_group],
             "kinds": [asdict(row) for row in by_kind],
         }
-        output.with_suffix(".json").write_text(json.dumps(document, indent=2) + "\n")
+        output.write(to_markdown(facts, by_kind, by_group), document, options.output)
     except (OSError, KeyError, ValueError) as error:
         print(f"benchmarks.non_square: error: {error}", file=sys.stderr)
         return 2
-    print(f"{text}\nAll of it is in {os.path.relpath(output)} and the .json beside it.")
     return 0
 
 

@@ -50,20 +50,7 @@ def watch(
     """
     with tempfile.TemporaryFile("w+") as errors:
         started = time.monotonic()
-        try:
-            process = subprocess.Popen(
-                command,
-                cwd=PROJECT,
-                env={**os.environ, **environment},
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                text=True,
-                # A group of its own, so that its workers can be stopped with it.
-                start_new_session=True,
-            )
-        except OSError as error:
-            raise ProgramError(f"it could not be started: {error}") from error
+        process = _start(command, environment, subprocess.PIPE, errors)
         try:
             with PeakMemory(process.pid) as memory:
                 for line in process.stdout or ():
@@ -95,19 +82,7 @@ def running(
             the program printed.
     """
     with tempfile.TemporaryFile("w+") as output:
-        try:
-            process = subprocess.Popen(
-                command,
-                cwd=PROJECT,
-                env={**os.environ, **environment},
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                text=True,
-                start_new_session=True,
-            )
-        except OSError as error:
-            raise ProgramError(f"it could not be started: {error}") from error
+        process = _start(command, environment, output, subprocess.STDOUT)
         try:
             yield process
         except ProgramError as error:
@@ -115,6 +90,28 @@ def running(
             raise ProgramError("\n".join([str(error), *_last_lines(output)])) from error
         finally:
             _stop(process)
+
+
+def _start(
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    stdout: IO[str] | int,
+    stderr: IO[str] | int,
+) -> "subprocess.Popen[str]":
+    try:
+        return subprocess.Popen(
+            command,
+            cwd=PROJECT,
+            env={**os.environ, **environment},
+            stdin=subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=stderr,
+            text=True,
+            # A group of its own, so that its workers can be stopped with it.
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise ProgramError(f"it could not be started: {error}") from error
 
 
 def _last_lines(file: IO[str]) -> list[str]:
