@@ -32,13 +32,14 @@ from PIL import Image
 from benchmarks import output
 from benchmarks.machine import commit, describe_machine, describe_software
 from benchmarks.programs import ProgramError
-from benchmarks.servers import Server, start_ours
+from benchmarks.servers import Server, start_ours, wait_until_ready
 from model.options import OneLineParser, at_least_one
 from tests.conftest import encode
 from tests.fuzz.samples import make_samples
 
 BENCHMARK = "under-fire"
 TENTHS = 10
+WORKERS_APART_SECONDS = 5
 # Up to then libraries fill their tables and Java its heap.
 SETTLED = 2
 MAX_GROWTH_BYTES = 100 * 2**20
@@ -384,7 +385,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     }
     try:
         with start_ours(Path()) as server:
-            _wait_until_it_answers(server)
+            wait_until_ready(server, encode(Image.new("RGB", (32, 32))))
+            # Workers start one after another, and all must be there before they are counted.
+            time.sleep(WORKERS_APART_SECONDS)
             result = fire(server, options.requests, options.connections, options.seed)
     except ProgramError as error:
         print(f"benchmarks.under_fire: error: {error}", file=sys.stderr)
@@ -395,18 +398,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     document: dict[str, Any] = {"facts": facts, **asdict(result), "failures": result.failures()}
     output.write(to_markdown(result, facts), document, options.output)
     return 1 if result.failures() else 0
-
-
-def _wait_until_it_answers(server: Server) -> None:
-    pool = urllib3.PoolManager(retries=False, timeout=ANSWER_SECONDS)
-    shot = Shot("first", encode(Image.new("RGB", (32, 32))), _BYTES)
-    deadline = time.monotonic() + ANSWER_SECONDS
-    while _ask(pool, server, shot)[0] != str(OK):
-        if time.monotonic() > deadline or not server.alive():
-            raise ProgramError("TorchServe did not begin to answer")
-        time.sleep(0.2)
-    # Workers start one after another, and all must be there before they are counted.
-    time.sleep(5)
 
 
 if __name__ == "__main__":
