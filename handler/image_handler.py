@@ -35,9 +35,10 @@ class ImageHandler:
 
     A request carries the picture as its raw body, as the multipart field ``data``, or several in
     base64 as KServe's ``{"instances": [{"b64": …}]}``; a header or field ``top_k`` shortens the
-    answer. Every answer is JSON: the one of ``model.answers``, one a picture under
-    ``predictions`` for instances, or ``{"code", "type", "message"}`` with the same HTTP status. A
-    picture that can't be read costs the others of its batch nothing.
+    answer, ``model_input`` adds the picture as the net sees it. Every answer is JSON: the one of
+    ``model.answers``, one a picture under ``predictions`` for instances, or
+    ``{"code", "type", "message"}`` with the same HTTP status. A picture that can't be read costs
+    the others of its batch nothing.
     """
 
     def initialize(self, context: "Context") -> None:
@@ -127,7 +128,13 @@ class ImageHandler:
         if isinstance(outcome, ImageError):
             self._measurements.count("handler_refusals_total", type(outcome).__name__)
             return error_answer(outcome)
-        answered = answer(self._card, next(probabilities), outcome, request.top_k)
+        answered = answer(
+            self._card,
+            next(probabilities),
+            outcome,
+            request.top_k,
+            model_input=request.model_input,
+        )
         self._measurements.count("handler_predictions_total", answered["label"])
         return answered
 
@@ -136,7 +143,7 @@ def _read(row: dict[str, Any], headers: dict[str, Any]) -> ImageRequest:
     try:
         return read_request(row, headers)
     except ImageError as error:
-        return ImageRequest([error], top_k=None, as_instances=False)
+        return ImageRequest([error], top_k=None, model_input=False, as_instances=False)
 
 
 def _no_more() -> ImageError:

@@ -13,9 +13,11 @@ from model.image_errors import EmptyBodyError, ImageError
 MAX_INSTANCES = 64
 # The key of a raw body is TorchServe's, the field of a form is ours.
 BODY, FIELD = "body", "data"
-TOP_K = "top_k"
+TOP_K, MODEL_INPUT = "top_k", "model_input"
+PARAMETERS = {TOP_K, MODEL_INPUT}
 # int() would take "1_0" and the digits of every script.
 POSITIVE = re.compile(r"\s*0*[1-9][0-9]{0,3}\s*")
+BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 
 
 class InvalidRequestError(ImageError):
@@ -40,11 +42,13 @@ class ImageRequest:
     Attributes:
         images: whole files; an error in the place of each that did not arrive.
         top_k: how many classes each answer shall name; None for all.
+        model_input: whether each answer shall show the picture as the net sees it.
         as_instances: whether they came as KServe's instances, and are answered as predictions.
     """
 
     images: list[bytes | ImageError]
     top_k: int | None
+    model_input: bool
     as_instances: bool
 
 
@@ -58,32 +62,54 @@ def read_request(row: Mapping[str, bytes], headers: Mapping[str, object]) -> Ima
     Raises:
         ImageError: there is no picture, or a parameter is wrong.
     """
-    top_k = _top_k(row, headers)
+    parameters = _parameters(row, headers)
+    top_k, model_input = _top_k(parameters), _model_input(parameters)
     content = row.get(FIELD, row.get(BODY))
     if content is None:
-        if fields := sorted(set(row) - {TOP_K}):
+        if fields := sorted(set(row) - PARAMETERS):
             raise InvalidRequestError(
                 f"The form has no field “{FIELD}” with a picture, only: {', '.join(fields)[:200]}."
             )
         raise EmptyBodyError
     if content[:64].lstrip()[:1] in {b"{", b"["}:
         # No format of pictures begins like this, so no content type needs to be believed.
-        return ImageRequest(_instances(content), top_k, as_instances=True)
-    return ImageRequest([content], top_k, as_instances=False)
+        return ImageRequest(_instances(content), top_k, model_input, as_instances=True)
+    return ImageRequest([content], top_k, model_input, as_instances=False)
 
 
-def _top_k(row: Mapping[str, bytes], headers: Mapping[str, object]) -> int | None:
-    value: object = row.get(TOP_K)
-    if value is None:
-        value = next(
-            (headers[name] for name in headers if name.lower().replace("-", "_") == TOP_K), None
-        )
-    if value is None:
+def _parameters(row: Mapping[str, bytes], headers: Mapping[str, object]) -> dict[str, str]:
+    """Return the parameters by name; a field of a form goes before a header."""
+    found: dict[str, object] = {name: row[name] for name in row if name in PARAMETERS}
+    for header in headers:
+        name = header.lower().replace("-", "_")
+        if name in PARAMETERS:
+            found.setdefault(name, headers[header])
+    return {name: _text(value) for name, value in found.items()}
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bytes | bytearray):
+        return value.decode(errors="replace")
+    return str(value)
+
+
+def _top_k(parameters: Mapping[str, str]) -> int | None:
+    text = parameters.get(TOP_K)
+    if text is None:
         return None
-    text = bytes(value).decode(errors="replace") if isinstance(value, bytes | bytearray) else value
-    if not POSITIVE.fullmatch(str(text)):
+    if not POSITIVE.fullmatch(text):
         raise InvalidParameterError(f"{TOP_K} must be a whole number from 1 to 9999.")
-    return int(str(text))
+    return int(text)
+
+
+def _model_input(parameters: Mapping[str, str]) -> bool:
+    text = parameters.get(MODEL_INPUT)
+    if text is None:
+        return False
+    chosen = BOOLEANS.get(text.strip().lower())
+    if chosen is None:
+        raise InvalidParameterError(f"{MODEL_INPUT} must be true or false.")
+    return chosen
 
 
 def _instances(content: bytes) -> list[bytes | ImageError]:

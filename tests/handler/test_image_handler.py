@@ -21,6 +21,7 @@ from ts.service import Service
 from ts.utils.util import list_classes_from_module
 
 from model.classifier import Classifier
+from model.preprocessing import prepare
 from tests.conftest import SHIPPED_ARCHIVE, encode
 from tests.fuzz.mutations import repair_png
 
@@ -182,6 +183,69 @@ def test_headers_that_mean_something_to_torchserve_change_nothing(
     plain = answer_of({"body": png})
     for headers in ({"describe": "True"}, {"explain": "True"}, {"Content-Type": "text/plain"}):
         assert answer_of({"body": png}, headers) == plain
+
+
+def assert_shows(answer: dict[str, Any], picture: bytes) -> None:
+    """An answer ends with the pixels that the net sees of a picture."""
+    head, _, text = answer["model_input"].partition(",")
+    shown = prepare(base64.b64decode(text), 32)
+    assert list(answer)[-1] == "model_input"
+    assert head == "data:image/png;base64"
+    assert np.array_equal(shown.pixels, prepare(picture, 32).pixels)
+    assert (shown.format, shown.width, shown.height) == ("PNG", 32, 32)
+
+
+@pytest.mark.parametrize("name", ["model_input", "Model-Input"])
+def test_the_model_input_is_shown_where_a_header_asks(
+    answer_of: Any, png: bytes, name: str
+) -> None:
+    status, shown = answer_of({"body": png}, {name: "true"})
+    assert status == 200
+    assert_shows(shown, png)
+    del shown["model_input"]
+    assert shown == answer_of({"body": png})[1]
+
+
+def test_the_model_input_is_shown_where_a_form_asks(answer_of: Any, png: bytes) -> None:
+    assert_shows(answer_of({"data": png, "model_input": b"True"})[1], png)
+    plain = answer_of({"data": png})
+    assert answer_of({"data": png, "model_input": b"false"}, {"model_input": "true"}) == plain
+
+
+def test_each_instance_shows_its_own_model_input(answer_of: Any, png: bytes) -> None:
+    body = instances(png, b"no picture", RED)
+    status, document = answer_of({"body": body}, {"model_input": "true", "top_k": "1"})
+    first, error, last = document["predictions"]
+    assert status == 200
+    assert_shows(first, png)
+    assert_error(error, 415, "UnsupportedFormatError")
+    assert_shows(last, RED)
+    assert len(first["probabilities"]) == 1
+
+
+def test_an_error_is_the_same_where_the_model_input_is_asked_for(answer_of: Any) -> None:
+    for row in ({"body": b"no picture"}, {"body": b""}, {}, {"body": b"\x89PNG\r\n\x1a\n"}):
+        assert answer_of(row, {"model_input": "true"}) == answer_of(row)
+
+
+def test_a_model_input_that_is_neither_true_nor_false_is_an_error(
+    answer_of: Any, png: bytes
+) -> None:
+    status, document = answer_of({"body": png}, {"model_input": "yes"})
+    assert status == 400
+    assert_error(document, 400, "InvalidParameterError")
+    assert document["message"] == "model_input must be true or false."
+
+
+def test_the_model_input_is_shown_to_none_but_who_asked(
+    handler: Any, make_context: Any, png: bytes
+) -> None:
+    context = make_context(3, [{}, {"model_input": "true"}, {}])
+    bodies = handler.handle([{"body": png}, {"body": RED}, {"body": png}], context)
+    first, asked, last = (json.loads(body) for body in bodies)
+    assert_shows(asked, RED)
+    assert "model_input" not in first
+    assert first == last
 
 
 def test_instances_get_one_prediction_each_in_order(answer_of: Any, png: bytes) -> None:

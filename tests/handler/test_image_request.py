@@ -35,7 +35,7 @@ def test_nothing_at_all_is_empty_and_another_field_is_named() -> None:
     with pytest.raises(EmptyBodyError):
         read_request({}, {})
     with pytest.raises(EmptyBodyError):
-        read_request({"top_k": b"3"}, {})
+        read_request({"top_k": b"3", "model_input": b"true"}, {})
     with pytest.raises(InvalidRequestError, match="only: file, image"):
         read_request({"image": PICTURE, "file": PICTURE}, {})
     with pytest.raises(InvalidRequestError) as caught:
@@ -164,9 +164,63 @@ def test_a_top_k_that_is_no_number_of_classes_is_refused(value: str | bytes) -> 
             read_request({"body": PICTURE}, {"Top-K": value})
 
 
+def test_the_model_input_is_not_asked_for_by_default() -> None:
+    assert not read_request({"body": PICTURE}, {"Accept": "x"}).model_input
+
+
+@pytest.mark.parametrize("name", ["model_input", "model-input", "Model-Input", "MODEL_INPUT"])
+def test_model_input_is_a_header_in_any_spelling(name: str) -> None:
+    assert read_request({"body": PICTURE}, {"Accept": "x", name: "true"}).model_input
+
+
+def test_model_input_is_a_field_of_a_form_which_goes_before_the_header() -> None:
+    assert read_request({"data": PICTURE, "model_input": b"true"}, {}).model_input
+    both = read_request({"data": PICTURE, "model_input": b"false"}, {"Model-Input": "true"})
+    assert not both.model_input
+
+
+@pytest.mark.parametrize("value", ["true", "TRUE", "True", " true\t", "1"])
+def test_model_input_may_be_true_in_any_case(value: str) -> None:
+    assert read_request({"body": PICTURE}, {"model_input": value}).model_input
+    assert read_request({"data": PICTURE, "model_input": f"{value}\r\n".encode()}, {}).model_input
+
+
+@pytest.mark.parametrize("value", ["false", "FALSE", "False", " fAlSe ", "0"])
+def test_model_input_may_be_false_in_any_case(value: str) -> None:
+    field = f"{value}\r\n".encode()
+    assert not read_request({"body": PICTURE}, {"model_input": value}).model_input
+    assert not read_request({"data": PICTURE, "model_input": field}, {}).model_input
+
+
+@pytest.mark.parametrize(
+    "value", ["", " ", "yes", "on", "2", "01", "-1", "true false", "true,true", "t", "null", "\0"]
+)
+def test_a_model_input_that_is_neither_true_nor_false_is_refused(value: str) -> None:
+    with pytest.raises(InvalidParameterError, match="model_input must be true or false"):
+        read_request({"body": PICTURE}, {"Model-Input": value})
+    with pytest.raises(InvalidParameterError, match="model_input must be true or false"):
+        read_request({"data": PICTURE, "model_input": value.encode()}, {})
+
+
+def test_a_model_input_that_is_no_text_is_refused() -> None:
+    with pytest.raises(InvalidParameterError, match="true or false"):
+        read_request({"data": PICTURE, "model_input": b"\xfftrue"}, {})
+
+
+def test_parameters_are_read_from_fields_and_headers_at_once() -> None:
+    request = read_request({"data": PICTURE, "top_k": b"2"}, {"Model-Input": "true", "top_k": "3"})
+    assert (request.top_k, request.model_input) == (2, True)
+
+
+def test_the_first_of_two_spellings_of_a_header_counts() -> None:
+    assert read_request({"body": PICTURE}, {"Top-K": "2", "top_k": "3"}).top_k == 2
+
+
 def test_the_wrong_parameter_is_told_of_before_the_missing_picture() -> None:
     with pytest.raises(InvalidParameterError):
         read_request({}, {"top_k": "0"})
+    with pytest.raises(InvalidParameterError):
+        read_request({}, {"model_input": "maybe"})
 
 
 def test_all_errors_are_ones_that_the_handler_answers() -> None:
