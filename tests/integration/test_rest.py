@@ -1,15 +1,18 @@
 """TorchServe's REST endpoint, with the real handler in real workers."""
 
+import base64
 import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 import urllib3
 from PIL import Image
 
 from model.classifier import Classifier
+from model.preprocessing import Pixels, prepare
 from tests.conftest import SHIPPED_ARCHIVE, encode
 from tests.serving import Server
 
@@ -51,6 +54,58 @@ def test_a_picture_may_come_as_multipart_field(
         fields={"data": ("picture.png", png, "image/png")},
     )
     assert response.json()["label"] == server.predict(http, png).json()["label"]
+
+
+def shown_pixels(answer: dict[str, str]) -> Pixels:
+    text = answer["model_input"].removeprefix("data:image/png;base64,")
+    return prepare(base64.b64decode(text, validate=True), 32).pixels
+
+
+@pytest.mark.parametrize("header", ["model_input", "Model-Input"])
+def test_the_pixels_that_the_net_sees_are_shown_on_request(
+    server: Server, http: urllib3.PoolManager, png: bytes, header: str
+) -> None:
+    plain = server.predict(http, png).json()
+    shown = server.predict(http, png, **{header: "true"}).json()
+    assert list(shown) == [*plain, "model_input"]
+    assert np.array_equal(shown_pixels(shown), prepare(png, 32).pixels)
+    del shown["model_input"]
+    assert shown == plain
+
+
+def test_the_pixels_are_shown_to_a_form_and_for_each_instance(
+    server: Server, http: urllib3.PoolManager, png: bytes
+) -> None:
+    seen = prepare(png, 32).pixels
+    form = http.request(
+        "POST",
+        f"{server.settings.inference_url}/predictions/cifar10",
+        headers=server.authorization(),
+        fields={"data": ("picture.png", png, "image/png"), "model_input": "true"},
+    )
+    assert np.array_equal(shown_pixels(form.json()), seen)
+    black = encode(Image.new("RGB", (9, 5)))
+    bodies = [{"b64": base64.b64encode(image).decode()} for image in (png, b"no picture", black)]
+    document = json.dumps({"instances": bodies}).encode()
+    answers = server.predict(
+        http, document, **{"Content-Type": "application/json", "model_input": "true"}
+    )
+    first, error, last = answers.json()["predictions"]
+    assert np.array_equal(shown_pixels(first), seen)
+    assert set(error) == {"code", "type", "message"}
+    assert not np.any(shown_pixels(last))
+
+
+def test_a_model_input_that_is_neither_true_nor_false_is_refused(
+    server: Server, http: urllib3.PoolManager, png: bytes
+) -> None:
+    response = server.predict(http, png, model_input="please")
+    assert response.status == 400
+    assert response.json() == {
+        "code": 400,
+        "type": "InvalidParameterError",
+        "message": "model_input must be true or false.",
+    }
 
 
 def test_the_version_has_an_address_of_its_own(
