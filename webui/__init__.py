@@ -1,4 +1,4 @@
-"""The web UI: a form that takes a picture, and a page that says what the model sees in it."""
+"""The web UI: a form that takes pictures, and a page that says what the model sees in them."""
 
 import os
 
@@ -6,18 +6,21 @@ from flask import Flask
 from flask.json.provider import DefaultJSONProvider
 
 from webui.answers import answer_exception
+from webui.api import api
+from webui.languages import Languages
 from webui.probes import probes
-from webui.security import add_security_headers
+from webui.rate_limit import limit_rate
+from webui.security import add_security_headers, refuse_other_sites
 from webui.settings import Settings
 from webui.torchserve_client import TorchServeClient
 from webui.uploads import (
     FORM_OVERHEAD_BYTES,
-    MOST_FORM_PARTS,
+    MOST_OTHER_PARTS,
     MOST_TEXT_BYTES,
     InMemoryRequest,
 )
 from webui.views import pages
-from webui.wording import describe_image, format_percentage, format_size
+from webui.wording import describe_image, format_duration, format_percentage, format_size
 
 
 class OrderedJSONProvider(DefaultJSONProvider):
@@ -37,18 +40,28 @@ def create_app(settings: Settings | None = None) -> Flask:
     app = Flask(__name__)
     app.request_class = InMemoryRequest
     app.json = OrderedJSONProvider(app)
+    max_form_bytes = max(settings.max_form_bytes, settings.max_upload_bytes)
     app.config.update(
         MAX_UPLOAD_BYTES=settings.max_upload_bytes,
-        MAX_CONTENT_LENGTH=settings.max_upload_bytes + FORM_OVERHEAD_BYTES,
-        MAX_FORM_PARTS=MOST_FORM_PARTS,
+        MAX_PICTURES=settings.max_pictures,
+        MAX_FORM_BYTES=max_form_bytes,
+        MAX_CONTENT_LENGTH=max_form_bytes + FORM_OVERHEAD_BYTES,
+        MAX_FORM_PARTS=settings.max_pictures + MOST_OTHER_PARTS,
         MAX_FORM_MEMORY_SIZE=MOST_TEXT_BYTES,
     )
     app.extensions["torchserve"] = TorchServeClient(settings)
     app.jinja_env.filters.update(
-        percentage=format_percentage, size=format_size, image_description=describe_image
+        percentage=format_percentage,
+        size=format_size,
+        duration=format_duration,
+        image_description=describe_image,
     )
+    Languages(app)
+    app.before_request(refuse_other_sites)
     app.register_blueprint(pages)
     app.register_blueprint(probes)
+    app.register_blueprint(api)
+    limit_rate(app, settings.rate_limit, "pages.predict")
     app.register_error_handler(Exception, answer_exception)
     app.after_request(add_security_headers)
     return app

@@ -1,10 +1,14 @@
-"""Everything that can go wrong, one class per cause, each in words for the person using the UI."""
+"""Everything that can go wrong, one class per cause, each in words for the person using the UI.
+
+The words are looked up in the language of the request when they are shown, not before.
+"""
 
 from typing import ClassVar
 
-from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
+from flask_babel import lazy_gettext as _
 
-from webui.wording import format_size
+from webui.languages import FIRST_LANGUAGE, current_language
+from webui.wording import Text, format_size
 
 RETRY_AFTER_SECONDS = 5
 # A full queue is worked off in less.
@@ -14,13 +18,14 @@ RETRY_AFTER_OVERLOAD_SECONDS = 1
 class WebUIError(Exception):
     """An error with an HTTP status, a heading and a message that says what to do next.
 
-    Its type on the wire is the name of its class.
+    Its type on the wire is the name of its class. Sending the same again helps where its headers
+    hold Retry-After, after so many seconds.
     """
 
     code = 500
-    heading = "Something went wrong"
+    heading: Text = _("Something went wrong")
 
-    def __init__(self, message: str) -> None:
+    def __init__(self, message: Text) -> None:
         """Keep `message`, which people will read: what happened, and what to do next."""
         super().__init__(message)
         self.message = message
@@ -29,19 +34,19 @@ class WebUIError(Exception):
 
     def as_dict(self) -> dict[str, int | str]:
         """Return the one shape that errors have everywhere, TorchServe's own."""
-        return {"code": self.code, "type": self.type, "message": self.message}
+        return {"code": self.code, "type": self.type, "message": str(self.message)}
 
 
 class NoFileError(WebUIError):
     """The request holds no file."""
 
     code = 400
-    heading = "No picture was chosen"
+    heading = _("No picture was chosen")
 
     def __init__(self) -> None:
         """Name the form field, for those who use no form."""
         super().__init__(
-            "No picture arrived. Choose a file and send it again; the form field is “image”."
+            _("No picture arrived. Choose a file and send it again; the form field is “image”.")
         )
 
 
@@ -49,27 +54,62 @@ class EmptyFileError(WebUIError):
     """The file holds not one byte."""
 
     code = 400
-    heading = "That file is empty"
+    heading = _("That file is empty")
 
     def __init__(self) -> None:
         """Say that the file has nothing in it."""
-        super().__init__("The file has no content (0 bytes). Choose another one.")
+        super().__init__(_("The file has no content (0 bytes). Choose another one."))
 
 
 class UploadTooLargeError(WebUIError):
     """The picture is larger than the web UI or TorchServe takes."""
 
     code = 413
-    heading = "That picture is too large"
+    heading = _("That picture is too large")
 
     def __init__(self, limit: int | None = None) -> None:
         """Name the `limit`, in bytes, where it is known, and the means to get below it."""
-        most = (
-            "the model server takes" if limit is None else f"{format_size(limit)}, the limit here"
+        message = _(
+            "The picture is larger than the model server takes. Send a smaller version: nothing "
+            "is lost, because the model only looks at a thumbnail."
         )
+        if limit is not None:
+            message = _(
+                "The picture is larger than %(limit)s, the limit here. Send a smaller version: "
+                "nothing is lost, because the model only looks at a thumbnail.",
+                limit=format_size(limit),
+            )
+        super().__init__(message)
+
+
+class UploadsTooLargeError(WebUIError):
+    """What was sent is larger than all pictures of one request may be together."""
+
+    code = 413
+    heading = _("That is too much at once")
+
+    def __init__(self, limit: int, picture_limit: int) -> None:
+        """Name the `limit` for all pictures together and the one for each, both in bytes."""
         super().__init__(
-            f"The picture is larger than {most}. Send a smaller version: nothing is lost, because "
-            "the model only looks at a thumbnail."
+            _(
+                "More than %(limit)s arrived, the limit for all pictures together; one alone may "
+                "have %(picture_limit)s. Send fewer at once, or smaller ones.",
+                limit=format_size(limit),
+                picture_limit=format_size(picture_limit),
+            )
+        )
+
+
+class TooManyPicturesError(WebUIError):
+    """More pictures than one request may hold."""
+
+    code = 413
+    heading = _("Too many pictures at once")
+
+    def __init__(self, limit: int) -> None:
+        """Name the `limit`, a number of pictures."""
+        super().__init__(
+            _("At most %(limit)d pictures are taken at once. Send fewer.", limit=limit)
         )
 
 
@@ -77,24 +117,89 @@ class FormTooLargeError(WebUIError):
     """The form holds too many fields, or too much text."""
 
     code = 413
-    heading = "That form holds too much"
+    heading = _("That form holds too much")
 
     def __init__(self, most_fields: int, most_text_bytes: int) -> None:
         """Name both limits; the second one is that of a single text field."""
         super().__init__(
-            f"The form has more than {most_fields} fields, or a text field of more than "
-            f"{format_size(most_text_bytes)}. Send the picture alone, as a file in the field "
-            "“image”."
+            _(
+                "The form has more than %(fields)d fields, or a text field of more than "
+                "%(size)s. Send the pictures alone, as files in the field “image”.",
+                fields=most_fields,
+                size=format_size(most_text_bytes),
+            )
         )
+
+
+class UnsupportedMediaTypeError(WebUIError):
+    """The body of the request is neither a form nor a picture."""
+
+    code = 415
+    heading = _("That request holds no picture")
+
+    def __init__(self) -> None:
+        """Name what is taken."""
+        super().__init__(
+            _(
+                "Send a form (multipart/form-data) with the picture as the file “image”, or the "
+                "picture itself as application/octet-stream."
+            )
+        )
+
+
+class CrossSiteError(WebUIError):
+    """A page of another site sent the request."""
+
+    code = 403
+    heading = _("Another site sent that picture")
+
+    def __init__(self) -> None:
+        """Say where to send it from."""
+        super().__init__(
+            _("Pictures are taken from this site's own page only. Go there and send it again.")
+        )
+
+
+class RateLimitError(WebUIError):
+    """One address has sent as many pictures as RATE_LIMIT allows."""
+
+    code = 429
+    heading = _("Too many pictures in a short time")
+
+    def __init__(self, retry_after_seconds: int) -> None:
+        """Say how long to wait, and add it for programs."""
+        super().__init__(
+            _(
+                "You have sent as many pictures as are taken from one address in so short a time. "
+                "Go on in %(seconds)d seconds.",
+                seconds=retry_after_seconds,
+            )
+        )
+        self.headers["Retry-After"] = str(retry_after_seconds)
 
 
 class RejectedImageError(WebUIError):
     """The model's handler refused the picture: the answer is the handler's own."""
 
-    heading = "That picture could not be read"
-    headings: ClassVar = {
+    heading = _("That picture could not be read")
+    headings: ClassVar[dict[str, Text]] = {
         "ImageTooLargeError": UploadTooLargeError.heading,
-        "UnsupportedFormatError": "The model cannot read that kind of file",
+        "UnsupportedFormatError": _("The model cannot read that kind of file"),
+    }
+    # The handler speaks one language only, and says more than these do.
+    translatable_messages: ClassVar[dict[str, Text]] = {
+        "EmptyBodyError": _("The file has no content (0 bytes). Choose another one."),
+        "ImageTooLargeError": _(
+            "The picture has too many pixels, or would take too long to decode. Send a smaller "
+            "version: nothing is lost, because the model only looks at a thumbnail."
+        ),
+        "UnreadableImageError": _(
+            "The file is damaged or incomplete. Save or export the picture again and send that."
+        ),
+        "UnsupportedFormatError": _(
+            "The file is no picture in one of the formats that the model reads: AVIF, BMP, GIF, "
+            "HEIC, JPEG, PNG, PPM, TIFF or WebP. Save it as one of these."
+        ),
     }
 
     def __init__(self, code: int, type_name: str, message: str) -> None:
@@ -104,14 +209,21 @@ class RejectedImageError(WebUIError):
         self.type = type_name
         self.heading = self.headings.get(type_name, self.heading)
 
+    @property
+    def message_on_page(self) -> Text:
+        """The handler's own words, or fewer in the language of the page."""
+        if current_language() == FIRST_LANGUAGE:
+            return self.message
+        return self.translatable_messages.get(self.type, self.message)
+
 
 class ModelNotReadyError(WebUIError):
     """TorchServe runs, and the model takes no picture at the moment."""
 
     code = 503
-    heading = "The model is not ready"
+    heading = _("The model is not ready")
 
-    def __init__(self, message: str) -> None:
+    def __init__(self, message: Text) -> None:
         """Add when to come back."""
         super().__init__(message)
         self.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
@@ -121,13 +233,15 @@ class OverloadedError(WebUIError):
     """The model works, and as many pictures wait for it as TorchServe lets wait."""
 
     code = 503
-    heading = "Too many pictures at once"
+    heading = _("Too many pictures are waiting")
 
     def __init__(self) -> None:
         """Say that the picture is all right, and when to come back."""
         super().__init__(
-            "So many pictures are waiting that yours found no place. Nothing is wrong with it: "
-            "wait a second and send it again."
+            _(
+                "So many pictures are waiting that yours found no place. Nothing is wrong with "
+                "it: wait a second and send it again."
+            )
         )
         self.headers["Retry-After"] = str(RETRY_AFTER_OVERLOAD_SECONDS)
 
@@ -136,27 +250,33 @@ class ModelServerUnreachableError(WebUIError):
     """Nobody answers where TorchServe should."""
 
     code = 502
-    heading = "The model server does not answer"
+    heading = _("The model server does not answer")
 
     def __init__(self) -> None:
-        """Say how to start the server."""
+        """Say how to start the server, and when one that starts may be there."""
         super().__init__(
-            "The web page works, but the model server behind it cannot be reached. Is it "
-            "running? Start it with “make serve”, then send the picture again."
+            _(
+                "The web page works, but the model server behind it cannot be reached. Is it "
+                "running? Start it with “make serve”, then send the picture again."
+            )
         )
+        self.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
 
 
 class ModelServerTimeoutError(WebUIError):
     """TorchServe took longer than TORCHSERVE_TIMEOUT_SECONDS."""
 
     code = 504
-    heading = "The model took too long"
+    heading = _("The model took too long")
 
     def __init__(self, seconds: float) -> None:
         """Name the `seconds` that were waited."""
         super().__init__(
-            f"No answer came within {seconds:g} seconds. The server may be busy: wait a moment "
-            "and send the picture again."
+            _(
+                "No answer came within %(seconds)s seconds. The server may be busy: wait a moment "
+                "and send the picture again.",
+                seconds=f"{seconds:g}",
+            )
         )
 
 
@@ -164,14 +284,16 @@ class ModelServerKeyError(WebUIError):
     """TorchServe refuses the keys in its own key file, or they cannot be read."""
 
     code = 502
-    heading = "The model server refused the key"
+    heading = _("The model server refused the key")
 
     def __init__(self) -> None:
         """Say what usually helps."""
         super().__init__(
-            "The model server does not accept this site's key. Restart both with “make serve”; if "
-            "that does not help, check that TORCHSERVE_RUN_DIRECTORY is the directory in which "
-            "this model server runs."
+            _(
+                "The model server does not accept this site's key. Restart both with “make "
+                "serve”; if that does not help, check that TORCHSERVE_RUN_DIRECTORY is the "
+                "directory in which this model server runs."
+            )
         )
 
 
@@ -179,13 +301,16 @@ class ModelServerError(WebUIError):
     """TorchServe answered with something that nobody expected."""
 
     code = 502
-    heading = "The model server made a mistake"
+    heading = _("The model server made a mistake")
 
-    def __init__(self, detail: str) -> None:
+    def __init__(self, detail: Text) -> None:
         """Name the `detail`, a clause that says what was wrong with the answer."""
         super().__init__(
-            f"The model server's answer was not as expected: {detail}. Send the picture again; if "
-            "this stays so, the server's log says more."
+            _(
+                "The model server's answer was not as expected: %(detail)s. Send the picture "
+                "again; if this stays so, the server's log says more.",
+                detail=detail,
+            )
         )
 
 
@@ -193,23 +318,23 @@ class NotFoundError(WebUIError):
     """There is nothing at this address."""
 
     code = 404
-    heading = "There is no such page"
+    heading = _("There is no such page")
 
     def __init__(self) -> None:
         """Point to the page that exists."""
-        super().__init__("There is nothing at this address. The start page is at “/”.")
+        super().__init__(_("There is nothing at this address. The start page is at “/”."))
 
 
 class MethodNotAllowedError(WebUIError):
     """The address exists, the method does not."""
 
     code = 405
-    heading = "That does not work here"
+    heading = _("That does not work here")
 
     def __init__(self, allowed: list[str]) -> None:
         """Name the methods that are `allowed`, in the message and in the Allow header."""
         methods = ", ".join(allowed)
-        super().__init__(f"This address takes other requests only: {methods}.")
+        super().__init__(_("This address takes other requests only: %(methods)s.", methods=methods))
         self.headers["Allow"] = methods
 
 
@@ -217,11 +342,11 @@ class BadRequestError(WebUIError):
     """The request itself is broken."""
 
     code = 400
-    heading = "That request could not be understood"
+    heading = _("That request could not be understood")
 
     def __init__(self) -> None:
         """Say that sending it again may help."""
-        super().__init__("The request was broken or incomplete. Send it again.")
+        super().__init__(_("The request was broken or incomplete. Send it again."))
 
 
 class InternalError(WebUIError):
@@ -230,23 +355,8 @@ class InternalError(WebUIError):
     def __init__(self) -> None:
         """Say that it is not the user's fault, and nothing about the inside."""
         super().__init__(
-            "The mistake is in this program, not in your picture. Try again; the program's log "
-            "says what happened."
+            _(
+                "The mistake is in this program, not in your picture. Try again; the program's "
+                "log says what happened."
+            )
         )
-
-
-def as_web_ui_error(exception: Exception, max_upload_bytes: int) -> WebUIError:
-    """Return the WebUIError that tells people about any `exception`."""
-    match exception:
-        case WebUIError():
-            return exception
-        case NotFound():
-            return NotFoundError()
-        case MethodNotAllowed():
-            return MethodNotAllowedError(sorted(exception.valid_methods or ()))
-        case RequestEntityTooLarge():
-            return UploadTooLargeError(max_upload_bytes)
-        case HTTPException(code=code) if code is not None and code < InternalError.code:
-            return BadRequestError()
-        case _:
-            return InternalError()

@@ -1,7 +1,10 @@
 """TorchServe's answer for one picture."""
 
 import json
+import re
 from typing import Any, NoReturn, NotRequired, TypedDict, cast
+
+PNG_DATA_URI = re.compile(r"data:image/png;base64,[A-Za-z0-9+/]+={0,2}")
 
 
 class Model(TypedDict):
@@ -20,6 +23,8 @@ class Prediction(TypedDict):
     model: Model
     # What the handler says about the picture. Not checked: other models may say other things.
     image: NotRequired[object]
+    # The pixels that the model saw, where they were asked for: a PNG as a data: URI.
+    model_input: NotRequired[str]
 
 
 def parse_prediction(answer: bytes) -> Prediction:
@@ -52,8 +57,16 @@ def _is_prediction(value: Any) -> bool:  # noqa: ANN401
                 label in probabilities
                 and _is_probability(confidence)
                 and all(map(_is_probability, probabilities.values()))
+                and _is_picture(value.get("model_input"))
             )
     return False
+
+
+def _is_picture(model_input: object) -> bool:
+    """Say whether there is none, or one that a page may hold."""
+    return model_input is None or (
+        isinstance(model_input, str) and PNG_DATA_URI.fullmatch(model_input) is not None
+    )
 
 
 def _is_probability(value: object) -> bool:

@@ -1,20 +1,48 @@
-"""Headers that keep a page from doing what this program never asks of it."""
+"""What keeps a page from doing what this program never asks of it, and other sites from using it."""
 
-from flask import Response
+from urllib.parse import urlsplit
+
+from flask import Response, request
+
+from webui.errors import CrossSiteError
 
 HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; img-src 'self' data: blob:; style-src 'self'; script-src 'self'; "
-        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+        "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     ),
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
-    "Referrer-Policy": "no-referrer",
+    "Permissions-Policy": "camera=(self), geolocation=(), microphone=(), payment=(), usb=()",
+    # Not no-referrer, with which browsers do not say where a form comes from.
+    "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
 }
+SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 
 
 def add_security_headers(response: Response) -> Response:
     """Return `response` with the headers of every answer."""
     response.headers.update(HEADERS)
     return response
+
+
+def refuse_other_sites() -> None:
+    """Return when the current request changes nothing, or no page of another site sent it.
+
+    Browsers say which page sent a request; programs that are no browsers say nothing, and may.
+
+    Raises CrossSiteError otherwise.
+    """
+    if request.method in SAFE_METHODS:
+        return
+    fetch_site = request.headers.get("Sec-Fetch-Site")
+    origin = request.headers.get("Origin")
+    if fetch_site is not None:
+        # "none" is the user's own doing.
+        allowed = fetch_site in {"same-origin", "none"}
+    else:
+        # Not the scheme, which a proxy may have changed.
+        allowed = origin is None or urlsplit(origin).netloc == request.host
+    if not allowed:
+        raise CrossSiteError

@@ -10,7 +10,10 @@ from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from limits import parse_many
+
 LARGEST_PORT = 65535
+UNLIMITED = "unlimited"
 
 
 class SettingsError(ValueError):
@@ -65,6 +68,24 @@ def _seconds(value: str) -> float:
     return float(value)
 
 
+def _picture_count(value: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,4}", value) or int(value) == 0:
+        message = "must be a whole number of pictures from 1 to 9999"
+        raise ValueError(message)
+    return int(value)
+
+
+def _rate(value: str) -> str:
+    if value == UNLIMITED:
+        return value
+    try:
+        parse_many(value)
+    except ValueError as error:
+        message = f'must be a rate like "300 per minute", or "{UNLIMITED}"'
+        raise ValueError(message) from error
+    return value
+
+
 def _setting(default: str, parse: Callable[[str], Any], help_text: str) -> Any:  # noqa: ANN401
     """Declare a setting; its `default` is written as the environment variable would be."""
     metadata = {"default": default, "parse": parse, "help": help_text}
@@ -106,6 +127,15 @@ class Settings:
     )
     model_name: str = _setting("cifar10", _model_name, "name of the model that answers")
     max_upload_bytes: int = _setting("16777216", _byte_count, "largest picture taken, in bytes")
+    max_pictures: int = _setting("16", _picture_count, "most pictures taken at once")
+    max_form_bytes: int = _setting(
+        "33554432", _byte_count, "largest form taken, all of its pictures together, in bytes"
+    )
+    rate_limit: str = _setting(
+        "300 per minute",
+        _rate,
+        f'pictures taken from one address, as "NUMBER per UNIT"; "{UNLIMITED}" lifts the limit',
+    )
     torchserve_timeout_seconds: float = _setting(
         "30", _seconds, "how long the web UI waits for TorchServe's answer"
     )

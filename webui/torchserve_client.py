@@ -2,11 +2,14 @@
 
 import json
 import threading
+from collections.abc import Mapping
 from contextlib import suppress
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Any
 
 import urllib3
+from flask_babel import lazy_gettext as _
 from urllib3 import exceptions
 
 from webui.errors import (
@@ -23,6 +26,7 @@ from webui.errors import (
 from webui.key_file import KeyName, read_key
 from webui.prediction import Prediction, parse_prediction
 from webui.settings import Settings
+from webui.wording import Text
 
 KEPT_CONNECTIONS = 8
 LONGEST_CONNECT_SECONDS = 5.0
@@ -45,15 +49,20 @@ class TorchServeClient:
             timeout=urllib3.Timeout(connect=min(seconds, LONGEST_CONNECT_SECONDS), read=seconds),
         )
 
-    def predict(self, image: bytes) -> Prediction:
+    def predict(self, image: bytes, *, with_model_input: bool = False) -> Prediction:
         """Return what the model sees in `image`, the content of a picture file.
+
+        `with_model_input` asks for the pixels that the model saw, too.
 
         Raises RejectedImageError or UploadTooLargeError when the picture is at fault, and
         OverloadedError, ModelNotReadyError, ModelServerUnreachableError, ModelServerTimeoutError,
         ModelServerKeyError or ModelServerError when the server is.
         """
         url = f"{self._settings.inference_url}/predictions/{self._settings.model_name}"
-        response = self._request_with_key("POST", url, "inference", image)
+        headers = {"Content-Type": "application/octet-stream"}
+        if with_model_input:
+            headers["model_input"] = "true"
+        response = self._request_with_key("POST", url, "inference", image, headers)
         if _has_no_place(response) and self._has_ready_worker():
             raise OverloadedError
         if response.status != HTTPStatus.OK:
@@ -71,8 +80,7 @@ class TorchServeClient:
         """
         states = self._fetch_worker_states()
         if not states or any(state != READY for state in states):
-            message = "The model is still loading. Try again in a few seconds."
-            raise ModelNotReadyError(message)
+            raise ModelNotReadyError(_("The model is still loading. Try again in a few seconds."))
 
     def _has_ready_worker(self) -> bool:
         try:
@@ -89,16 +97,21 @@ class TorchServeClient:
         return _worker_states(response.data)
 
     def _request_with_key(
-        self, method: str, url: str, name: KeyName, body: bytes | None = None
+        self,
+        method: str,
+        url: str,
+        name: KeyName,
+        body: bytes | None = None,
+        headers: Mapping[str, str] = MappingProxyType({}),
     ) -> urllib3.BaseHTTPResponse:
         key = read_key(self._settings.key_file, name)
-        response = self._request(method, url, key, body)
+        response = self._request(method, url, key, body, headers)
         if not _refuses_key(response):
             return response
         # Keys expire an hour after TorchServe's start or their last renewal.
         self._renew_key(name, key)
         key = read_key(self._settings.key_file, name)
-        response = self._request(method, url, key, body)
+        response = self._request(method, url, key, body, headers)
         if _refuses_key(response):
             raise ModelServerKeyError
         return response
@@ -114,25 +127,28 @@ class TorchServeClient:
                 raise ModelServerKeyError
 
     def _request(
-        self, method: str, url: str, key: str, body: bytes | None = None
+        self,
+        method: str,
+        url: str,
+        key: str,
+        body: bytes | None = None,
+        headers: Mapping[str, str] = MappingProxyType({}),
     ) -> urllib3.BaseHTTPResponse:
         # TorchServe may have closed the kept connection, or lost the worker that had the picture; a
         # prediction changes nothing there, so it can be asked for again.
         with suppress(exceptions.ProtocolError):
-            response = self._request_once(method, url, key, body)
+            response = self._request_once(method, url, key, body, headers)
             if not _lost_its_worker(response):
                 return response
         try:
-            return self._request_once(method, url, key, body)
+            return self._request_once(method, url, key, body, headers)
         except exceptions.ProtocolError as error:
             raise ModelServerUnreachableError from error
 
     def _request_once(
-        self, method: str, url: str, key: str, body: bytes | None
+        self, method: str, url: str, key: str, body: bytes | None, headers: Mapping[str, str]
     ) -> urllib3.BaseHTTPResponse:
-        headers = {"Authorization": f"Bearer {key}"}
-        if body is not None:
-            headers["Content-Type"] = "application/octet-stream"
+        headers = {**headers, "Authorization": f"Bearer {key}"}
         try:
             return self._pool.request(method, url, body=body, headers=headers)
         except exceptions.ProtocolError:
@@ -162,26 +178,27 @@ class TorchServeClient:
             ):
                 return RejectedImageError(status, name, message)
             case status, {"type": str(name)}:
-                return ModelServerError(f"status {status}, {name}")
-            case status, _:
-                return ModelServerError(f"status {status}")
+                return ModelServerError(_("status %(status)d, %(name)s", status=status, name=name))
+            case status, _other:
+                return ModelServerError(_("status %(status)d", status=status))
 
-    def _why_not_ready(self, response: urllib3.BaseHTTPResponse) -> str | None:
+    def _why_not_ready(self, response: urllib3.BaseHTTPResponse) -> Text | None:
         if _has_no_place(response):
-            return (
+            return _(
                 "The model is still loading, or has more pictures waiting than it takes. Try "
                 "again in a few seconds."
             )
         if _lost_its_worker(response):
-            return (
+            return _(
                 "The program that looks at pictures ended while it had yours. It is started again "
                 "by itself: try again in a few seconds."
             )
         match _parse_json(response.data):
-            case {"type": str(name)} if name in UNKNOWN_MODEL_TYPES:
-                return (
-                    f"The model server has no model called “{self._settings.model_name}” yet. "
-                    "If this stays so, check MODEL_NAME and the model store."
+            case {"type": str(type_name)} if type_name in UNKNOWN_MODEL_TYPES:
+                return _(
+                    "The model server has no model called “%(name)s” yet. If this stays so, check "
+                    "MODEL_NAME and the model store.",
+                    name=self._settings.model_name,
                 )
         return None
 
@@ -222,15 +239,14 @@ def _explain_no_prediction(response: urllib3.BaseHTTPResponse) -> WebUIError:
                 "UnsupportedFormatError",
                 "This is a request in JSON, not a picture. Send the picture itself.",
             )
-    return ModelServerError("it is not a prediction")
+    return ModelServerError(_("it is not a prediction"))
 
 
 def _worker_states(answer: bytes) -> list[str]:
     match _parse_json(answer):
         case [{"workers": list(workers)}]:
             return [worker.get("status", "") for worker in workers if isinstance(worker, dict)]
-    detail = "it does not describe the model"
-    raise ModelServerError(detail)
+    raise ModelServerError(_("it does not describe the model"))
 
 
 def _parse_json(content: bytes) -> Any:  # noqa: ANN401

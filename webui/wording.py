@@ -1,10 +1,18 @@
-"""Numbers as people read them."""
+"""Numbers as people read them, in their language."""
+
+from babel.numbers import get_decimal_symbol
+from flask_babel import LazyString, gettext, lazy_gettext, ngettext
+
+from webui.languages import current_language
 
 SMALLEST_SHOWN = 0.001
 LARGEST_SHOWN = 0.999
 BYTES_PER_UNIT = 1024
+MILLISECONDS_PER_SECOND = 1000
 # How the model makes a picture square, by the handler's word for it.
-FITS = {"resize": "resized as a whole"}
+FITS = {"resize": lazy_gettext("resized as a whole")}
+
+Text = str | LazyString
 
 
 def format_percentage(fraction: float) -> str:
@@ -13,20 +21,27 @@ def format_percentage(fraction: float) -> str:
     Only a certain 1 is "100.0 %" and only a certain 0 is "0.0 %".
     """
     if 0 < fraction < SMALLEST_SHOWN:
-        return f"< {SMALLEST_SHOWN:.1%}".replace("%", " %")
+        return f"< {_percent(SMALLEST_SHOWN)}"
     if LARGEST_SHOWN < fraction < 1:
-        return f"> {LARGEST_SHOWN:.1%}".replace("%", " %")
-    return f"{fraction:.1%}".replace("%", " %")
+        return f"> {_percent(LARGEST_SHOWN)}"
+    return _percent(fraction)
 
 
 def format_size(count: int) -> str:
     """Return a `count` of bytes (0 or more) in the largest unit that leaves a whole part."""
     if count < BYTES_PER_UNIT:
-        return f"{count} byte" if count == 1 else f"{count} bytes"
+        return str(ngettext("%(num)d byte", "%(num)d bytes", count))
     size = count / BYTES_PER_UNIT
     if size < BYTES_PER_UNIT:
-        return f"{round(size, 1):g} KiB"
-    return f"{round(size / BYTES_PER_UNIT, 1):g} MiB"
+        return f"{_localized(f'{round(size, 1):g}')} KiB"
+    return f"{_localized(f'{round(size / BYTES_PER_UNIT, 1):g}')} MiB"
+
+
+def format_duration(seconds: float) -> str:
+    """Return a time in `seconds` (0 or more) as milliseconds, or as seconds from one on."""
+    if seconds < 1:
+        return f"{max(1, round(seconds * MILLISECONDS_PER_SECOND))} ms"
+    return f"{_localized(f'{seconds:.1f}')} s"
 
 
 def describe_image(image: object) -> str | None:
@@ -36,10 +51,25 @@ def describe_image(image: object) -> str | None:
     """
     match image:
         case {"format": str(name), "width": int(width), "height": int(height)}:
-            description = f"{name}, {width} × {height} pixels"
+            description = str(
+                gettext(
+                    "%(format)s, %(width)d × %(height)d pixels",
+                    format=name,
+                    width=width,
+                    height=height,
+                )
+            )
         case _:
             return None
     match image:
         case {"fit": str(fit)} if width != height and fit in FITS:
             return f"{description}, {FITS[fit]}"
     return description
+
+
+def _percent(fraction: float) -> str:
+    return _localized(f"{fraction:.1%}").replace("%", " %")
+
+
+def _localized(number: str) -> str:
+    return number.replace(".", get_decimal_symbol(current_language()))

@@ -1,0 +1,29 @@
+"""How many pictures one address may send in a time."""
+
+import math
+import time
+from typing import NoReturn
+
+from flask import Flask
+from flask_limiter import Limiter, RequestLimit
+from flask_limiter.util import get_remote_address
+
+from webui.errors import RateLimitError
+from webui.settings import UNLIMITED
+from webui.uploads import count_uploads
+
+
+def limit_rate(app: Flask, rate: str, endpoint: str) -> None:
+    """Let the view called `endpoint` take `rate` pictures from each address, as "5 per second".
+
+    What was taken is counted in the memory of this process.
+    """
+    if rate == UNLIMITED:
+        return
+    limiter = Limiter(get_remote_address, app=app, storage_uri="memory://")
+    limit = limiter.limit(rate, cost=count_uploads, on_breach=_refuse)
+    app.view_functions[endpoint] = limit(app.view_functions[endpoint])
+
+
+def _refuse(limit: RequestLimit) -> NoReturn:
+    raise RateLimitError(max(1, math.ceil(limit.reset_at - time.time())))
