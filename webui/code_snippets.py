@@ -41,8 +41,9 @@ def create_code_snippets(filename: str) -> CodeSnippets:
         filename = FALLBACK_FILENAME
     address = {PARAMETER: None}
     url = url_for("pages.predict", _external=True, **address)
+    part = _quote_for_curl(filename)
     return CodeSnippets(
-        curl=f"curl -H 'Accept: application/json' -F {_quote_for_curl(filename)} {shlex.quote(url)}",
+        curl=f"curl -H 'Accept: application/json' -F {part} {shlex.quote(url)}",
         python=PYTHON.format(url=url, filename=filename),
     )
 

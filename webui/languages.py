@@ -18,7 +18,7 @@ class Languages:
         with app.app_context():
             found = {str(locale) for locale in babel.list_translations()}
         self.names = {
-            code: Locale.parse(code).get_display_name(code).title()
+            code: (Locale.parse(code).get_display_name(code) or code).title()
             for code in sorted(found | {FIRST_LANGUAGE})
         }
         app.url_defaults(self.keep)

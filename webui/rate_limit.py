@@ -2,7 +2,7 @@
 
 import math
 import time
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from flask import Flask
 from flask_limiter import Limiter, RequestLimit
@@ -22,7 +22,8 @@ def limit_rate(app: Flask, rate: str, endpoint: str) -> None:
         return
     limiter = Limiter(get_remote_address, app=app, storage_uri="memory://")
     limit = limiter.limit(rate, cost=count_uploads, on_breach=_refuse)
-    app.view_functions[endpoint] = limit(app.view_functions[endpoint])
+    view: Any = app.view_functions[endpoint]
+    app.view_functions[endpoint] = limit(view)
 
 
 def _refuse(limit: RequestLimit) -> NoReturn:

@@ -1,4 +1,4 @@
-"""What keeps a page from doing what this program never asks of it, and other sites from using it."""
+"""What other sites must not do with a page, and what a page itself never does."""
 
 from urllib.parse import urlsplit
 
