@@ -1,0 +1,112 @@
+// Pictures that were chosen together, and what becomes of them.
+
+import {
+  addDescription, createErrorCard, createWaitingCard, parseCard, replaceCard, showPreview,
+  showWaiting, summarize,
+} from "./cards.js";
+import { createPreview, scaleDown } from "./scaling.js";
+import { send } from "./server.js";
+import { announce, say } from "./words.js";
+
+// As many as TorchServe's workers, and always some waiting.
+const SENT_AT_ONCE = 4;
+const FIRST_SERVER_ERROR = 500;
+const TOO_MANY_REQUESTS = 429;
+
+const form = document.querySelector("#picture-form");
+const maxBytes = Number(form.dataset.maxBytes);
+const maxPictures = Number(form.dataset.maxPictures);
+
+// The files that images in cards show, for as long as the images are there.
+const pictures = new WeakMap();
+
+// Shows a card for each of `files` in `element`. Each that has its answer or error dispatches
+// "settled"; this returns when all have.
+export async function classify(files, element) {
+  const problem = findProblem(files);
+  if (problem) {
+    const card = createErrorCard(problem);
+    element.append(card);
+    settle(card, "");
+    return;
+  }
+  const cards = files.map((file) => {
+    const card = createWaitingCard(file.name);
+    pictures.set(showPreview(card, URL.createObjectURL(file), file.name), file);
+    return card;
+  });
+  element.append(...cards);
+  const waiting = files.map((file, index) => ({ file, card: cards[index] }));
+  const work = async () => {
+    while (waiting.length > 0) {
+      const { file, card } = waiting.shift();
+      await classifyOne(file, card);
+    }
+  };
+  await Promise.all(Array.from({ length: SENT_AT_ONCE }, work));
+}
+
+// Returns the HTML of every card in `element`, to be kept: their pictures are part of it, small.
+export async function createCopies(element) {
+  const cards = [...element.querySelectorAll(".answer:not(.waiting)")];
+  return Promise.all(cards.map(async (card) => {
+    const copy = card.cloneNode(true);
+    copy.querySelector("[data-retry]")?.setAttribute("hidden", "");
+    const image = copy.querySelector("[data-preview] img");
+    const file = pictures.get(card.querySelector("[data-preview] img"));
+    if (file) {
+      const preview = await createPreview(file);
+      if (preview) image.src = preview;
+      else image.remove();
+    }
+    return copy.outerHTML;
+  }));
+}
+
+function findProblem(files) {
+  if (files.length === 0) return "NoFileError";
+  return files.length > maxPictures ? "TooManyPicturesError" : null;
+}
+
+async function classifyOne(file, waitingCard) {
+  const card = await ask(file, waitingCard);
+  replaceCard(waitingCard, card);
+  settle(card, file.name);
+}
+
+// Returns the card that takes the place of `waitingCard`.
+async function ask(file, waitingCard) {
+  let scaled;
+  try {
+    scaled = await scaleDown(file);
+    // Fails for a folder, and for a file that is gone.
+    await file.slice(0, 1).arrayBuffer();
+  } catch {
+    return createErrorCard("NoFileError");
+  }
+  const content = scaled?.blob ?? file;
+  if (content.size === 0) return createErrorCard("EmptyFileError");
+  if (content.size > maxBytes) return createErrorCard("UploadTooLargeError");
+  const { html, status } = await send(content, file.name, (why) => showWaiting(waitingCard, why));
+  const card = parseCard(html);
+  if (scaled) addDescription(card, say("scaled", { size: `${scaled.width} × ${scaled.height}` }));
+  if (status >= FIRST_SERVER_ERROR || status === TOO_MANY_REQUESTS) offerAnotherTry(card, file);
+  return card;
+}
+
+function offerAnotherTry(card, file) {
+  const button = card.querySelector("[data-retry]");
+  button.hidden = false;
+  button.addEventListener("click", async () => {
+    const waitingCard = createWaitingCard(file.name);
+    replaceCard(card, waitingCard);
+    await classifyOne(file, waitingCard);
+  });
+}
+
+function settle(card, name) {
+  const summary = summarize(card);
+  const key = summary.label ? "announcement" : "announcedError";
+  announce(name ? say(key, { name, ...summary }) : Object.values(summary).join(". "));
+  card.dispatchEvent(new CustomEvent("settled", { bubbles: true }));
+}

@@ -1,0 +1,91 @@
+// The start page: answers come in place, each batch of pictures has an address of its own, and the
+// back button and a reload lead to what was there. The form works the same without this file.
+
+import "./copy.js";
+import { classify, createCopies } from "./batches.js";
+import { listenForPhotos } from "./camera.js";
+import { parseCard, summarize } from "./cards.js";
+import { listenForPictures } from "./intake.js";
+import { clear, keep, load, showRecent } from "./recent.js";
+import { tellState } from "./server.js";
+import { announce, say } from "./words.js";
+
+const MOST_ELEMENTS = 12;
+
+const answers = document.querySelector("#answers");
+// What becomes of a batch goes on while another one is looked at.
+const elements = new Map();
+
+listenForPictures(document.querySelector("#picture-form"), take);
+listenForPhotos(take);
+document.querySelector("#clear-recent").addEventListener("click", () => {
+  clear();
+  elements.clear();
+  history.replaceState(null, "", location.pathname + location.search);
+  show();
+  document.querySelector("#main").focus();
+  announce(say("cleared"));
+});
+addEventListener("popstate", show);
+addEventListener("storage", showRecent);
+show();
+showRecent();
+tellState();
+
+function take(files) {
+  const id = `answers-${Date.now().toString(36)}`;
+  const element = document.createElement("div");
+  element.className = "batch";
+  elements.set(id, element);
+  if (elements.size > MOST_ELEMENTS) elements.delete(elements.keys().next().value);
+  history.pushState(null, "", `#${id}`);
+  show();
+  element.addEventListener("settled", async () => {
+    setTitle();
+    const isFinished = element.querySelector(".waiting") === null;
+    const cards = isFinished ? await createCopies(element) : [];
+    // The answers may have been cleared in the meantime.
+    if (isFinished && elements.get(id) === element) keep({ id, cards });
+  });
+  classify(files, element);
+  answers.scrollIntoView({ block: "nearest" });
+}
+
+// Shows the batch that the address names.
+function show() {
+  const id = location.hash.slice(1);
+  const element = id.startsWith("answers-") ? findElement(id) : null;
+  answers.replaceChildren(...(element ? [element] : []));
+  document.body.classList.toggle("has-answers", element !== null);
+  setTitle();
+}
+
+function findElement(id) {
+  if (!elements.has(id)) elements.set(id, restore(id));
+  return elements.get(id);
+}
+
+function restore(id) {
+  const element = document.createElement("div");
+  element.className = "batch";
+  const kept = load().find((batch) => batch.id === id);
+  if (kept) {
+    element.append(...kept.cards.map(parseCard));
+    return element;
+  }
+  const note = document.createElement("p");
+  note.className = "card gone";
+  note.textContent = say("gone");
+  element.append(note);
+  return element;
+}
+
+function setTitle() {
+  const cards = [...answers.querySelectorAll("[data-answer]")];
+  const labels = cards.map((card) => summarize(card)).map(
+    ({ label, percentage }) => `${label} (${percentage})`,
+  );
+  document.title = labels.length > 0
+    ? `${labels.join(", ")} – ${say("siteName")}`
+    : say("title");
+}

@@ -1,0 +1,66 @@
+// The recent answers, which this browser keeps and nobody else.
+
+import { parseCard, summarize } from "./cards.js";
+
+const KEY = "answers";
+const MOST_CARDS = 24;
+
+const section = document.querySelector("#recent");
+
+// Returns the batches that are kept, `{ id, cards }` with the cards as HTML, the newest first.
+export function load() {
+  try {
+    return JSON.parse(localStorage.getItem(KEY)) ?? [];
+  } catch {
+    return []; // The browser lets this page keep nothing, or what is kept is none of ours.
+  }
+}
+
+// Keeps a batch, and lets go of the oldest where there is no room.
+export function keep(batch) {
+  let batches = [batch, ...load().filter(({ id }) => id !== batch.id)];
+  const count = () => batches.reduce((sum, { cards }) => sum + cards.length, 0);
+  while (batches.length > 1 && count() > MOST_CARDS) batches.pop();
+  while (batches.length > 0 && !store(batches)) batches = batches.slice(0, -1);
+  showRecent();
+}
+
+export function clear() {
+  try {
+    localStorage.removeItem(KEY);
+  } catch {
+    // Then nothing was kept.
+  }
+  showRecent();
+}
+
+// Shows the list, each picture with a link to its batch.
+export function showRecent() {
+  const template = document.querySelector("#recent-item");
+  const items = load().flatMap(({ id, cards }) => cards.map(parseCard)
+    .filter((card) => "answer" in card.dataset)
+    .map((card) => {
+      const item = template.content.firstElementChild.cloneNode(true);
+      const { label, percentage } = summarize(card);
+      item.querySelector("a").href = `#${id}`;
+      item.querySelector("img").src = findPicture(card)?.src ?? "";
+      item.querySelector(".recent-label").textContent = label;
+      item.querySelector(".percentage").textContent = percentage;
+      return item;
+    }));
+  section.querySelector("ul").replaceChildren(...items);
+  section.hidden = items.length === 0;
+}
+
+function findPicture(card) {
+  return card.querySelector("[data-preview] img") ?? card.querySelector(".pixels");
+}
+
+function store(batches) {
+  try {
+    localStorage.setItem(KEY, JSON.stringify(batches));
+    return true;
+  } catch {
+    return false;
+  }
+}

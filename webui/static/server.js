@@ -1,0 +1,90 @@
+// The server as the page sees it: it answers, or it will in a moment.
+
+import { say } from "./words.js";
+
+const MOST_ATTEMPTS = 8;
+const FIRST_PAUSE_MILLISECONDS = 500;
+const LONGEST_PAUSE_MILLISECONDS = 5000;
+const SHOWN_MILLISECONDS = 4000;
+const TOO_MANY_REQUESTS = 429;
+
+const form = document.querySelector("#picture-form");
+let waiting = null;
+
+// Sends a picture and returns `{ html, status }`: the card that the server answers with. As long as
+// sending it again may help, it is sent again by itself, and `showWaiting` gets `{ heading, message }`.
+export async function send(blob, name, showWaiting) {
+  for (let attempt = 1; ; attempt += 1) {
+    const response = await post(blob, name);
+    const seconds = Number(response?.headers.get("Retry-After"));
+    if (response && (!seconds || attempt === MOST_ATTEMPTS)) {
+      return { html: await response.text(), status: response.status };
+    }
+    showWaiting(response ? await read(response) : unreachable());
+    // Only a limit on the rate says exactly when; a server that starts is asked.
+    await sleep(response?.status === TOO_MANY_REQUESTS ? 1000 * seconds : 1000);
+    await whenReady();
+  }
+}
+
+// Says at the top of the page that the model is not ready yet, and when it is.
+export async function tellState() {
+  const banner = document.querySelector("#server-state");
+  const problem = await askState();
+  if (!problem) return;
+  banner.textContent = `${problem} ${say("stateStarting")}`;
+  await whenReady();
+  banner.textContent = say("stateReady");
+  setTimeout(() => { banner.textContent = ""; }, SHOWN_MILLISECONDS);
+}
+
+async function post(blob, name) {
+  const address = new URL(form.action);
+  address.searchParams.set("as", "card");
+  const body = new FormData();
+  body.append(form.querySelector("input[type=file]").name, blob, name);
+  try {
+    return await fetch(address, { method: "POST", body, headers: { Accept: "text/html" } });
+  } catch {
+    return null;
+  }
+}
+
+// Every picture that waits does so for the same answer.
+function whenReady() {
+  waiting ??= poll().finally(() => { waiting = null; });
+  return waiting;
+}
+
+async function poll() {
+  let pause = FIRST_PAUSE_MILLISECONDS;
+  while (await askState()) {
+    await sleep(pause);
+    pause = Math.min(pause * 1.5, LONGEST_PAUSE_MILLISECONDS);
+  }
+}
+
+// Returns what is wrong, in words, or null when the model is ready.
+async function askState() {
+  try {
+    const response = await fetch(form.dataset.readyUrl, { cache: "no-store" });
+    return response.ok ? null : (await response.json()).message;
+  } catch {
+    return unreachable().message;
+  }
+}
+
+async function read(response) {
+  const template = document.createElement("template");
+  template.innerHTML = await response.text();
+  const text = (selector) => template.content.querySelector(selector)?.textContent ?? "";
+  return { heading: text("h2"), message: text(".message") };
+}
+
+function unreachable() {
+  return { heading: say("unreachable"), message: say("unreachableMessage") };
+}
+
+function sleep(milliseconds) {
+  return new Promise((resolve) => { setTimeout(resolve, milliseconds); });
+}

@@ -1,0 +1,34 @@
+// Dark or light as the system, or as was chosen here. Not a module, so that it runs before anything
+// is drawn. Without this file the switch holds until the next page.
+
+(() => {
+  const KEY = "theme";
+
+  function load() {
+    try {
+      return localStorage.getItem(KEY) ?? "system";
+    } catch {
+      return "system"; // The browser lets this page keep nothing.
+    }
+  }
+
+  function save(theme) {
+    try {
+      localStorage.setItem(KEY, theme);
+    } catch {
+      // It holds for this page, then.
+    }
+  }
+
+  const root = document.documentElement;
+  root.dataset.theme = load();
+  document.addEventListener("DOMContentLoaded", () => {
+    for (const choice of document.querySelectorAll("input[name=theme]")) {
+      choice.checked = choice.value === root.dataset.theme;
+      choice.addEventListener("change", () => {
+        root.dataset.theme = choice.value;
+        save(choice.value);
+      });
+    }
+  });
+})();
