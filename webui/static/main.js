@@ -26,6 +26,16 @@ document.querySelector("#clear-recent").addEventListener("click", () => {
   document.querySelector("#main").focus();
   announce(say("cleared"));
 });
+document.querySelector("#recent").addEventListener("click", (event) => {
+  const link = event.target.closest("a");
+  if (!link) return;
+  event.preventDefault();
+  history.pushState(null, "", link.hash);
+  show();
+  // What it shows is further up.
+  answers.focus();
+  answers.scrollIntoView();
+});
 addEventListener("popstate", show);
 addEventListener("storage", showRecent);
 show();
