@@ -28,7 +28,8 @@ document.querySelector("#clear-recent").addEventListener("click", () => {
 });
 document.querySelector("#recent").addEventListener("click", (event) => {
   const link = event.target.closest("a");
-  if (!link) return;
+  const opensElsewhere = event.ctrlKey || event.metaKey || event.shiftKey;
+  if (!link || opensElsewhere) return;
   event.preventDefault();
   history.pushState(null, "", link.hash);
   show();
