@@ -49,7 +49,11 @@ OF_THE_MODEL_SERVER: ErrorTypes = (
     ModelServerTimeoutError,
 )
 
-PICTURE: Json = {"type": "string", "contentMediaType": "application/octet-stream"}
+PICTURE: Json = {
+    "type": "string",
+    "minLength": 1,
+    "contentMediaType": "application/octet-stream",
+}
 PAGE: Json = {"schema": {"type": "string"}}
 
 LANGUAGE: Json = {
@@ -153,8 +157,8 @@ def _describe_predict(errors: list[WebUIError], most_pictures: int) -> Json:
             "Send a form with one or several files, or the bytes of one picture.\n\n"
             "Several pictures are answered together: each that cannot be answered has an error in "
             "its place. Where that is so for all of them, the answer is the error of the first.\n\n"
-            "A page of another site cannot send pictures here: browsers name the page that sends "
-            "a request, and this one is refused with 403. Programs name none."
+            "A page of another site cannot send pictures here: what a browser sends from there is "
+            "refused with 403. Programs that are no browsers are not concerned."
         ),
         "parameters": LANGUAGES,
         "requestBody": {
