@@ -15,7 +15,6 @@ from tests.serving import PROJECT
 
 LONG_NAME = "a-name-without-any-place-to-break-" + "x" * 150 + ".jpg"
 MOST_PICTURES = 16
-MEBIBYTE = 2**20
 
 
 @dataclass(frozen=True)
@@ -180,9 +179,9 @@ def show_empty(page: Page) -> None:
     expect(page.get_by_text("EmptyFileError")).to_be_visible()
 
 
-@state("error-too-large")
+@state("error-too-large", SMALL)
 def show_too_large(page: Page) -> None:
-    choose(page, payload("huge.png", bytes(16 * MEBIBYTE + 1)))
+    choose(page, picture("ship"))
     expect(page.get_by_text("UploadTooLargeError")).to_be_visible()
 
 
@@ -267,6 +266,12 @@ def drag(page: Page, event: str) -> None:
         }"""
     )
     page.dispatch_event("main", event, {"dataTransfer": transfer})
+
+
+@state("api")
+def show_api(page: Page) -> None:
+    page.goto("/api")
+    expect(page.get_by_role("heading", level=2).first).to_be_visible()
 
 
 @state("without-scripts", scripts=False)
