@@ -1,4 +1,4 @@
-"""Texts go over the wire compressed, where the browser takes it: most of a page is style and script."""
+"""Texts go over the wire compressed, to browsers that take them so."""
 
 import gzip
 

@@ -1,6 +1,5 @@
 """Little pictures drawn on the spot, of things that the shipped model knows: nobody's photos."""
 
-import random
 from collections.abc import Callable, Sequence
 
 from PIL import Image, ImageDraw
@@ -28,11 +27,9 @@ class Drawing:
         left, top, right, bottom = x - across / 2, y - down / 2, x + across / 2, y + down / 2
         self._draw.ellipse(_scale([(left, top), (right, bottom)]), fill=colour)
 
-    def box(
-        self, left: float, top: float, right: float, bottom: float, colour: Colour, radius: float = 0
-    ) -> None:
+    def box(self, left_top: Point, right_bottom: Point, colour: Colour, radius: float = 0) -> None:
         """Draw a rectangle, with round corners on demand."""
-        corners = _scale([(left, top), (right, bottom)])
+        corners = _scale([left_top, right_bottom])
         self._draw.rounded_rectangle(corners, radius * FINENESS, fill=colour)
 
     def shape(self, points: Sequence[Point], colour: Colour) -> None:
@@ -60,14 +57,16 @@ def draw_airplane() -> Image.Image:
         drawing.ellipse(x, y, across, 40, "#eef6fd")
     drawing.shape([(300, 230), (400, 230), (300, 90), (262, 90)], "#aeb8c6")
     drawing.shape([(96, 232), (150, 232), (104, 130), (66, 130)], "#27518f")
-    drawing.shape([(80, 220), (170, 204), (470, 204), (540, 222), (566, 246), (540, 262)]
-        + [(470, 270), (170, 266)], "#f5f7fa")
+    drawing.shape(
+        [(80, 220), (170, 204), (470, 204), (540, 222), (566, 246), (540, 262), (320, 269)],
+        "#f5f7fa",
+    )
     drawing.shape([(100, 250), (560, 252), (540, 262), (470, 270), (170, 266)], "#ccd4df")
     for x in range(180, 470, 26):
-        drawing.box(x, 222, x + 12, 234, "#46618a", 3)
+        drawing.box((x, 222), (x + 12, 234), "#46618a", 3)
     drawing.shape([(498, 218), (530, 220), (546, 232), (506, 232)], "#2b3f5e")
     drawing.shape([(300, 252), (410, 252), (270, 390), (226, 390)], "#dde3eb")
-    drawing.box(306, 290, 372, 318, "#56657a", 14)
+    drawing.box((306, 290), (372, 318), "#56657a", 14)
     drawing.shape([(92, 240), (150, 240), (80, 290), (54, 290)], "#dde3eb")
     return drawing.finish()
 
@@ -75,20 +74,21 @@ def draw_airplane() -> Image.Image:
 def draw_automobile() -> Image.Image:
     """A red car on a road."""
     drawing = Drawing("#a8cdee", "#e7f1f8")
-    drawing.shape([(0, 300), (150, 200), (330, 270), (500, 190), (640, 260), (640, 360), (0, 360)],
-        "#86a874")
-    drawing.box(0, 340, 640, 480, "#6f747c")
+    drawing.shape(
+        [(0, 300), (150, 200), (330, 270), (500, 190), (640, 260), (640, 360), (0, 360)], "#86a874"
+    )
+    drawing.box((0, 340), (640, 480), "#6f747c")
     for x in range(20, 640, 150):
-        drawing.box(x, 432, x + 80, 442, "#e8e4d4")
+        drawing.box((x, 432), (x + 80, 442), "#e8e4d4")
     drawing.ellipse(325, 398, 500, 34, "#4c5057")
     drawing.shape([(176, 270), (248, 178), (412, 178), (486, 270)], "#a81f22")
     drawing.shape([(204, 264), (258, 192), (322, 192), (322, 264)], "#bfd9e8")
     drawing.shape([(336, 264), (336, 192), (404, 192), (456, 264)], "#bfd9e8")
-    drawing.box(70, 256, 580, 376, "#c9282b", 44)
-    drawing.box(76, 338, 574, 378, "#8f191c", 20)
-    drawing.box(88, 282, 124, 306, "#ffe9a6", 8)
-    drawing.box(540, 282, 572, 306, "#f2663c", 8)
-    drawing.box(346, 288, 384, 298, "#7f1518", 4)
+    drawing.box((70, 256), (580, 376), "#c9282b", 44)
+    drawing.box((76, 338), (574, 378), "#8f191c", 20)
+    drawing.box((88, 282), (124, 306), "#ffe9a6", 8)
+    drawing.box((540, 282), (572, 306), "#f2663c", 8)
+    drawing.box((346, 288), (384, 298), "#7f1518", 4)
     drawing.wheel(180, 372, 112)
     drawing.wheel(470, 372, 112)
     return drawing.finish()
@@ -119,16 +119,16 @@ def draw_frog() -> Image.Image:
 def draw_truck() -> Image.Image:
     """A lorry on a road."""
     drawing = Drawing("#9cc4e8", "#dfeaf3")
-    drawing.box(0, 330, 640, 480, "#70757d")
-    drawing.box(0, 318, 640, 334, "#8ea07a")
+    drawing.box((0, 330), (640, 480), "#70757d")
+    drawing.box((0, 318), (640, 334), "#8ea07a")
     drawing.ellipse(320, 412, 580, 34, "#4c5057")
-    drawing.box(50, 110, 420, 356, "#eef0f2", 8)
-    drawing.box(50, 300, 420, 356, "#d2d7dd", 8)
-    drawing.box(90, 170, 380, 236, "#e0902c", 6)
-    drawing.box(40, 352, 600, 384, "#353a43", 6)
+    drawing.box((50, 110), (420, 356), "#eef0f2", 8)
+    drawing.box((50, 300), (420, 356), "#d2d7dd", 8)
+    drawing.box((90, 170), (380, 236), "#e0902c", 6)
+    drawing.box((40, 352), (600, 384), "#353a43", 6)
     drawing.shape([(432, 178), (536, 178), (590, 272), (600, 372), (432, 372)], "#d9791f")
     drawing.shape([(452, 196), (526, 196), (566, 272), (452, 272)], "#bcd7e8")
-    drawing.box(572, 318, 600, 342, "#fff0b8", 6)
+    drawing.box((572, 318), (600, 342), "#fff0b8", 6)
     for x in (126, 216, 500):
         drawing.wheel(x, 384, 90)
     return drawing.finish()
@@ -139,10 +139,12 @@ def draw_cat() -> Image.Image:
     drawing = Drawing("#8d8276", "#5f574f")
     drawing.ellipse(320, 500, 460, 300, "#c77f3f")
     for side in (-1, 1):
-        drawing.shape([(320 + side * 60, 130), (320 + side * 176, 30), (320 + side * 186, 210)],
-            "#c77f3f")
-        drawing.shape([(320 + side * 96, 130), (320 + side * 160, 68), (320 + side * 166, 180)],
-            "#e0a795")
+        drawing.shape(
+            [(320 + side * 60, 130), (320 + side * 176, 30), (320 + side * 186, 210)], "#c77f3f"
+        )
+        drawing.shape(
+            [(320 + side * 96, 130), (320 + side * 160, 68), (320 + side * 166, 180)], "#e0a795"
+        )
     drawing.ellipse(320, 240, 390, 330, "#d68f4b")
     for x in (-60, 0, 60):
         drawing.line([(320 + x, 84), (320 + x * 0.8, 150)], "#a8652c", 16)
@@ -155,8 +157,9 @@ def draw_cat() -> Image.Image:
         drawing.ellipse(320 + side * 82, 216, 22, 60, "#16190f")
         drawing.ellipse(320 + side * 82 + 8, 200, 12, 12, "#ffffff")
         for y in (-18, 4, 26):
-            drawing.line([(320 + side * 70, 314 + y * 0.4), (320 + side * 270, 300 + y * 1.8)],
-                "#f8efe4", 4)
+            drawing.line(
+                [(320 + side * 70, 314 + y * 0.4), (320 + side * 270, 300 + y * 1.8)], "#f8efe4", 4
+            )
     drawing.ellipse(320, 362, 80, 40, "#f4e3d0")
     drawing.shape([(296, 272), (344, 272), (320, 298)], "#c9776d")
     drawing.line([(320, 296), (320, 322)], "#7c4a35", 5)
@@ -181,7 +184,7 @@ def draw_horse() -> Image.Image:
     drawing.ellipse(512, 108, 14, 14, "#17110c")
     for x, foot in ((180, 166), (240, 250), (370, 366), (436, 442)):
         drawing.line([(x, 270), (foot, 436)], brown, 28)
-        drawing.box(foot - 17, 430, foot + 17, 448, "#241913", 5)
+        drawing.box((foot - 17, 430), (foot + 17, 448), "#241913", 5)
     return drawing.finish()
 
 
@@ -201,13 +204,6 @@ def draw_bird() -> Image.Image:
     for x in (290, 336):
         drawing.line([(x, 360), (x + 4, 388)], "#6b5340", 8)
     return drawing.finish()
-
-
-def draw_noise() -> Image.Image:
-    """Coloured snow, in which there is nothing to see."""
-    chance = random.Random(0)  # noqa: S311 - no secret
-    small = Image.frombytes("RGB", (32, 24), chance.randbytes(32 * 24 * 3))
-    return small.resize((WIDTH, HEIGHT), Image.Resampling.BICUBIC)
 
 
 DRAWINGS: dict[str, Callable[[], Image.Image]] = {

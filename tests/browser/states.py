@@ -102,6 +102,7 @@ def expect_answers(page: Page, count: int) -> None:
     """Wait until so many pictures have their answers."""
     expect(page.locator("[data-answer]")).to_have_count(count)
     expect(page.locator(".waiting")).to_have_count(0)
+    expect(page.locator("#recent li")).to_have_count(count)
 
 
 @state("start")
@@ -207,6 +208,7 @@ def show_another_try(page: Page) -> None:
 def show_rate_limit(page: Page) -> None:
     choose(page, picture("ship"), picture("horse"))
     expect(page.get_by_role("heading", name="Too many pictures").first).to_be_visible()
+    expect(page.get_by_role("heading", name="Classifying")).to_have_count(0)
 
 
 @state("model-starting", STARTING)
@@ -228,7 +230,11 @@ def show_offline(page: Page) -> None:
 @state("recent")
 def show_recent(page: Page) -> None:
     kept = page.locator("#recent li")
-    for count, names in ((1, ["airplane"]), (3, ["automobile", "horse"]), (6, ["cat", "ship", "frog"])):
+    for count, names in (
+        (1, ["airplane"]),
+        (3, ["automobile", "horse"]),
+        (6, ["cat", "ship", "frog"]),
+    ):
         choose(page, *map(picture, names))
         expect(kept).to_have_count(count)
     page.goto("/")

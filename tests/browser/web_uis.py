@@ -1,10 +1,11 @@
-"""Web UIs beside the one of `serve.py`, each with settings under which something else goes wrong."""
+"""Web UIs beside the one of `serve.py`, each with settings under which something goes wrong."""
 
 import contextlib
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from typing import Any
 
 from tests.serving import Server, free_ports
 from webui import create_app
@@ -24,7 +25,7 @@ SMALL_BYTES = 2048
 
 @contextmanager
 def running_web_ui(settings: Settings) -> Iterator[str]:
-    """Serve a web UI with these settings in a thread, on a port of its own, and give its address."""
+    """Serve a web UI with these settings in a thread, on a free port, and give its address."""
     server = create_server(create_app(settings), "127.0.0.1", 0)
     thread = threading.Thread(target=server.run)
     thread.start()
@@ -33,19 +34,28 @@ def running_web_ui(settings: Settings) -> Iterator[str]:
     finally:
         # The loop may be awake already, and close what should wake it before it is used.
         with contextlib.suppress(OSError):
-            server.trigger.pull_trigger(server.close)
+            server.trigger.pull_trigger(lambda: _close(server))
         thread.join(5)
         server.task_dispatcher.shutdown()
+
+
+def _close(server: Any) -> None:
+    # The server would wait for connections that browsers keep.
+    for channel in list(server.active_channels.values()):
+        channel.handle_close()
+    server.close()
 
 
 @contextmanager
 def running_web_uis(server: Server) -> Iterator[Mapping[str, str]]:
     """Serve one web UI of each kind before the same TorchServe, and give their addresses."""
     usual = server.settings
-    ports = {name.lower(): int(port) for name, port in free_ports().items()}
+    (nobody,) = {free_ports()["TORCHSERVE_INFERENCE_PORT"]}
     others = {
         STARTING: replace(usual, model_name="cifar10-new"),
-        UNREACHABLE: replace(usual, **ports),
+        UNREACHABLE: replace(
+            usual, torchserve_inference_port=nobody, torchserve_management_port=nobody
+        ),
         HASTY: replace(usual, torchserve_timeout_seconds=0.001),
         RATIONED: replace(usual, rate_limit="1 per minute"),
         SMALL: replace(usual, max_upload_bytes=SMALL_BYTES),
