@@ -4,15 +4,18 @@
 # make lint         ruff and mypy
 # make setup        only set up what serving and training need
 # make screenshot   take docs/screenshot.png of a running `make serve`
+# make translations take the texts of the pages into every catalogue; NEW_LANGUAGE=fr adds one
 # make clean        remove the virtual environment and what serving and testing leave
 
 PYTHON ?= python3
 FUZZ_SECONDS ?= 60
 VENV := .venv
 BIN := $(VENV)/bin
+CATALOGUES := webui/translations
+TEXTS := $(VENV)/messages.pot
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check
 
-.PHONY: serve test fuzz lint setup java chromium screenshot clean
+.PHONY: serve test fuzz lint setup java chromium screenshot translations clean
 .DEFAULT_GOAL := serve
 
 # exec, so that Ctrl-C and SIGTERM reach the server itself.
@@ -34,6 +37,17 @@ setup: $(VENV)/runtime.installed java
 
 screenshot: $(VENV)/development.installed chromium
 	@$(BIN)/python -m tests.browser.screenshot
+
+# Afterwards each catalogue holds every text, and says on which ones a translator has to look.
+translations: $(VENV)/development.installed
+	@$(BIN)/pybabel --quiet extract --mapping-file pyproject.toml --keywords lazy_gettext \
+	  --add-comments Translators: --strip-comments --header-comment "# Texts of the pages." \
+	  --project cifar10-torchserve --version 1 \
+	  --sort-by-file --add-location file --output $(TEXTS) webui
+	@$(BIN)/pybabel --quiet update --input-file $(TEXTS) --output-dir $(CATALOGUES) \
+	  $(if $(NEW_LANGUAGE),--init-missing --locale $(NEW_LANGUAGE)) \
+	  --ignore-pot-creation-date --ignore-obsolete --previous
+	@$(BIN)/pybabel compile --statistics --directory $(CATALOGUES)
 
 # Asked for each time, as the system's Java can go away; it takes a moment.
 java: $(VENV)/runtime.installed
