@@ -48,6 +48,8 @@ def create_app(settings: Settings | None = None) -> Flask:
         MAX_CONTENT_LENGTH=max_form_bytes + FORM_OVERHEAD_BYTES,
         MAX_FORM_PARTS=settings.max_pictures + MOST_OTHER_PARTS,
         MAX_FORM_MEMORY_SIZE=MOST_TEXT_BYTES,
+        RATE_LIMIT=settings.rate_limit,
+        TORCHSERVE_TIMEOUT_SECONDS=settings.torchserve_timeout_seconds,
     )
     app.extensions["torchserve"] = TorchServeClient(settings)
     app.jinja_env.filters.update(

@@ -1,11 +1,73 @@
-"""What programs can ask this web UI, for programs and for people."""
+"""What programs can ask this web UI, described for programs and for people."""
 
-from flask import Blueprint
+import json
+import re
+from http import HTTPStatus
+
+from flask import Blueprint, Response, current_app, jsonify, make_response, render_template, request
+from markupsafe import Markup, escape
+
+from webui.answers import negotiated, wants_json
+from webui.api_document import describe_api
+from webui.api_schemas import Json
+from webui.code_snippets import create_code_snippets
+
+# Where a long name may break, when its line is too short for it.
+WORD_BEGINNING = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=_)|(?<=/)(?=.)")
 
 api = Blueprint("api", __name__)
 
 
 @api.get("/api")
-def show_page() -> str:
-    """Show the description of the API."""
-    return ""
+def show_page() -> Response:
+    """Show the description of the API: as a page, or as the OpenAPI document itself."""
+    document = _describe()
+    if wants_json():
+        return negotiated(jsonify(document))
+    page = render_template("api.html", document=document, code=create_code_snippets("picture.jpg"))
+    return negotiated(make_response(page))
+
+
+@api.get("/api/openapi.json")
+def show_document() -> Response:
+    """Show the OpenAPI document to those who cannot ask for JSON."""
+    response = jsonify(_describe())
+    # It names the limits of the moment, and the address by which it was asked for.
+    response.headers["Cache-Control"] = "no-cache"
+    return response
+
+
+def _describe() -> Json:
+    return describe_api(request.root_url.rstrip("/"), current_app.config)
+
+
+@api.app_template_filter("paragraphs")
+def split_paragraphs(text: str) -> list[str]:
+    """Return the paragraphs of a description."""
+    return text.split("\n\n")
+
+
+@api.app_template_filter("code_marked")
+def mark_code(text: str) -> Markup:
+    """Return a description in which what stands between backticks is marked as code."""
+    # Names of settings are long, and may break after each underscore.
+    escaped = str(escape(text)).replace("_", "_<wbr>")
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", escaped))  # noqa: S704
+
+
+@api.app_template_filter("breakable")
+def allow_breaks(name: str) -> Markup:
+    """Return a `name` that may go on in the next line where one of its words begins."""
+    return Markup("<wbr>").join(WORD_BEGINNING.split(name))
+
+
+@api.app_template_filter("as_json")
+def format_json(value: object) -> str:
+    """Return `value` as people read JSON."""
+    return json.dumps(value, indent=2, ensure_ascii=False)
+
+
+@api.app_template_filter("status_phrase")
+def name_status(status: str) -> str:
+    """Return the name of an HTTP `status`, such as "Not Found"."""
+    return HTTPStatus(int(status)).phrase

@@ -26,6 +26,17 @@ document.querySelector("#clear-recent").addEventListener("click", () => {
   document.querySelector("#main").focus();
   announce(say("cleared"));
 });
+document.querySelector("#recent").addEventListener("click", (event) => {
+  const link = event.target.closest("a");
+  const opensElsewhere = event.ctrlKey || event.metaKey || event.shiftKey;
+  if (!link || opensElsewhere) return;
+  event.preventDefault();
+  history.pushState(null, "", link.hash);
+  show();
+  // What it shows is further up.
+  answers.focus();
+  answers.scrollIntoView();
+});
 addEventListener("popstate", show);
 addEventListener("storage", showRecent);
 show();

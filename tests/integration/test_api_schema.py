@@ -1,0 +1,104 @@
+"""What the description of the API says, against the real thing, by schemathesis.
+
+It runs in a process of its own: in this one denormal numbers are zero, which hypothesis refuses.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.serving import PROJECT, Server, running_server
+
+EXAMPLES = 30
+# Its own choice and 413, which is what a form with too many pictures is answered.
+REFUSALS = [
+    "400",
+    "401",
+    "403",
+    "404",
+    "405",
+    "406",
+    "409",
+    "413",
+    "415",
+    "422",
+    "428",
+    "429",
+    "5xx",
+]
+CONFIGURATION = f"[checks.negative_data_rejection]\nexpected-statuses = {json.dumps(REFUSALS)}\n"
+
+
+@pytest.fixture(scope="module")
+def unlimited_server() -> Iterator[Server]:
+    with (
+        tempfile.TemporaryDirectory() as directory,
+        running_server(Path(directory), RATE_LIMIT="unlimited") as running,
+    ):
+        yield running
+
+
+def run_schemathesis(
+    location: str, directory: Path, *options: str, **environment: str
+) -> set[tuple[str, int]]:
+    """Return the methods and the statuses of all answers about pictures."""
+    report = directory / "answers.har"
+    (directory / "schemathesis.toml").write_text(CONFIGURATION)
+    command = [
+        *(sys.executable, "-m", "schemathesis.cli", "run", location),
+        *("--seed", "1", "--max-examples", str(EXAMPLES), "--generation-database", "none"),
+        *("--continue-on-failure", "--report", "har", "--report-har-path", str(report)),
+        *options,
+    ]
+    finished = subprocess.run(
+        command,
+        cwd=directory,
+        env={**os.environ, "PYTHONPATH": str(PROJECT), **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert finished.returncode == 0, finished.stdout
+    return {
+        (entry["request"]["method"], entry["response"]["status"])
+        for entry in json.loads(report.read_text())["log"]["entries"]
+        if "/predict" in entry["request"]["url"]
+    }
+
+
+# It leaves out the address that it has the document from.
+@pytest.mark.parametrize(
+    ("location", "accept"), [("/api", "application/json"), ("/api/openapi.json", "text/html")]
+)
+def test_pictures_are_answered_as_described(
+    unlimited_server: Server, tmp_path: Path, location: str, accept: str
+) -> None:
+    answers = run_schemathesis(
+        unlimited_server.web_ui + location,
+        tmp_path,
+        *("--header", f"Accept: {accept}"),
+        SCHEMATHESIS_HOOKS="tests.integration.schemathesis_hooks",
+    )
+    expected = {("POST", 200), ("POST", 400), ("POST", 415), ("GET", 303), ("DELETE", 405)}
+    assert expected <= answers
+
+
+def test_bytes_that_are_no_pictures_are_refused_as_described(
+    unlimited_server: Server, tmp_path: Path
+) -> None:
+    answers = run_schemathesis(
+        unlimited_server.web_ui + "/api",
+        tmp_path,
+        *("--header", "Accept: application/json"),
+        # That bytes are a picture is more than the document can ask for.
+        *("--exclude-checks", "positive_data_acceptance"),
+    )
+    assert ("POST", 200) not in answers
+    assert {("POST", 400), ("POST", 413), ("POST", 415)} <= answers

@@ -1,0 +1,362 @@
+"""The description of the API: whether it is valid, complete and true, and readable as a page."""
+
+import re
+import tomllib
+from collections.abc import Iterator
+from dataclasses import replace
+from html.parser import HTMLParser
+from itertools import pairwise
+from typing import Any
+
+import jsonschema_rs
+import pytest
+import schemathesis
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from handler.image_request import InvalidParameterError
+from model.image_errors import ImageError
+from tests.serving import PROJECT
+from tests.webui.conftest import WORKER_DIED, FakeTorchServe
+from webui import create_app
+from webui.errors import RejectedImageError, WebUIError
+from webui.settings import Settings
+
+Json = dict[str, Any]
+
+AS_JSON = {"Accept": "application/json"}
+AS_HTML = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+OTHER_SITE = {"Origin": "https://elsewhere.example"}
+PNG = b"\x89PNG\r\n\x1a\n and so on"
+PAGES = {"/", "/static/<path:filename>"}
+
+
+@pytest.fixture
+def document(client: FlaskClient) -> Json:
+    found: Json = client.get("/api", headers=AS_JSON).get_json()
+    return found
+
+
+def all_responses(document: Json) -> Iterator[tuple[str, Json]]:
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            yield from operation["responses"].items()
+    yield from document["components"]["responses"].items()
+
+
+def described_errors(document: Json) -> dict[str, int]:
+    return {
+        name: int(status)
+        for status, response in all_responses(document)
+        if status >= "400"
+        for name in response["content"]["application/json"]["examples"]
+    }
+
+
+def subclasses(kind: type[Exception]) -> set[type[Exception]]:
+    return {kind}.union(*map(subclasses, kind.__subclasses__()))
+
+
+def assert_valid(document: Json, schema: Json, value: object) -> None:
+    jsonschema_rs.Draft202012Validator(
+        {**schema, "components": document["components"]}, validate_formats=True
+    ).validate(value)
+
+
+def assert_as_described(document: Json, operation: Json, response: TestResponse) -> None:
+    described = operation["responses"][str(response.status_code)]
+    media = described["content"][response.mimetype]
+    value = response.get_json() if response.is_json else response.text
+    assert_valid(document, media["schema"], value)
+    for name, header in described.get("headers", {}).items():
+        assert name in response.headers or not header["required"]
+
+
+def form(*contents: bytes) -> dict[str, Any]:
+    parts = [
+        b'--x\r\nContent-Disposition: form-data; name="image"; filename="picture"\r\n\r\n'
+        + content
+        + b"\r\n"
+        for content in contents
+    ]
+    return {"data": b"".join(parts) + b"--x--", "content_type": "multipart/form-data; boundary=x"}
+
+
+def test_document_is_valid_openapi(document: Json) -> None:
+    assert document["openapi"].startswith("3.1.")
+    schema = schemathesis.openapi.from_dict(document)
+    schema.validate()
+    assert {path: set(schema[path]) for path in schema} == {
+        path: set(operations) for path, operations in document["paths"].items()
+    }
+    for shape in document["components"]["schemas"].values():
+        jsonschema_rs.meta.validate(shape)
+
+
+def test_document_has_the_version_of_the_project(document: Json) -> None:
+    with (PROJECT / "pyproject.toml").open("rb") as file:
+        assert document["info"]["version"] == tomllib.load(file)["project"]["version"]
+
+
+def test_every_address_is_described(app: Flask, document: Json) -> None:
+    routes = {
+        (rule.rule, method.lower())
+        for rule in app.url_map.iter_rules()
+        if rule.rule not in PAGES
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    }
+    described = {
+        (path, method) for path, operations in document["paths"].items() for method in operations
+    }
+    assert described == routes
+
+
+def test_every_error_of_the_web_ui_is_described_with_its_status(document: Json) -> None:
+    # The first two are kinds of errors, and go by other names.
+    classes = subclasses(WebUIError) - {WebUIError, RejectedImageError}
+    described = described_errors(document)
+    for error in classes:
+        assert issubclass(error, WebUIError)
+        assert described.get(error.__name__) == error.code, error.__name__
+
+
+def test_every_error_of_the_handler_is_described_with_its_status(document: Json) -> None:
+    # The web UI sends no parameter that could be wrong.
+    classes = subclasses(ImageError) - {ImageError, InvalidParameterError}
+    described = described_errors(document)
+    for error in classes:
+        assert issubclass(error, ImageError)
+        assert described.get(error.__name__) == error.code, error.__name__
+
+
+def test_no_error_is_described_that_does_not_exist(document: Json) -> None:
+    classes = subclasses(WebUIError) | subclasses(ImageError)
+    assert set(described_errors(document)) <= {error.__name__ for error in classes}
+
+
+def test_every_example_is_valid(document: Json) -> None:
+    for shape in document["components"]["schemas"].values():
+        for example in shape["examples"]:
+            assert_valid(document, shape, example)
+    for _status, response in all_responses(document):
+        media = response["content"].get("application/json", {})
+        for example in media.get("examples", {}).values():
+            assert_valid(document, media["schema"], example["value"])
+
+
+@pytest.mark.parametrize("accept", [AS_JSON, AS_HTML])
+def test_answers_to_pictures_are_as_described(
+    client: FlaskClient, torchserve: FakeTorchServe, document: Json, accept: dict[str, str]
+) -> None:
+    operation = document["paths"]["/predict"]["post"]
+
+    def assert_described(status: int, **request: Any) -> None:
+        headers = {**accept, **request.pop("headers", {})}
+        response = client.post("/predict", headers=headers, **request)
+        assert response.status_code == status
+        assert_as_described(document, operation, response)
+
+    assert_described(200, data=PNG, content_type="image/png")
+    assert_described(200, **form(PNG))
+    assert_described(200, **form(PNG, b"", PNG))
+    assert_described(400, **form())
+    assert_described(400, **form(b"", b""))
+    assert_described(403, **form(PNG), headers=OTHER_SITE)
+    assert_described(413, **form(bytes(1_000_001)))
+    assert_described(413, **form(*[PNG] * 17))
+    assert_described(413, **form(*[PNG] * 99))
+    assert_described(415, data="[]", content_type="application/json")
+    for status, type_name in (
+        (400, "UnreadableImageError"),
+        (413, "ImageTooLargeError"),
+        (415, "UnsupportedFormatError"),
+        (503, "ServiceUnavailableException"),
+    ):
+        torchserve.will_answer_error(status, type_name)
+        assert_described(status, **form(PNG))
+    torchserve.will_answer_error(500, "InternalServerException")
+    assert_described(502, **form(PNG))
+    for _ in range(2):
+        torchserve.will_answer_error(507, "InternalServerException", WORKER_DIED)
+    assert_described(503, **form(PNG))
+
+
+def test_answers_to_who_sends_too_many_are_as_described(settings: Settings, document: Json) -> None:
+    client = create_app(replace(settings, rate_limit="1 per hour")).test_client()
+    assert client.post("/predict", **form(PNG)).status_code == 200
+    response = client.post("/predict", headers=AS_JSON, **form(PNG))
+    assert response.status_code == 429
+    assert_as_described(document, document["paths"]["/predict"]["post"], response)
+
+
+def test_answers_of_probes_are_as_described(
+    client: FlaskClient, torchserve: FakeTorchServe, document: Json
+) -> None:
+    paths = document["paths"]
+    for path in ("/healthz", "/readyz"):
+        assert_as_described(document, paths[path]["get"], client.get(path))
+    torchserve.will_describe(200, [{"workers": []}])
+    assert_as_described(document, paths["/readyz"]["get"], client.get("/readyz"))
+    torchserve.will_describe(500, {"code": 500, "type": "Oh"})
+    assert_as_described(document, paths["/readyz"]["get"], client.get("/readyz"))
+    torchserve.key_file.unlink()
+    response = client.get("/readyz")
+    assert (response.status_code, "Retry-After" in response.headers) == (502, True)
+    assert_as_described(document, paths["/readyz"]["get"], response)
+
+
+@pytest.mark.parametrize("accept", [AS_JSON, AS_HTML])
+def test_other_answers_are_as_described(
+    client: FlaskClient, document: Json, accept: dict[str, str]
+) -> None:
+    for path in ("/predict", "/api", "/api/openapi.json"):
+        response = client.get(path, headers=accept)
+        assert_as_described(document, document["paths"][path]["get"], response)
+    elsewhere = {"responses": document["components"]["responses"]}
+    for method, path in (("GET", "/nothing-here"), ("DELETE", "/predict")):
+        assert_as_described(document, elsewhere, client.open(path, method=method, headers=accept))
+
+
+@pytest.mark.parametrize(
+    "body", [PNG, b"\xff\xd8\xff and so on", b"", b'{"instances": []}', b"no picture"]
+)
+def test_a_described_picture_arrives_as_it_was_sent(
+    client: FlaskClient, torchserve: FakeTorchServe, document: Json, body: bytes
+) -> None:
+    content = document["paths"]["/predict"]["post"]["requestBody"]["content"]
+    for media_type in content.keys() - {"multipart/form-data"}:
+        client.post("/predict", data=body, content_type=media_type.replace("*", "png"))
+    assert torchserve.images == [body] * 2 * bool(body)
+
+
+def test_document_states_the_limits_of_the_moment(settings: Settings) -> None:
+    limited = replace(
+        settings,
+        max_upload_bytes=7_000,
+        max_pictures=3,
+        max_form_bytes=9_000,
+        rate_limit="5 per second",
+        torchserve_timeout_seconds=2,
+    )
+    document = create_app(limited).test_client().get("/api/openapi.json").get_json()
+    limits = document["info"]["x-limits"]
+    assert {name: limit["value"] for name, limit in limits.items()} == {
+        "MAX_UPLOAD_BYTES": 7_000,
+        "MAX_PICTURES": 3,
+        "MAX_FORM_BYTES": 9_000,
+        "RATE_LIMIT": "5 per second",
+        "TORCHSERVE_TIMEOUT_SECONDS": 2,
+    }
+    content = document["paths"]["/predict"]["post"]["requestBody"]["content"]
+    assert content["multipart/form-data"]["schema"]["properties"]["image"]["maxItems"] == 3
+
+
+def test_server_is_the_one_that_was_asked(client: FlaskClient) -> None:
+    for base in ("http://pictures.example:81", "https://example.org/below"):
+        document = client.get("/api/openapi.json", base_url=base).get_json()
+        assert [server["url"] for server in document["servers"]] == [base]
+
+
+def test_accept_decides_between_page_and_document(client: FlaskClient) -> None:
+    page = client.get("/api", headers=AS_HTML)
+    as_json = client.get("/api", headers=AS_JSON)
+    assert (page.mimetype, as_json.mimetype) == ("text/html", "application/json")
+    assert client.get("/api").mimetype == "text/html"
+    assert page.vary.as_set() == as_json.vary.as_set() == {"accept", "accept-language"}
+    for accept in (AS_JSON, AS_HTML):
+        assert client.get("/api/openapi.json", headers=accept).get_json() == as_json.get_json()
+
+
+def test_document_is_in_english_whatever_the_reader_speaks(
+    client: FlaskClient, document: Json
+) -> None:
+    for headers in ({"Accept-Language": "de"}, {"Accept-Language": "fr"}):
+        assert client.get("/api/openapi.json", headers=headers).get_json() == document
+
+
+class Page(HTMLParser):
+    """What a page is made of."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.words = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.words += data
+
+    def all(self, *names: str) -> list[dict[str, str | None]]:
+        return [attributes for tag, attributes in self.tags if tag in names]
+
+
+@pytest.fixture
+def page(client: FlaskClient) -> Page:
+    return Page(client.get("/api", headers=AS_HTML).text)
+
+
+def test_page_holds_the_whole_document(page: Page, document: Json) -> None:
+    words = re.sub(r"\s+", " ", page.words)
+    expected = [*document["paths"], *described_errors(document), *document["info"]["x-limits"]]
+    for operations in document["paths"].values():
+        for method, operation in operations.items():
+            expected += [method.upper(), operation["summary"], *operation["responses"]]
+            expected += operation["description"].replace("`", "").split("\n\n")
+    for name, shape in document["components"]["schemas"].items():
+        expected += [name, *shape["properties"]]
+    expected += [
+        example["summary"]
+        for status, response in all_responses(document)
+        if status >= "400"
+        for example in response["content"]["application/json"]["examples"].values()
+    ]
+    assert [text for text in expected if text not in words] == []
+
+
+def test_page_shows_calls_that_can_be_pasted(page: Page) -> None:
+    assert "curl -H 'Accept: application/json' -F image=@picture.jpg http://localhost/predict" in (
+        page.words
+    )
+    assert "'http://localhost/predict'" in page.words
+
+
+def test_page_has_its_headings_in_order(page: Page) -> None:
+    levels = [int(tag[1]) for tag, _attributes in page.tags if re.fullmatch("h[1-6]", tag)]
+    assert levels.count(1) == 1
+    assert levels[0] == 1
+    assert all(below <= above + 1 for above, below in pairwise(levels))
+
+
+def test_page_can_be_used_without_eyes_or_mouse(page: Page) -> None:
+    ids = [attributes["id"] for _tag, attributes in page.tags if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    blocks = page.all("pre")
+    assert blocks
+    for block in blocks:
+        assert block["tabindex"] == "0"
+        assert block["role"] == "region"
+        assert block["aria-labelledby"] in ids
+    assert len(page.all("table")) == len(page.all("caption")) == len(page.all("thead"))
+    assert all("scope" in heading for heading in page.all("th"))
+    within = [link["href"] for link in page.all("a") if (link["href"] or "").startswith("#")]
+    assert len(within) > 10
+    assert all(link is not None and link[1:] in ids for link in within)
+
+
+def test_page_obeys_the_content_security_policy(page: Page) -> None:
+    assert page.all("style") == []
+    for tag, attributes in page.tags:
+        assert not any(name == "style" or name.startswith("on") for name in attributes)
+        assert tag != "script" or (attributes["src"] or "").startswith("/static/")
+
+
+def test_page_finds_its_own_styles(client: FlaskClient, page: Page) -> None:
+    styles = [link["href"] or "" for link in page.all("link") if link["rel"] == "stylesheet"]
+    assert styles
+    for address in styles:
+        with client.get(address) as response:
+            assert response.status_code == 200
