@@ -151,7 +151,10 @@ UNTRANSLATED = {"code", "style", "script"}
 
 
 class TextFinder(HTMLParser):
-    """Collects what people read on a page or hear from it, but for code and names of languages."""
+    """Collects what people read on a page or hear from it.
+
+    Not so code, names of languages, and what says of itself that it is English.
+    """
 
     read_aloud = ("alt", "title", "aria-label", "placeholder", "data-text")
 
@@ -167,8 +170,9 @@ class TextFinder(HTMLParser):
         attributes = dict(attrs)
         self.texts += [attributes[name] or "" for name in self.read_aloud if name in attributes]
         self._is_words = attributes.get("type") == "application/json"
-        if tag not in {"img", "input", "link", "meta", "br"}:
-            is_skipped = tag in UNTRANSLATED or "hreflang" in attributes
+        if tag not in {"img", "input", "link", "meta", "br", "wbr"}:
+            is_english = attributes.get("lang") == "en"
+            is_skipped = tag in UNTRANSLATED or "hreflang" in attributes or is_english
             self._open.append((tag, is_skipped))
 
     def handle_endtag(self, tag: str) -> None:
@@ -255,6 +259,15 @@ def test_the_finder_of_words_finds_them() -> None:
 
 def test_no_text_of_the_form_is_left_unmarked(bracketed: FlaskClient) -> None:
     assert unmarked_in_page(bracketed.get("/")) == []
+
+
+def test_no_text_about_the_api_is_left_unmarked(bracketed: FlaskClient) -> None:
+    """Its document is in English, and says so; what stands around it is not."""
+    shapes = bracketed.get("/api/openapi.json").get_json()["components"]["schemas"]
+    types, constants = {"string", "number", "integer", "object"}, {"ok", "ready"}
+    settings = {"KiB", "MiB", "per", "minute"}
+    unmarked = set(unmarked_in_page(bracketed.get("/api")))
+    assert unmarked - set(shapes) - types - constants - settings == set()
 
 
 @pytest.mark.parametrize("picture", [PNG, b"II*\0 and so on"])
