@@ -28,7 +28,7 @@ COLLECT_TEXTS = """() => {
   collect(document.body);
   return texts.filter((text) => text !== "");
 }"""
-# What sticks out of the window, and controls that are too narrow for their words. What is there
+# What sticks out of the window, and what is too small for its words. What is there
 # for screen readers alone, and code, which scrolls, may.
 FIND_CUT_OFF = """() => [...document.querySelectorAll("body *")].filter((element) => {
   if (element.closest(".visually-hidden, pre, svg, caption")) return false;
@@ -38,7 +38,9 @@ FIND_CUT_OFF = """() => [...document.querySelectorAll("body *")].filter((element
   const isNarrow = element.matches("a, button, summary, p, h1, h2, h3, th, td, label")
     && getComputedStyle(element).display !== "inline"
     && element.scrollWidth > element.clientWidth;
-  return isOutside || isNarrow;
+  const isLow = element.matches("button, label.picker-face")
+    && element.scrollHeight > element.clientHeight;
+  return isOutside || isNarrow || isLow;
 }).map((element) => element.outerHTML.slice(0, 200))"""
 
 
