@@ -124,12 +124,11 @@ def test_what_is_compiled_is_the_catalogue(file: Path) -> None:
 @pytest.mark.parametrize("file", CATALOGUES, ids=lambda file: file.parents[1].name)
 def test_catalogue_says_nothing_of_where_and_by_whom_it_was_made(file: Path) -> None:
     content = file.read_text()
-    assert "@" not in content
-    assert all(re.fullmatch(r"(webui/[\w/]+\.(py|html) ?)+", place) for place in places(content))
-
-
-def places(content: str) -> list[str]:
-    return re.findall(r"^#: (.*)$", content, re.MULTILINE)
+    # Babel's own, in a catalogue that it has begun.
+    assert set(re.findall(r"\w+@[\w.]+", content)) <= {"EMAIL@ADDRESS", "LL@li.org"}
+    places = re.findall(r"^#: (.*)$", content, re.MULTILINE)
+    assert places
+    assert all(re.fullmatch(r"(webui/[\w/]+\.(py|html) ?)+", place) for place in places)
 
 
 def test_german_quotation_marks_are_german() -> None:
