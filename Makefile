@@ -38,7 +38,7 @@ setup: $(VENV)/runtime.installed java
 screenshot: $(VENV)/development.installed chromium
 	@$(BIN)/python -m tests.browser.screenshot
 
-# Afterwards each catalogue holds every text, and says on which ones a translator has to look.
+# What is then empty or marked "fuzzy" in a catalogue waits for a translator.
 translations: $(VENV)/development.installed
 	@$(BIN)/pybabel --quiet extract --mapping-file pyproject.toml --keywords lazy_gettext \
 	  --add-comments Translators: --strip-comments --header-comment "# Texts of the pages." \

@@ -76,7 +76,7 @@ def test_bad_pictures_hide_no_others(client: FlaskClient, torchserve: FakeTorchS
     page = upload_all(client, *pictures)
     assert page.status_code == 200
     assert heading(page) == "2 answers"
-    assert "to 5 pictures" in page.text
+    assert "5 pictures were sent." in page.text
     assert headings(page, 2) == [
         "That file is empty",
         "ant",
