@@ -40,7 +40,7 @@ screenshot: $(VENV)/development.installed chromium
 
 # What is then empty or marked "fuzzy" in a catalogue waits for a translator.
 translations: $(VENV)/development.installed
-	@$(BIN)/pybabel --quiet extract --mapping-file pyproject.toml --keywords lazy_gettext \
+	@$(BIN)/pybabel --quiet extract --mapping-file pyproject.toml --keywords lazy_gettext --keywords lazy_ngettext:1,2 \
 	  --add-comments Translators: --strip-comments --header-comment "# Texts of the pages." \
 	  --project cifar10-torchserve --version 1 \
 	  --sort-by-file --add-location file --output $(TEXTS) webui

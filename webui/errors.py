@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from flask_babel import LazyString
 from flask_babel import lazy_gettext as _
+from flask_babel import lazy_ngettext
 
 from webui.languages import FIRST_LANGUAGE, current_language
 from webui.wording import Text, format_number, format_size
@@ -117,7 +118,11 @@ class TooManyPicturesError(WebUIError):
     def __init__(self, limit: int) -> None:
         """Name the `limit`, a number of pictures."""
         super().__init__(
-            _("At most %(limit)d pictures are taken at once. Send fewer.", limit=limit)
+            lazy_ngettext(
+                "At most %(num)d picture is taken at once. Send fewer.",
+                "At most %(num)d pictures are taken at once. Send fewer.",
+                limit,
+            )
         )
 
 
@@ -181,7 +186,7 @@ class RateLimitError(WebUIError):
         super().__init__(
             _(
                 "You have sent as many pictures as are taken from one address in so short a time. "
-                "Go on in %(seconds)d seconds.",
+                "Go on in %(seconds)d s.",
                 seconds=retry_after_seconds,
             )
         )
@@ -224,7 +229,8 @@ class RejectedImageError(WebUIError):
         """The handler's own words, or fewer in the language of the page."""
         if current_language() == FIRST_LANGUAGE:
             return self.message
-        return self.translatable_messages.get(self.type, self.message)
+        fallback = _("The model server refused what was sent.")
+        return self.translatable_messages.get(self.type, fallback)
 
 
 class ModelNotReadyError(WebUIError):
@@ -266,8 +272,8 @@ class ModelServerUnreachableError(WebUIError):
         """Say how to start the server, and when one that starts may be there."""
         super().__init__(
             _(
-                "The web page works, but the model server behind it cannot be reached. Is it "
-                "running? Start it with “make serve”, then send the picture again."
+                "The web page works, but the model server behind it does not answer. It may still "
+                "be starting; if it is not running, start it with “make serve”."
             )
         )
         self.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)

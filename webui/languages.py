@@ -42,9 +42,9 @@ class Languages:
     def _accepted(self) -> str | None:
         # The best first. Werkzeug's own choice prefers a later "en" to "de-AT" where there is "de".
         for tag, quality in request.accept_languages:
-            language = tag.partition("-")[0].lower()
-            if quality > 0 and language in self.names:
-                return language
+            for code in (tag.replace("-", "_"), tag.partition("-")[0].lower()):
+                if quality > 0 and code in self.names:
+                    return code
         return None
 
 

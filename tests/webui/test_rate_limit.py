@@ -76,7 +76,7 @@ def test_the_error_says_when_to_come_back(limited: FlaskClient) -> None:
         assert response.status_code == 429
         assert response.headers["Cache-Control"] == "no-store"
         assert response.headers["X-Content-Type-Options"] == "nosniff"
-        (seconds,) = re.findall(r"Go on in ([0-9]+) seconds", response.text)
+        (seconds,) = re.findall(r"Go on in ([0-9]+) s", response.text)
         assert response.headers["Retry-After"] == seconds
         assert 1 <= int(seconds) <= 3600
 

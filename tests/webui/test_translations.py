@@ -27,7 +27,7 @@ from webui.languages import Languages
 
 TRANSLATIONS = PROJECT / "webui" / "translations"
 CATALOGUES = sorted(TRANSLATIONS.glob("*/LC_MESSAGES/messages.po"))
-KEYWORDS = {**DEFAULT_KEYWORDS, "lazy_gettext": None}
+KEYWORDS = {**DEFAULT_KEYWORDS, "lazy_gettext": None, "lazy_ngettext": (1, 2)}
 PLACEHOLDER = re.compile(r"%\(\w+\)[a-z]")
 MARKUP = re.compile(r"</?\w+>|[<>&\"]")
 PNG = b"\x89PNG\r\n\x1a\n and so on"
