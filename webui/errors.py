@@ -5,9 +5,8 @@ The words are looked up in the language of the request when they are shown, not 
 
 from typing import ClassVar
 
-from flask_babel import LazyString
+from flask_babel import LazyString, lazy_ngettext
 from flask_babel import lazy_gettext as _
-from flask_babel import lazy_ngettext
 
 from webui.languages import FIRST_LANGUAGE, current_language
 from webui.wording import Text, format_number, format_size
