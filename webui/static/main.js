@@ -81,7 +81,7 @@ function restore(id) {
   element.className = "batch";
   const kept = load().find((batch) => batch.id === id);
   if (kept) {
-    element.append(...kept.cards.map(parseCard));
+    element.append(...kept.cards.map(parseCard).filter((card) => card !== null));
     return element;
   }
   const note = document.createElement("p");
