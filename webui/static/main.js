@@ -37,6 +37,11 @@ document.querySelector("#recent").addEventListener("click", (event) => {
   answers.focus();
   answers.scrollIntoView();
 });
+document.querySelector(".skip").addEventListener("click", (event) => {
+  // The address says which answers are shown.
+  event.preventDefault();
+  document.querySelector("#main").focus();
+});
 addEventListener("popstate", show);
 addEventListener("storage", showRecent);
 show();
