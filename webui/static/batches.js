@@ -81,13 +81,19 @@ async function ask(file, waitingCard) {
   const content = scaled?.blob ?? file;
   if (content.size === 0) return createErrorCard("EmptyFileError");
   if (content.size > maxBytes) return createErrorCard("UploadTooLargeError");
-  const answer = await send(content, file.name, (why) => showWaiting(waitingCard, why));
+  const answer = await send(content, file.name, (why) => tellWaiting(waitingCard, file, why));
   const card = answer && parseCard(answer.html);
   if (!card) return createFailureCard(file);
   const { status } = answer;
   if (scaled) addDescription(card, say("scaled", { size: `${scaled.width} × ${scaled.height}` }));
   if (status >= FIRST_SERVER_ERROR || status === TOO_MANY_REQUESTS) offerAnotherTry(card, file);
   return card;
+}
+
+function tellWaiting(card, { name }, { heading, message }) {
+  const isNew = summarize(card).heading !== heading;
+  showWaiting(card, { heading, message });
+  if (isNew) announce(say("announcedError", { name, ...summarize(card) }));
 }
 
 // Returns the card of a picture that got no answer, or one that is no card, as by a proxy.
