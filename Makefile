@@ -3,16 +3,19 @@
 # make fuzz         mutated pictures for the decoder, for FUZZ_SECONDS=60
 # make lint         ruff and mypy
 # make setup        only set up what serving and training need
-# make screenshot   take docs/screenshot.png of a running `make serve`
+# make screenshots  take docs/screenshots/ anew, and the one of the README
+# make translations take the texts of the pages into every catalogue; NEW_LANGUAGE=fr adds one
 # make clean        remove the virtual environment and what serving and testing leave
 
 PYTHON ?= python3
 FUZZ_SECONDS ?= 60
 VENV := .venv
 BIN := $(VENV)/bin
+CATALOGUES := webui/translations
+TEXTS := $(VENV)/messages.pot
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check
 
-.PHONY: serve test fuzz lint setup java chromium screenshot clean
+.PHONY: serve test fuzz lint setup java chromium screenshots translations clean
 .DEFAULT_GOAL := serve
 
 # exec, so that Ctrl-C and SIGTERM reach the server itself.
@@ -32,8 +35,19 @@ lint: $(VENV)/development.installed
 
 setup: $(VENV)/runtime.installed java
 
-screenshot: $(VENV)/development.installed chromium
-	@$(BIN)/python -m tests.browser.screenshot
+screenshots: $(VENV)/development.installed chromium
+	@$(BIN)/python -m tests.browser.screenshots
+
+# What is then empty or marked "fuzzy" in a catalogue waits for a translator.
+translations: $(VENV)/development.installed
+	@$(BIN)/pybabel --quiet extract --mapping-file pyproject.toml --keywords lazy_gettext --keywords lazy_ngettext:1,2 \
+	  --add-comments Translators: --strip-comments --header-comment "# Texts of the pages." \
+	  --project cifar10-torchserve --version 1 \
+	  --sort-by-file --add-location file --output $(TEXTS) webui
+	@$(BIN)/pybabel --quiet update --input-file $(TEXTS) --output-dir $(CATALOGUES) \
+	  $(if $(NEW_LANGUAGE),--init-missing --locale $(NEW_LANGUAGE)) \
+	  --ignore-pot-creation-date --ignore-obsolete --previous
+	@$(BIN)/pybabel compile --statistics --directory $(CATALOGUES)
 
 # Asked for each time, as the system's Java can go away; it takes a moment.
 java: $(VENV)/runtime.installed

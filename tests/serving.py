@@ -75,7 +75,12 @@ def free_ports() -> dict[str, int]:
 
 def server_environment(directory: Path, ports: dict[str, int]) -> dict[str, str]:
     ports_as_text = {name: str(port) for name, port in ports.items()}
-    return {**ports_as_text, "TORCHSERVE_RUN_DIRECTORY": str(directory / "run")}
+    return {
+        **ports_as_text,
+        "TORCHSERVE_RUN_DIRECTORY": str(directory / "run"),
+        # All tests come from one address.
+        "RATE_LIMIT": "unlimited",
+    }
 
 
 def start_serve(

@@ -4,6 +4,7 @@ import logging
 from typing import Any
 
 from flask import Response, current_app, jsonify, make_response, render_template, request
+from flask_babel import force_locale
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
 
 from webui.errors import (
@@ -14,6 +15,7 @@ from webui.errors import (
     UploadsTooLargeError,
     WebUIError,
 )
+from webui.languages import FIRST_LANGUAGE
 
 JSON = "application/json"
 HTML = "text/html"
@@ -36,7 +38,7 @@ def wants_card() -> bool:
 def negotiated(response: Response) -> Response:
     """Return `response` marked as this request's own: not to be stored, and chosen by headers."""
     response.headers["Cache-Control"] = "no-store"
-    response.vary.update(["Accept", "Accept-Language"])
+    response.vary.add("Accept")
     return response
 
 
@@ -58,16 +60,18 @@ def answer_exception(exception: Exception) -> Any:  # noqa: ANN401
     return negotiated(response)
 
 
-def log_error(error: WebUIError, cause: Exception, *, is_probed: bool = False) -> None:
+def log_error(error: WebUIError, cause: BaseException, *, is_probed: bool = False) -> None:
     """Log an `error` that is not the user's, with the traceback of an unexpected `cause`."""
     if error.code < FIRST_SERVER_ERROR:
         return
     is_expected = error is cause
     # Whoever polls a probe knows the answer; a line each time would drown the rest of the log.
     level = logging.DEBUG if is_probed and is_expected else logging.ERROR
-    current_app.logger.log(
-        level, "%s: %s", error.type, error.message, exc_info=not is_expected and cause
-    )
+    # The log is not for whoever sent the picture, nor in their language.
+    with force_locale(FIRST_LANGUAGE):
+        current_app.logger.log(
+            level, "%s: %s", error.type, error.message, exc_info=not is_expected and cause
+        )
 
 
 def _as_web_ui_error(exception: Exception) -> WebUIError:

@@ -81,7 +81,7 @@ def create_errors(config: Mapping[str, Any]) -> list[WebUIError]:
         UploadTooLargeError(upload),
         UploadsTooLargeError(form, upload),
         TooManyPicturesError(config["MAX_PICTURES"]),
-        FormTooLargeError(config["MAX_FORM_PARTS"], MOST_TEXT_BYTES),
+        FormTooLargeError(config["MAX_FORM_PARTS"], MOST_TEXT_BYTES, config["MAX_PICTURES"]),
         UnsupportedMediaTypeError(),
         *REFUSALS,
         RateLimitError(RETRY_SECONDS),

@@ -10,6 +10,8 @@ from webui.languages import PARAMETER
 from webui.uploads import FIELD_NAME
 
 FALLBACK_FILENAME = "picture.jpg"
+# The first three are no files, and curl takes the last one for standard input.
+NO_FILENAMES = {"", ".", "..", "-"}
 PLAIN_FILENAME = re.compile(r"[A-Za-z0-9._-]+")
 
 PYTHON = """\
@@ -37,7 +39,7 @@ def create_code_snippets(filename: str) -> CodeSnippets:
 
     A name that cannot be a file's, or cannot be seen in full, gives way to another one.
     """
-    if not filename.isprintable() or re.search(r"[/\\]", filename) or filename in {"", ".", ".."}:
+    if not filename.isprintable() or re.search(r"[/\\]", filename) or filename in NO_FILENAMES:
         filename = FALLBACK_FILENAME
     address = {PARAMETER: None}
     url = url_for("pages.predict", _external=True, **address)

@@ -5,10 +5,11 @@ The words are looked up in the language of the request when they are shown, not 
 
 from typing import ClassVar
 
+from flask_babel import LazyString, lazy_ngettext
 from flask_babel import lazy_gettext as _
 
 from webui.languages import FIRST_LANGUAGE, current_language
-from webui.wording import Text, format_size
+from webui.wording import Text, format_number, format_size
 
 RETRY_AFTER_SECONDS = 5
 # A full queue is worked off in less.
@@ -28,13 +29,20 @@ class WebUIError(Exception):
     def __init__(self, message: Text) -> None:
         """Keep `message`, which people will read: what happened, and what to do next."""
         super().__init__(message)
-        self.message = message
+        self._message = message
         self.type = type(self).__name__
         self.headers: dict[str, str] = {}
 
+    @property
+    def message(self) -> str:
+        """The words in the language of the current request."""
+        # Not the words looked up later: a page would take those as they are, unescaped, together
+        # with what they quote.
+        return str(self._message)
+
     def as_dict(self) -> dict[str, int | str]:
         """Return the one shape that errors have everywhere, TorchServe's own."""
-        return {"code": self.code, "type": self.type, "message": str(self.message)}
+        return {"code": self.code, "type": self.type, "message": self.message}
 
 
 class NoFileError(WebUIError):
@@ -77,7 +85,7 @@ class UploadTooLargeError(WebUIError):
             message = _(
                 "The picture is larger than %(limit)s, the limit here. Send a smaller version: "
                 "nothing is lost, because the model only looks at a thumbnail.",
-                limit=format_size(limit),
+                limit=LazyString(format_size, limit),
             )
         super().__init__(message)
 
@@ -94,8 +102,8 @@ class UploadsTooLargeError(WebUIError):
             _(
                 "More than %(limit)s arrived, the limit for all pictures together; one alone may "
                 "have %(picture_limit)s. Send fewer at once, or smaller ones.",
-                limit=format_size(limit),
-                picture_limit=format_size(picture_limit),
+                limit=LazyString(format_size, limit),
+                picture_limit=LazyString(format_size, picture_limit),
             )
         )
 
@@ -109,7 +117,11 @@ class TooManyPicturesError(WebUIError):
     def __init__(self, limit: int) -> None:
         """Name the `limit`, a number of pictures."""
         super().__init__(
-            _("At most %(limit)d pictures are taken at once. Send fewer.", limit=limit)
+            lazy_ngettext(
+                "At most %(num)d picture is taken at once. Send fewer.",
+                "At most %(num)d pictures are taken at once. Send fewer.",
+                limit,
+            )
         )
 
 
@@ -119,14 +131,16 @@ class FormTooLargeError(WebUIError):
     code = 413
     heading = _("That form holds too much")
 
-    def __init__(self, most_fields: int, most_text_bytes: int) -> None:
-        """Name both limits; the second one is that of a single text field."""
+    def __init__(self, most_fields: int, most_text_bytes: int, most_pictures: int) -> None:
+        """Name the limits; the second one is that of a single text field."""
         super().__init__(
             _(
                 "The form has more than %(fields)d fields, or a text field of more than "
-                "%(size)s. Send the pictures alone, as files in the field “image”.",
+                "%(size)s. Send at most %(pictures)d pictures, as files in the field “image”, and "
+                "nothing else.",
                 fields=most_fields,
-                size=format_size(most_text_bytes),
+                size=LazyString(format_size, most_text_bytes),
+                pictures=most_pictures,
             )
         )
 
@@ -171,7 +185,7 @@ class RateLimitError(WebUIError):
         super().__init__(
             _(
                 "You have sent as many pictures as are taken from one address in so short a time. "
-                "Go on in %(seconds)d seconds.",
+                "Go on in %(seconds)d s.",
                 seconds=retry_after_seconds,
             )
         )
@@ -214,7 +228,8 @@ class RejectedImageError(WebUIError):
         """The handler's own words, or fewer in the language of the page."""
         if current_language() == FIRST_LANGUAGE:
             return self.message
-        return self.translatable_messages.get(self.type, self.message)
+        fallback = _("The model server refused what was sent.")
+        return self.translatable_messages.get(self.type, fallback)
 
 
 class ModelNotReadyError(WebUIError):
@@ -256,8 +271,8 @@ class ModelServerUnreachableError(WebUIError):
         """Say how to start the server, and when one that starts may be there."""
         super().__init__(
             _(
-                "The web page works, but the model server behind it cannot be reached. Is it "
-                "running? Start it with “make serve”, then send the picture again."
+                "The web page works, but the model server behind it does not answer. It may still "
+                "be starting; if it is not running, start it with “make serve”."
             )
         )
         self.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
@@ -275,7 +290,7 @@ class ModelServerTimeoutError(WebUIError):
             _(
                 "No answer came within %(seconds)s seconds. The server may be busy: wait a moment "
                 "and send the picture again.",
-                seconds=f"{seconds:g}",
+                seconds=LazyString(format_number, seconds),
             )
         )
 

@@ -8,7 +8,7 @@ from flask import Flask
 from flask_limiter import Limiter, RequestLimit
 from flask_limiter.util import get_remote_address
 
-from webui.errors import RateLimitError
+from webui.errors import RateLimitError, TooManyPicturesError
 from webui.settings import UNLIMITED
 from webui.uploads import count_uploads
 
@@ -27,4 +27,8 @@ def limit_rate(app: Flask, rate: str, endpoint: str) -> None:
 
 
 def _refuse(limit: RequestLimit) -> NoReturn:
-    raise RateLimitError(max(1, math.ceil(limit.reset_at - time.time())))
+    most = limit.limit.amount
+    if count_uploads() > most:
+        # Waiting would not help.
+        raise TooManyPicturesError(most)
+    raise RateLimitError(max(1, math.ceil(limit.window.reset_time - time.time())))

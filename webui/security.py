@@ -1,7 +1,5 @@
 """What other sites must not do with a page, and what a page itself never does."""
 
-from urllib.parse import urlsplit
-
 from flask import Response, request
 
 from webui.errors import CrossSiteError
@@ -42,7 +40,8 @@ def refuse_other_sites() -> None:
         # "none" is the user's own doing.
         allowed = fetch_site in {"same-origin", "none"}
     else:
-        # Not the scheme, which a proxy may have changed.
-        allowed = origin is None or urlsplit(origin).netloc == request.host
+        # Either scheme, as a proxy may have changed it.
+        host = request.headers.get("Host")
+        allowed = origin in {None, f"http://{host}", f"https://{host}"}
     if not allowed:
         raise CrossSiteError

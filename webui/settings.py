@@ -78,11 +78,13 @@ def _picture_count(value: str) -> int:
 def _rate(value: str) -> str:
     if value == UNLIMITED:
         return value
+    message = f'must be a rate like "300 per minute", or "{UNLIMITED}"'
     try:
-        parse_many(value)
+        limits = parse_many(value)
     except ValueError as error:
-        message = f'must be a rate like "300 per minute", or "{UNLIMITED}"'
         raise ValueError(message) from error
+    if any(limit.amount == 0 for limit in limits):
+        raise ValueError(message)
     return value
 
 
@@ -129,7 +131,9 @@ class Settings:
     max_upload_bytes: int = _setting("16777216", _byte_count, "largest picture taken, in bytes")
     max_pictures: int = _setting("16", _picture_count, "most pictures taken at once")
     max_form_bytes: int = _setting(
-        "33554432", _byte_count, "largest form taken, all of its pictures together, in bytes"
+        "33554432",
+        _byte_count,
+        "largest form taken, all of its pictures together, in bytes; at least MAX_UPLOAD_BYTES",
     )
     rate_limit: str = _setting(
         "300 per minute",

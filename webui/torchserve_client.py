@@ -28,7 +28,8 @@ from webui.prediction import Prediction, parse_prediction
 from webui.settings import Settings
 from webui.wording import Text
 
-KEPT_CONNECTIONS = 8
+# Of the eight threads of the web UI, each may ask for four pictures at once.
+KEPT_CONNECTIONS = 32
 LONGEST_CONNECT_SECONDS = 5.0
 READY = "READY"
 LOST_WORKER_STATUSES = {HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.INSUFFICIENT_STORAGE}

@@ -44,8 +44,9 @@ class InMemoryRequest(Request):
         try:
             super()._load_form_data()
         except RequestEntityTooLarge as error:
-            most_parts = self.max_form_parts or 0
-            raise FormTooLargeError(most_parts, MOST_TEXT_BYTES) from error
+            most_pictures = current_app.config["MAX_PICTURES"]
+            most_parts = most_pictures + MOST_OTHER_PARTS
+            raise FormTooLargeError(most_parts, MOST_TEXT_BYTES, most_pictures) from error
 
 
 @dataclass(frozen=True)

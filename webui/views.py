@@ -1,6 +1,6 @@
 """The pages: the form, and the result."""
 
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -24,6 +24,7 @@ from webui.answers import log_error, negotiated, wants_card, wants_json
 from webui.code_snippets import CodeSnippets, create_code_snippets
 from webui.errors import (
     EmptyFileError,
+    InternalError,
     NoFileError,
     TooManyPicturesError,
     UploadTooLargeError,
@@ -106,19 +107,18 @@ def show_form_again() -> BaseResponse:
 @pages.post("/predict")
 def predict() -> Response:
     """Answer what the model sees in each picture: as a page, as cards of it, or as JSON."""
-    uploads = read_uploads()
-    outcomes = _classify_all(uploads)
-    first_error = outcomes[0].error
-    failed = first_error is not None and all(outcome.error for outcome in outcomes)
-    if first_error is not None and failed and (len(outcomes) == 1 or wants_json()):
-        raise first_error
+    outcomes = _classify_all(read_uploads())
+    errors = [outcome.error for outcome in outcomes if outcome.error]
+    if errors and len(outcomes) == 1:
+        raise errors[0]
     if wants_json():
         response = jsonify(_to_json(outcomes))
     else:
         name = "card.html" if wants_card() else "result.html"
         response = make_response(render_template(name, outcomes=outcomes))
-    if first_error is not None and failed:
-        response.status_code = first_error.code
+    if len(errors) == len(outcomes):
+        response.status_code = errors[0].code
+        response.headers.update(errors[0].headers)
     slowest = max(outcome.seconds for outcome in outcomes)
     response.headers["Server-Timing"] = f"model;dur={slowest * 1000:.1f}"
     return negotiated(response)
@@ -141,19 +141,30 @@ def _classify_all(uploads: list[Upload]) -> list[Outcome]:
     if len(uploads) == 1:
         return [classify(uploads[0])]
     with ThreadPoolExecutor(PICTURES_AT_ONCE) as pool:
-        outcomes = list(pool.map(classify, uploads))
-    for outcome in outcomes:
-        if outcome.error:
-            log_error(outcome.error, outcome.error)
-    return outcomes
+        futures = [pool.submit(classify, upload) for upload in uploads]
+    return [_settle(upload, future) for upload, future in zip(uploads, futures, strict=True)]
+
+
+def _settle(upload: Upload, future: "Future[Outcome]") -> Outcome:
+    """Return what became of one picture of several, even of one that met a mistake in here."""
+    mistake = future.exception()
+    outcome = Outcome(upload, None, InternalError(), 0) if mistake else future.result()
+    if outcome.error:
+        log_error(outcome.error, mistake or outcome.error)
+    return outcome
 
 
 def _to_json(outcomes: list[Outcome]) -> object:
-    """Return TorchServe's own answer, or for several pictures one or an error for each."""
+    """Return TorchServe's own answer, or for several pictures one or an error for each.
+
+    Where there is no answer at all, the first error stands for all.
+    """
     answers = [
         outcome.error.as_dict() if outcome.error else outcome.prediction for outcome in outcomes
     ]
-    return answers[0] if len(answers) == 1 else {"predictions": answers}
+    if len(answers) == 1 or all(outcome.error for outcome in outcomes):
+        return answers[0]
+    return {"predictions": answers}
 
 
 @pages.app_context_processor

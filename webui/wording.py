@@ -33,8 +33,13 @@ def format_size(count: int) -> str:
         return str(ngettext("%(num)d byte", "%(num)d bytes", count))
     size = count / BYTES_PER_UNIT
     if size < BYTES_PER_UNIT:
-        return f"{_localized(f'{round(size, 1):g}')} KiB"
-    return f"{_localized(f'{round(size / BYTES_PER_UNIT, 1):g}')} MiB"
+        return f"{format_number(round(size, 1))} KiB"
+    return f"{format_number(round(size / BYTES_PER_UNIT, 1))} MiB"
+
+
+def format_number(number: float) -> str:
+    """Return a `number` (0 or more) with no more digits than it needs, and at most six."""
+    return _localized(f"{number:g}")
 
 
 def format_duration(seconds: float) -> str:

@@ -9,7 +9,15 @@ from typing import Any
 from playwright.sync_api import Browser, FilePayload, Page, expect
 
 from tests.browser.drawings import DRAWINGS
-from tests.browser.web_uis import HASTY, RATIONED, SMALL, STARTING, UNREACHABLE, USUAL
+from tests.browser.web_uis import (
+    HASTY,
+    LOCKED_OUT,
+    RATIONED,
+    SMALL,
+    STARTING,
+    UNREACHABLE,
+    USUAL,
+)
 from tests.conftest import encode
 from tests.serving import PROJECT
 
@@ -198,7 +206,7 @@ def show_unreadable(page: Page) -> None:
     expect(page.get_by_text("UnsupportedFormatError")).to_be_visible()
 
 
-@state("error-with-another-try", HASTY)
+@state("error-with-another-try", LOCKED_OUT)
 def show_another_try(page: Page) -> None:
     choose(page, picture("ship"))
     expect(page.get_by_role("button", name="Try again")).to_be_visible()

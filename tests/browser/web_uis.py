@@ -1,11 +1,15 @@
-"""Web UIs beside the one of `serve.py`, each with settings under which something goes wrong."""
+"""Web UIs with settings of their own, in front of a TorchServe that runs already."""
 
-import contextlib
+import json
+import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from flask import request
+from waitress import wasyncore  # type: ignore[import-untyped]
 
 from tests.serving import Server, free_ports
 from webui import create_app
@@ -17,54 +21,77 @@ USUAL = "usual"
 STARTING = "starting"
 UNREACHABLE = "unreachable"
 HASTY = "hasty"
+# Its keys are another TorchServe's.
+LOCKED_OUT = "locked-out"
 # Two pictures in a minute, or one of more than these bytes, are too much.
 RATIONED = "rationed"
 SMALL = "small"
 SMALL_BYTES = 2048
 
 
+@dataclass
+class WebUI:
+    """A web UI that listens, and what it was asked.
+
+    Attributes:
+        url: without a slash at the end.
+        requests: method and path of each request, oldest first.
+        uploads: the content of each file that was sent, oldest first.
+    """
+
+    url: str
+    requests: list[str] = field(default_factory=list)
+    uploads: list[bytes] = field(default_factory=list)
+
+
 @contextmanager
-def running_web_ui(settings: Settings) -> Iterator[str]:
-    """Serve a web UI with these settings in a thread, on a free port, and give its address."""
-    server = create_server(create_app(settings), "127.0.0.1", 0)
+def running_web_ui(settings: Settings) -> Iterator[WebUI]:
+    """Run a web UI in this process, so that a test sees what arrives; its port is a free one."""
+    app = create_app(settings)
+    server = create_server(app, "127.0.0.1", 0)
+    web_ui = WebUI(f"http://127.0.0.1:{server.socket.getsockname()[1]}")
+
+    def record() -> None:
+        web_ui.requests.append(f"{request.method} {request.path}")
+        for file in request.files.getlist("image"):
+            web_ui.uploads.append(file.read())
+            file.seek(0)
+
+    app.before_request(record)
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.socket.getsockname()[1]}"
+        yield web_ui
     finally:
-        # The loop may be awake already, and close what should wake it before it is used.
-        with contextlib.suppress(OSError):
-            server.trigger.pull_trigger(lambda: _close(server))
-        thread.join(5)
+        # In the thread that waits for connections, as nobody else may touch them.
+        server.trigger.pull_trigger(lambda: wasyncore.close_all(server._map))  # noqa: SLF001
+        thread.join()
         server.task_dispatcher.shutdown()
-
-
-def _close(server: Any) -> None:
-    # The server would wait for connections that browsers keep.
-    for channel in list(server.active_channels.values()):
-        channel.handle_close()
-    server.close()
 
 
 @contextmanager
 def running_web_uis(server: Server) -> Iterator[Mapping[str, str]]:
-    """Serve one web UI of each kind before the same TorchServe, and give their addresses."""
-    usual = server.settings
-    (nobody,) = {free_ports()["TORCHSERVE_INFERENCE_PORT"]}
-    others = {
-        STARTING: replace(usual, model_name="cifar10-new"),
-        UNREACHABLE: replace(
-            usual, torchserve_inference_port=nobody, torchserve_management_port=nobody
-        ),
-        HASTY: replace(usual, torchserve_timeout_seconds=0.001),
-        RATIONED: replace(usual, rate_limit="1 per minute"),
-        SMALL: replace(usual, max_upload_bytes=SMALL_BYTES),
-    }
+    """Run a web UI of each kind in front of the same TorchServe, and give their addresses."""
     with ExitStack() as running:
+        directory = Path(running.enter_context(tempfile.TemporaryDirectory()))
+        wrong_keys = {kind: {"key": "wrongkey"} for kind in ("inference", "management", "API")}
+        (directory / "key_file.json").write_text(json.dumps(wrong_keys))
+        usual = server.settings
+        nobody = int(free_ports()["TORCHSERVE_INFERENCE_PORT"])
+        others = {
+            STARTING: replace(usual, model_name="cifar10-new"),
+            UNREACHABLE: replace(
+                usual, torchserve_inference_port=nobody, torchserve_management_port=nobody
+            ),
+            HASTY: replace(usual, torchserve_timeout_seconds=0.001),
+            LOCKED_OUT: replace(usual, torchserve_run_directory=directory),
+            RATIONED: replace(usual, rate_limit="1 per minute"),
+            SMALL: replace(usual, max_upload_bytes=SMALL_BYTES),
+        }
         yield {
             USUAL: server.web_ui,
             **{
-                name: running.enter_context(running_web_ui(settings))
+                name: running.enter_context(running_web_ui(settings)).url
                 for name, settings in others.items()
             },
         }

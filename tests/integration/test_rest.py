@@ -44,6 +44,52 @@ def test_rest_web_ui_and_offline_give_one_answer(
         assert answer["probabilities"] == pytest.approx(offline["probabilities"], abs=1e-3)
 
 
+def test_several_pictures_in_one_form_are_answered_in_their_order(
+    server: Server, http: urllib3.PoolManager, png: bytes
+) -> None:
+    red, white = (encode(Image.new("RGB", (9, 9), colour)) for colour in ("red", "white"))
+    pictures = [red, png[:50], white, png]
+    response = http.request(
+        "POST",
+        f"{server.web_ui}/predict",
+        headers={"Accept": "application/json"},
+        fields=[("image", (f"{index}.png", picture)) for index, picture in enumerate(pictures)],
+    )
+    assert response.status == 200
+    answers = response.json()["predictions"]
+    classifier = Classifier.load(SHIPPED_ARCHIVE)
+    for picture, answer in zip(pictures, answers, strict=True):
+        if picture is pictures[1]:
+            assert answer == server.predict(http, picture).json()
+            assert answer["type"] == "UnreadableImageError"
+        else:
+            offline = classifier.classify(picture)["probabilities"]
+            assert answer["probabilities"] == pytest.approx(offline, abs=1e-3)
+
+
+def test_the_page_takes_the_bytes_of_a_picture_too(
+    server: Server, http: urllib3.PoolManager, png: bytes
+) -> None:
+    response = http.request(
+        "POST",
+        f"{server.web_ui}/predict",
+        headers={"Accept": "application/json", "Content-Type": "application/octet-stream"},
+        body=png,
+    )
+    assert response.status == 200
+    assert response.json() == predict_through_web_ui(server, http, png).json()
+
+
+@pytest.mark.parametrize("path", ["/predict", "/predict?as=card"])
+def test_the_page_shows_what_the_model_saw(
+    server: Server, http: urllib3.PoolManager, png: bytes, path: str
+) -> None:
+    page = http.request("POST", server.web_ui + path, fields={"image": ("a.png", png)})
+    shown = server.predict(http, png, model_input="true").json()["model_input"]
+    assert page.status == 200
+    assert f'src="{shown}"' in page.data.decode()
+
+
 def test_a_picture_may_come_as_multipart_field(
     server: Server, http: urllib3.PoolManager, png: bytes
 ) -> None:

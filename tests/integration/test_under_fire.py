@@ -240,6 +240,25 @@ def test_killed_workers_are_replaced_and_nobody_gets_a_wrong_answer(
     assert [status for when, status, _ in seen if when > back + 1]
 
 
+@pytest.mark.usefixtures("steady")
+def test_many_people_with_full_forms_are_all_answered(
+    server: Server, http: urllib3.PoolManager
+) -> None:
+    form = [("image", ("red.png", RED))] * server.settings.max_pictures
+    headers = {"Accept": "application/json"}
+
+    def post(_number: int) -> urllib3.BaseHTTPResponse:
+        url = f"{server.web_ui}/predict"
+        return http.request("POST", url, fields=form, headers=headers)
+
+    expected = Classifier.load(SHIPPED_ARCHIVE).classify(RED)["label"]
+    with ThreadPoolExecutor(16) as pool:
+        for response in pool.map(post, range(48)):
+            assert response.status == 200, response.data
+            labels = [answer["label"] for answer in response.json()["predictions"]]
+            assert labels == [expected] * len(form)
+
+
 def test_a_full_queue_is_a_503_in_the_error_shape_and_passes(
     server: Server, http: urllib3.PoolManager
 ) -> None:

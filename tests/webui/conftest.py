@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import tempfile
 import threading
 import time
 from collections import deque
@@ -9,12 +10,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
 from webui import create_app
+from webui.server import create_server
 from webui.settings import Settings
 
 # Neither the classes nor their order are those of the served model: the web UI must not know them.
@@ -28,7 +31,10 @@ PREDICTION = {
 # TorchServe's words to those who had a worker's attention when it ended.
 WORKER_DIED = "Worker died."
 READY_MODEL = [{"modelName": "zoo", "workers": [{"status": "READY"}, {"status": "READY"}]}]
+# The pixels that the model saw; a PNG by its first bytes alone.
+MODEL_INPUT = "data:image/png;base64,iVBORw0KGgo="
 MAX_UPLOAD_BYTES = 1_000_000
+MAX_FORM_BYTES = 2_500_000
 
 
 @dataclass
@@ -57,16 +63,17 @@ class FakeTorchServe:
     """TorchServe's inference and management API on one port, with a key file and expiring keys."""
 
     prediction = PREDICTION
-    max_upload_bytes = MAX_UPLOAD_BYTES
 
     def __init__(self, directory: Path) -> None:
         """Write the key file and listen; `start` begins to answer."""
         self.key_file = directory / "key_file.json"
         self.answers: deque[Answer] = deque()
+        self.answers_to: dict[bytes, Answer] = {}
         self.model_answer = Answer(200, READY_MODEL)
         self.renewal_works = True
         self.images: list[bytes] = []
         self.content_types: list[str | None] = []
+        self.model_inputs: list[str | None] = []
         self.renewals: list[str] = []
         self._keys = {name: f"{name}-key_0" for name in ("management", "inference", "API")}
         self.write_key_file()
@@ -89,6 +96,10 @@ class FakeTorchServe:
         """Line up the answer to a picture; without one, the answer is `prediction`."""
         self.answers.append(Answer(status, body, delay, reset))
 
+    def will_answer_to(self, image: bytes, answer: Answer) -> None:
+        """Set the answer to one picture, whenever and however often it comes."""
+        self.answers_to[image] = answer
+
     def will_describe(self, status: int, body: object) -> None:
         """Set the answer to those who ask about the model."""
         self.model_answer = Answer(status, body)
@@ -106,8 +117,10 @@ class FakeTorchServe:
         """Let the key called `name` expire; the file still holds the old one."""
         self._keys[name] += "x"
 
-    def answer(self, method: str, path: str, key: str, body: bytes) -> Answer:
-        """Answer as TorchServe would, or with the next of `answers` where a picture is sent."""
+    def answer(
+        self, method: str, path: str, key: str, body: bytes, model_input: str | None
+    ) -> Answer:
+        """Answer as TorchServe would, or as was said before where a picture is sent."""
         if method == "GET" and path.startswith("/token?type="):
             return self._renew(path.removeprefix("/token?type="), key)
         if method == "GET" and path == "/models/zoo":
@@ -116,8 +129,18 @@ class FakeTorchServe:
             if key != self._keys["inference"]:
                 return KEY_REFUSED
             self.images.append(body)
-            return self.answers.popleft() if self.answers else Answer(200, PREDICTION)
+            self.model_inputs.append(model_input)
+            return self._answer_picture(body, model_input)
         return error_answer(404, "ResourceNotFoundException")
+
+    def _answer_picture(self, image: bytes, model_input: str | None) -> Answer:
+        if image in self.answers_to:
+            return self.answers_to[image]
+        if self.answers:
+            return self.answers.popleft()
+        if model_input == "true":
+            return Answer(200, {**PREDICTION, "model_input": MODEL_INPUT})
+        return Answer(200, PREDICTION)
 
     def _renew(self, name: str, key: str) -> Answer:
         self.renewals.append(name)
@@ -143,7 +166,8 @@ class FakeTorchServe:
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 key = self.headers.get("Authorization", "").removeprefix("Bearer ")
                 fake.content_types.append(self.headers.get("Content-Type"))
-                answer = fake.answer(self.command, self.path, key, body)
+                model_input = self.headers.get("model_input")
+                answer = fake.answer(self.command, self.path, key, body, model_input)
                 time.sleep(answer.delay)
                 self.close_connection = answer.reset or answer.status >= 400
                 if answer.reset:
@@ -186,6 +210,7 @@ def settings(torchserve: FakeTorchServe, tmp_path: Path) -> Settings:
         torchserve_timeout_seconds=20,
         model_name="zoo",
         max_upload_bytes=MAX_UPLOAD_BYTES,
+        max_form_bytes=MAX_FORM_BYTES,
     )
 
 
@@ -199,3 +224,33 @@ def app(settings: Settings) -> Flask:
 def client(app: Flask) -> FlaskClient:
     """Return something that sends requests to the fixture `app`."""
     return app.test_client()
+
+
+@pytest.fixture
+def port(app: Flask) -> Iterator[int]:
+    """Return where a real server serves the fixture `app`."""
+    server = create_server(app, "127.0.0.1", 0)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    yield server.socket.getsockname()[1]
+    # The loop may be awake already, and close what should wake it before it is used.
+    with contextlib.suppress(OSError):
+        server.trigger.pull_trigger(server.close)
+    thread.join(5)
+    server.task_dispatcher.shutdown()
+
+
+@pytest.fixture
+def no_temporary_files(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """See that nothing is written to a temporary file."""
+    used = []
+    for name in ("TemporaryFile", "NamedTemporaryFile", "mkstemp"):
+        original = getattr(tempfile, name)
+
+        def record(*arguments: Any, original: Any = original, **options: Any) -> Any:
+            used.append(original)
+            return original(*arguments, **options)
+
+        monkeypatch.setattr(tempfile, name, record)
+    yield
+    assert used == []

@@ -13,6 +13,7 @@ PREDICTION: dict[str, Any] = {
     "probabilities": {"zebra": 0.9, "ant": 0.1},
     "model": {"name": "zoo", "version": "7.3"},
 }
+PNG = "data:image/png;base64,iVBORw0KGgo+/0"
 CHANGES: list[tuple[str, object]] = [
     ("label", None),
     ("label", "not a class"),
@@ -28,6 +29,19 @@ CHANGES: list[tuple[str, object]] = [
     ("model", "zoo"),
     ("model", {"name": "zoo"}),
     ("model", {"name": "zoo", "version": 1.0}),
+    ("model_input", ""),
+    ("model_input", 7),
+    ("model_input", [PNG]),
+    ("model_input", "data:image/png;base64,"),
+    ("model_input", "data:image/jpeg;base64,AAAA"),
+    ("model_input", "data:image/svg+xml;base64,AAAA"),
+    ("model_input", "data:text/html;base64,AAAA"),
+    ("model_input", "DATA:image/png;base64,AAAA"),
+    ("model_input", "https://example.org/a.png"),
+    ("model_input", " " + PNG),
+    ("model_input", PNG + "\n"),
+    ("model_input", PNG + '" onload="alert(1)'),
+    ("model_input", PNG + "==="),
 ]
 
 
@@ -37,6 +51,12 @@ def test_prediction_keeps_the_order_of_classes_and_keys_it_need_not_have(image: 
     parsed = parse_prediction(json.dumps(answer).encode())
     assert parsed == answer
     assert list(parsed["probabilities"]) == list(PREDICTION["probabilities"])
+
+
+@pytest.mark.parametrize("model_input", [None, PNG, PNG + "=", PNG + "=="])
+def test_prediction_may_hold_the_models_input(model_input: str | None) -> None:
+    answer = {**PREDICTION, "model_input": model_input}
+    assert parse_prediction(json.dumps(answer).encode()) == answer
 
 
 @pytest.mark.parametrize(

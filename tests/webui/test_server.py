@@ -1,6 +1,5 @@
 """``python -m webui``: the program that people start and stop."""
 
-import contextlib
 import http.client
 import os
 import re
@@ -8,20 +7,21 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
-import threading
-from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
-from flask import Flask
 
-from tests.webui.conftest import FakeTorchServe
+from tests.webui.conftest import MAX_FORM_BYTES, MAX_UPLOAD_BYTES, FakeTorchServe
+from webui import create_app
 from webui.server import BoundedBuffer, create_server
 from webui.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
+# GIFs, as those become part of the page.
+LARGEST_FORM = [
+    (b"GIF87a" + bytes([index])).ljust(MAX_FORM_BYTES // 5, b"\0") for index in range(5)
+]
 COMMAND = [sys.executable, "-m", "webui"]
 
 
@@ -37,26 +37,23 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
     )
 
 
-@pytest.fixture
-def port(app: Flask) -> Iterator[int]:
-    server = create_server(app, "127.0.0.1", 0)
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    yield server.socket.getsockname()[1]
-    # The loop may be awake already, and close what should wake it before it is used.
-    with contextlib.suppress(OSError):
-        server.trigger.pull_trigger(server.close)
-    thread.join(5)
-    server.task_dispatcher.shutdown()
+def form_of(*contents: bytes) -> bytes:
+    head = b'--x\r\nContent-Disposition: form-data; name="image"; filename="a.png"\r\n\r\n'
+    return b"".join(head + content + b"\r\n" for content in contents) + b"--x--\r\n"
 
 
 def post(
-    port: int, content: bytes, *, chunked: bool = False, accept: str = "application/json"
+    port: int,
+    *contents: bytes,
+    chunked: bool = False,
+    raw: bool = False,
+    accept: str = "application/json",
 ) -> tuple[http.client.HTTPResponse, str]:
-    head = b'--x\r\nContent-Disposition: form-data; name="image"; filename="a.png"\r\n\r\n'
-    body = head + content + b"\r\n--x--\r\n"
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-    headers = {"Content-Type": "multipart/form-data; boundary=x", "Accept": accept}
+    """Send pictures in a form, or one `raw`, as it is."""
+    body = contents[0] if raw else form_of(*contents)
+    content_type = "application/octet-stream" if raw else "multipart/form-data; boundary=x"
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    headers = {"Content-Type": content_type, "Accept": accept}
     if chunked:
         pieces = (body[start : start + 65_536] for start in range(0, len(body), 65_536))
         connection.request("POST", "/predict", pieces, headers, encode_chunked=True)
@@ -68,52 +65,60 @@ def post(
     return response, text
 
 
-@pytest.fixture
-def no_temporary_files(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    used = []
-    for name in ("TemporaryFile", "NamedTemporaryFile", "mkstemp"):
-        original = getattr(tempfile, name)
-
-        def record(*arguments: Any, original: Any = original, **options: Any) -> Any:
-            used.append(original)
-            return original(*arguments, **options)
-
-        monkeypatch.setattr(tempfile, name, record)
-    yield
-    assert used == []
-
-
 @pytest.mark.usefixtures("no_temporary_files")
 @pytest.mark.parametrize("chunked", [False, True])
+@pytest.mark.parametrize("raw", [False, True])
 def test_upload_of_the_largest_size_stays_in_memory(
-    port: int, torchserve: FakeTorchServe, *, chunked: bool
+    port: int, torchserve: FakeTorchServe, *, chunked: bool, raw: bool
 ) -> None:
-    content = os.urandom(torchserve.max_upload_bytes)
-    response, _ = post(port, content, chunked=chunked)
+    content = os.urandom(MAX_UPLOAD_BYTES)
+    response, _ = post(port, content, chunked=chunked, raw=raw)
     assert response.status == 200
     assert torchserve.images == [content]
 
 
 @pytest.mark.usefixtures("no_temporary_files")
-def test_page_with_the_largest_picture_stays_in_memory(
-    port: int, torchserve: FakeTorchServe
+@pytest.mark.parametrize("chunked", [False, True])
+def test_form_of_the_largest_size_stays_in_memory(
+    port: int, torchserve: FakeTorchServe, *, chunked: bool
 ) -> None:
-    content = b"GIF89a" + bytes(torchserve.max_upload_bytes - 6)
-    response, text = post(port, content, accept="text/html")
+    response, _ = post(port, *LARGEST_FORM, chunked=chunked)
     assert response.status == 200
-    assert len(text) > 4 / 3 * torchserve.max_upload_bytes
+    assert sorted(torchserve.images) == LARGEST_FORM
+
+
+@pytest.mark.usefixtures("no_temporary_files")
+def test_page_with_the_largest_pictures_stays_in_memory(port: int) -> None:
+    response, text = post(port, *LARGEST_FORM, accept="text/html")
+    assert response.status == 200
+    assert len(text) > 4 / 3 * MAX_FORM_BYTES
 
 
 @pytest.mark.usefixtures("no_temporary_files")
 @pytest.mark.parametrize("chunked", [False, True])
-@pytest.mark.parametrize("factor", [1.01, 1.2, 20])
-def test_larger_upload_is_read_to_its_end_and_then_refused(
-    port: int, torchserve: FakeTorchServe, *, chunked: bool, factor: float
+@pytest.mark.parametrize("raw", [False, True])
+@pytest.mark.parametrize(
+    ("factor", "type_name"),
+    [
+        (1.01, "UploadTooLargeError"),
+        (2.4, "UploadTooLargeError"),
+        (2.6, "UploadsTooLargeError"),
+        (20, "UploadsTooLargeError"),
+    ],
+)
+def test_larger_upload_is_read_to_its_end_and_then_refused(  # noqa: PLR0913
+    port: int,
+    torchserve: FakeTorchServe,
+    *,
+    chunked: bool,
+    raw: bool,
+    factor: float,
+    type_name: str,
 ) -> None:
-    content = bytes(int(torchserve.max_upload_bytes * factor))
-    response, text = post(port, content, chunked=chunked)
+    content = bytes(int(MAX_UPLOAD_BYTES * factor))
+    response, text = post(port, content, chunked=chunked, raw=raw)
     assert response.status == 413
-    assert "UploadTooLargeError" in text
+    assert f'"type":"{type_name}"' in text
     assert torchserve.images == []
 
 
@@ -172,6 +177,19 @@ def test_web_ui_imports_nothing_heavy() -> None:
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert completed.stdout.strip() == ""
+
+
+@pytest.mark.parametrize("setting", [{}, {"max_form_bytes": 1}, {"max_upload_bytes": 40_000_000}])
+def test_the_server_keeps_whatever_the_app_takes(
+    settings: Settings, setting: dict[str, int]
+) -> None:
+    app = create_app(replace(settings, **setting))  # type: ignore[arg-type]
+    server = create_server(app, "127.0.0.1", 0)
+    server.close()
+    buffer = BoundedBuffer(server.adj.inbuf_overflow)
+    buffer.append(bytes(app.config["MAX_CONTENT_LENGTH"]))
+    assert len(buffer.getfile().read()) == app.config["MAX_CONTENT_LENGTH"]
+    assert len(buffer) > app.config["MAX_FORM_BYTES"] >= app.config["MAX_UPLOAD_BYTES"]
 
 
 def test_body_beyond_the_limit_is_counted_but_not_kept() -> None:

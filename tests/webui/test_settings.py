@@ -18,6 +18,9 @@ EXPECTED = {
     "MODEL_STORE": "model_store",
     "MODEL_NAME": "cifar10",
     "MAX_UPLOAD_BYTES": "16777216",
+    "MAX_PICTURES": "16",
+    "MAX_FORM_BYTES": "33554432",
+    "RATE_LIMIT": "300 per minute",
     "TORCHSERVE_TIMEOUT_SECONDS": "30",
 }
 PORTS = [variable for variable in EXPECTED if variable.endswith("_PORT")]
@@ -41,6 +44,9 @@ def test_environment_overrides_defaults() -> None:
             "TORCHSERVE_RUN_DIRECTORY": "/somewhere/else",
             "MODEL_NAME": "Zoo-2.1_b",
             "MAX_UPLOAD_BYTES": "1",
+            "MAX_PICTURES": "9999",
+            "MAX_FORM_BYTES": "2",
+            "RATE_LIMIT": "5/second; 100 per 2 hours",
             "TORCHSERVE_TIMEOUT_SECONDS": "0.5",
             "UNRELATED": "x",
         }
@@ -51,6 +57,9 @@ def test_environment_overrides_defaults() -> None:
     assert settings.key_file == Path("/somewhere/else/key_file.json")
     assert settings.model_name == "Zoo-2.1_b"
     assert settings.max_upload_bytes == 1
+    assert settings.max_pictures == 9999
+    assert settings.max_form_bytes == 2
+    assert settings.rate_limit == "5/second; 100 per 2 hours"
     assert settings.torchserve_timeout_seconds == 0.5
 
 
@@ -59,6 +68,11 @@ def test_environment_overrides_defaults() -> None:
     [
         *((port, value) for port in PORTS for value in ("0", "65536", "-1", "", "http", "80.0")),
         *(("MAX_UPLOAD_BYTES", value) for value in ("0", "-5", "", "16 MB", "1e6", "٣")),
+        *(("MAX_FORM_BYTES", value) for value in ("0", "-5", "", "16 MB", "1e6", "٣")),
+        *(("MAX_PICTURES", value) for value in ("0", "-5", "", "10000", "many", "1.0", "٣")),
+        *(("RATE_LIMIT", value) for value in ("", " ", "0", "5", "no", "Unlimited", "unlimited ")),
+        *(("RATE_LIMIT", value) for value in ("5 per fortnight", "-5 per minute", "5 minutes")),
+        *(("RATE_LIMIT", value) for value in ("0 per minute", "5/second; 0/day", "5/second, x")),
         *(("TORCHSERVE_TIMEOUT_SECONDS", value) for value in ("0", "0.0", "-1", "", "nan", "inf")),
         *(("MODEL_NAME", value) for value in ("", "a/b", "../x", "-x", "a?b", "a b", "zoo\n")),
         ("WEBUI_HOST", ""),
@@ -73,3 +87,7 @@ def test_wrong_value_is_refused_in_one_line_that_names_the_variable(
         Settings.from_environment({variable: value})
     assert str(raised.value).startswith(f"{variable} must ")
     assert str(raised.value).splitlines() == [str(raised.value)]
+
+
+def test_the_limit_of_the_rate_can_be_lifted() -> None:
+    assert Settings.from_environment({"RATE_LIMIT": "unlimited"}).rate_limit == "unlimited"

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.webui.conftest import WORKER_DIED, FakeTorchServe
+from tests.webui.conftest import MODEL_INPUT, WORKER_DIED, FakeTorchServe
 from webui.errors import (
     ModelNotReadyError,
     ModelServerError,
@@ -35,6 +35,15 @@ def test_picture_is_sent_as_it_is(asker: TorchServeClient, torchserve: FakeTorch
     assert asker.predict(IMAGE) == torchserve.prediction
     assert torchserve.images == [IMAGE]
     assert torchserve.content_types == ["application/octet-stream"]
+
+
+def test_models_input_is_asked_for_in_a_header(
+    asker: TorchServeClient, torchserve: FakeTorchServe
+) -> None:
+    assert asker.predict(IMAGE, with_model_input=True)["model_input"] == MODEL_INPUT
+    assert "model_input" not in asker.predict(IMAGE)
+    assert torchserve.model_inputs == ["true", None]
+    assert torchserve.content_types == ["application/octet-stream"] * 2
 
 
 def test_key_file_is_read_again_when_torchserve_was_restarted(

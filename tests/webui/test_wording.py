@@ -1,8 +1,18 @@
-"""Percentages and sizes claim neither too much nor too little."""
+"""Numbers claim neither too much nor too little, and look as they do in their language."""
+
+from collections.abc import Iterator
 
 import pytest
+from flask import Flask
+from flask_babel import force_locale
 
-from webui.wording import describe_image, format_percentage, format_size
+from webui.wording import (
+    describe_image,
+    format_duration,
+    format_number,
+    format_percentage,
+    format_size,
+)
 
 
 @pytest.mark.parametrize(
@@ -67,3 +77,47 @@ def test_picture_is_described_by_what_is_known(
 )
 def test_picture_that_nothing_is_known_of_has_no_description(image: object) -> None:
     assert describe_image(image) is None
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [
+        (0, "1 ms"),
+        (0.00001, "1 ms"),
+        (0.0014, "1 ms"),
+        (0.0016, "2 ms"),
+        (0.25, "250 ms"),
+        (0.9994, "999 ms"),
+        (1, "1.0 s"),
+        (1.26, "1.3 s"),
+        (30, "30.0 s"),
+    ],
+)
+def test_duration_has_a_readable_unit(seconds: float, expected: str) -> None:
+    assert format_duration(seconds) == expected
+
+
+@pytest.mark.parametrize(
+    ("number", "expected"), [(0, "0"), (0.5, "0.5"), (30.0, "30"), (1.25, "1.25")]
+)
+def test_number_has_no_more_digits_than_it_needs(number: float, expected: str) -> None:
+    assert format_number(number) == expected
+
+
+@pytest.fixture
+def german(app: Flask) -> Iterator[None]:
+    with app.test_request_context(), force_locale("de"):
+        yield
+
+
+@pytest.mark.usefixtures("german")
+def test_numbers_have_the_decimal_mark_of_their_language() -> None:
+    assert format_percentage(0.9312) == "93,1 %"
+    assert format_percentage(0.0001) == "< 0,1 %"
+    assert format_percentage(0.99999) == "> 99,9 %"
+    assert format_size(1_000_000) == "976,6 KiB"
+    assert format_size(20_000_000) == "19,1 MiB"
+    assert format_size(16_777_216) == "16 MiB"
+    assert format_duration(1.26) == "1,3 s"
+    assert format_duration(0.25) == "250 ms"
+    assert format_number(0.5) == "0,5"

@@ -5,7 +5,7 @@ import {
   showWaiting, summarize,
 } from "./cards.js";
 import { createPreview, scaleDown } from "./scaling.js";
-import { send } from "./server.js";
+import { isReadable, send } from "./server.js";
 import { announce, say } from "./words.js";
 
 // As many as TorchServe's workers, and always some waiting.
@@ -76,21 +76,31 @@ async function classifyOne(file, waitingCard) {
 
 // Returns the card that takes the place of `waitingCard`.
 async function ask(file, waitingCard) {
-  let scaled;
-  try {
-    scaled = await scaleDown(file);
-    // Fails for a folder, and for a file that is gone.
-    await file.slice(0, 1).arrayBuffer();
-  } catch {
-    return createErrorCard("NoFileError");
-  }
+  if (!(await isReadable(file))) return createErrorCard("NoFileError");
+  const scaled = await scaleDown(file);
   const content = scaled?.blob ?? file;
   if (content.size === 0) return createErrorCard("EmptyFileError");
   if (content.size > maxBytes) return createErrorCard("UploadTooLargeError");
-  const { html, status } = await send(content, file.name, (why) => showWaiting(waitingCard, why));
-  const card = parseCard(html);
+  const answer = await send(content, file.name, (why) => tellWaiting(waitingCard, file, why));
+  const card = answer && parseCard(answer.html);
+  if (!card) return createFailureCard(file);
+  const { status } = answer;
   if (scaled) addDescription(card, say("scaled", { size: `${scaled.width} × ${scaled.height}` }));
   if (status >= FIRST_SERVER_ERROR || status === TOO_MANY_REQUESTS) offerAnotherTry(card, file);
+  return card;
+}
+
+function tellWaiting(card, { name }, { heading, message }) {
+  const isNew = summarize(card).heading !== heading;
+  showWaiting(card, { heading, message });
+  if (isNew) announce(say("announcedError", { name, ...summarize(card) }));
+}
+
+// Returns the card of a picture that got no answer, or one that is no card, as by a proxy.
+async function createFailureCard(file) {
+  if (!(await isReadable(file))) return createErrorCard("NoFileError");
+  const card = createErrorCard("NoAnswerError");
+  offerAnotherTry(card, file);
   return card;
 }
 

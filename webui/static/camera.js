@@ -13,6 +13,7 @@ const dialog = document.querySelector("#camera");
 const video = dialog.querySelector("video");
 const problem = dialog.querySelector("#camera-problem");
 const shutter = dialog.querySelector("#shutter");
+let openings = 0;
 
 // Calls `take` with an array of one file whenever a photo is taken.
 export function listenForPhotos(take) {
@@ -25,28 +26,37 @@ export function listenForPhotos(take) {
     else open();
   });
   shutter.addEventListener("click", async () => {
+    // A second click would take a second photo.
+    shutter.disabled = true;
     const file = await takeFrame();
     dialog.close();
     take([file]);
   });
   dialog.querySelector("#close-camera").addEventListener("click", () => dialog.close());
-  dialog.addEventListener("close", stop);
+  dialog.addEventListener("close", () => {
+    stop(video.srcObject);
+    video.srcObject = null;
+  });
 }
 
 async function open() {
   problem.textContent = "";
   shutter.disabled = true;
+  openings += 1;
+  const opening = openings;
+  // The dialog may be closed, and opened again, before the camera is there.
+  const isCurrent = () => dialog.open && opening === openings;
   dialog.showModal();
   try {
     const wanted = { video: { facingMode: "environment", width: { ideal: 1280 } } };
     const stream = await navigator.mediaDevices.getUserMedia(wanted);
+    if (!isCurrent()) return stop(stream);
     video.srcObject = stream;
-    if (!dialog.open) return stop();
     await video.play();
     shutter.disabled = false;
     shutter.focus();
   } catch (error) {
-    if (dialog.open) problem.textContent = say(PROBLEMS[error.name] ?? "cameraBusy");
+    if (isCurrent()) problem.textContent = say(PROBLEMS[error.name] ?? "cameraBusy");
   }
 }
 
@@ -59,7 +69,6 @@ async function takeFrame() {
   return new File([blob], `${say("fromCamera")}.jpg`, { type: blob.type });
 }
 
-function stop() {
-  for (const track of video.srcObject?.getTracks() ?? []) track.stop();
-  video.srcObject = null;
+function stop(stream) {
+  for (const track of stream?.getTracks() ?? []) track.stop();
 }

@@ -19,11 +19,12 @@ export function createErrorCard(type) {
   return clone(type);
 }
 
-// Returns the card in `html`, which is the server's; kept answers are the server's as well.
+// Returns the card in `html`, which is the server's, and null where there is none; kept answers are
+// the server's as well.
 export function parseCard(html) {
   const template = document.createElement("template");
   template.innerHTML = html;
-  return template.content.firstElementChild;
+  return template.content.querySelector(".answer");
 }
 
 // Shows the picture at `address` in a card, as far as the browser can, and returns the image.

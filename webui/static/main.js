@@ -37,6 +37,11 @@ document.querySelector("#recent").addEventListener("click", (event) => {
   answers.focus();
   answers.scrollIntoView();
 });
+document.querySelector(".skip").addEventListener("click", (event) => {
+  // The address says which answers are shown.
+  event.preventDefault();
+  document.querySelector("#main").focus();
+});
 addEventListener("popstate", show);
 addEventListener("storage", showRecent);
 show();
@@ -81,7 +86,7 @@ function restore(id) {
   element.className = "batch";
   const kept = load().find((batch) => batch.id === id);
   if (kept) {
-    element.append(...kept.cards.map(parseCard));
+    element.append(...kept.cards.map(parseCard).filter((card) => card !== null));
     return element;
   }
   const note = document.createElement("p");

@@ -10,7 +10,8 @@ const section = document.querySelector("#recent");
 // Returns the batches that are kept, `{ id, cards }` with the cards as HTML, the newest first.
 export function load() {
   try {
-    return JSON.parse(localStorage.getItem(KEY)) ?? [];
+    const kept = JSON.parse(localStorage.getItem(KEY));
+    return Array.isArray(kept) ? kept.filter((batch) => Array.isArray(batch?.cards)) : [];
   } catch {
     return []; // The browser lets this page keep nothing, or what is kept is none of ours.
   }
@@ -38,7 +39,7 @@ export function clear() {
 export function showRecent() {
   const template = document.querySelector("#recent-item");
   const items = load().flatMap(({ id, cards }) => cards.map(parseCard)
-    .filter((card) => "answer" in card.dataset)
+    .filter((card) => card && "answer" in card.dataset)
     .map((card) => {
       const item = template.content.firstElementChild.cloneNode(true);
       const { label, percentage } = summarize(card);

@@ -11,18 +11,18 @@ const TOO_MANY_REQUESTS = 429;
 const form = document.querySelector("#picture-form");
 let waiting = null;
 
-// Sends a picture and returns `{ html, status }`: the card that the server answers with. As long as
-// sending it again may help, it is sent again by itself, and `showWaiting` gets `{ heading, message }`.
+// Sends a picture and returns `{ html, status }`: the card that the server answers with, and null
+// when none comes. As long as sending it again may help, it is sent again by itself, and
+// `showWaiting` gets `{ heading, message }`.
 export async function send(blob, name, showWaiting) {
   for (let attempt = 1; ; attempt += 1) {
     const response = await post(blob, name);
-    const seconds = Number(response?.headers.get("Retry-After"));
-    if (response && (!seconds || attempt === MOST_ATTEMPTS)) {
-      return { html: await response.text(), status: response.status };
-    }
-    showWaiting(response ? await read(response) : unreachable());
+    if (response?.seconds === 0 || attempt === MOST_ATTEMPTS) return response;
+    // Browsers don't say why they could not send something.
+    if (!response && !(await isReadable(blob))) return null;
+    showWaiting(response ? read(response) : unreachable());
     // Only a limit on the rate says exactly when; a server that starts is asked.
-    await sleep(response?.status === TOO_MANY_REQUESTS ? 1000 * seconds : 1000);
+    await sleep(response?.status === TOO_MANY_REQUESTS ? 1000 * response.seconds : 1000);
     await whenReady();
   }
 }
@@ -38,13 +38,28 @@ export async function tellState() {
   setTimeout(() => { banner.textContent = ""; }, SHOWN_MILLISECONDS);
 }
 
+// Says whether there is something to send: a folder can't be read, nor a file that is gone.
+export async function isReadable(blob) {
+  try {
+    await blob.slice(0, 1).arrayBuffer();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+// Returns `{ html, status, seconds }`, the last one 0 where sending it again would not help, and
+// null when no answer comes.
 async function post(blob, name) {
   const address = new URL(form.action);
   address.searchParams.set("as", "card");
   const body = new FormData();
   body.append(form.querySelector("input[type=file]").name, blob, name);
   try {
-    return await fetch(address, { method: "POST", body, headers: { Accept: "text/html" } });
+    const request = { method: "POST", body, headers: { Accept: "text/html" } };
+    const response = await fetch(address, request);
+    const seconds = Number(response.headers.get("Retry-After")) || 0;
+    return { html: await response.text(), status: response.status, seconds };
   } catch {
     return null;
   }
@@ -76,10 +91,13 @@ async function askState() {
   }
 }
 
-async function read(response) {
+function read({ html }) {
   const template = document.createElement("template");
-  template.innerHTML = await response.text();
-  const text = (selector) => template.content.querySelector(selector)?.textContent ?? "";
+  template.innerHTML = html;
+  const card = template.content.querySelector(".answer");
+  // What stands between this page and the server answers in its place.
+  if (!card) return unreachable();
+  const text = (selector) => card.querySelector(selector).textContent;
   return { heading: text("h2"), message: text(".message") };
 }
 

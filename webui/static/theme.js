@@ -3,10 +3,13 @@
 
 (() => {
   const KEY = "theme";
+  const CHOICES = ["light", "dark"];
 
   function load() {
     try {
-      return localStorage.getItem(KEY) ?? "system";
+      const kept = localStorage.getItem(KEY);
+      // Other programs at this address may keep something else under that name.
+      return CHOICES.includes(kept) ? kept : "system";
     } catch {
       return "system"; // The browser lets this page keep nothing.
     }

@@ -1,0 +1,160 @@
+"""The address, the back button and reload: each batch of pictures has a place of its own."""
+
+import re
+
+from playwright.sync_api import Page, expect
+
+from tests.browser.start_page import (
+    LETTER,
+    SHIP,
+    SKY,
+    answers,
+    cards,
+    choose,
+    classify,
+    held_predictions,
+    labels,
+    wait_for_answers,
+    watch_predictions,
+)
+
+TITLE = "What is in this picture? – Image classifier"
+SHIP_TITLE = "ship (> 99.9 %) – Image classifier"
+SKY_TITLE = "airplane (53.9 %) – Image classifier"
+ADDRESS = re.compile(r"/#answers-\w+$")
+GONE = "These answers are no longer kept in this browser."
+
+
+def test_each_batch_has_an_address_and_a_title(page: Page) -> None:
+    page.goto("/")
+    expect(page).to_have_title(TITLE)
+    choose(page, {"ship.png": SHIP})
+    expect(page).to_have_title(SHIP_TITLE)
+    expect(page).to_have_url(ADDRESS)
+    first = page.url
+    choose(page, {"sky.png": SKY, "letter.txt": LETTER})
+    expect(page).to_have_title(SKY_TITLE)
+    assert page.url != first
+    choose(page, {"ship.png": SHIP, "sky.png": SKY})
+    expect(page).to_have_title(f"ship (> 99.9 %), {SKY_TITLE}")
+
+
+def test_back_and_forward_lead_to_what_was_there(page: Page) -> None:
+    classify(page, {"ship.png": SHIP})
+    choose(page, {"sky.png": SKY})
+    expect(page).to_have_title(SKY_TITLE)
+    sent = watch_predictions(page)
+    page.go_back()
+    assert labels(page) == ["ship"]
+    expect(page).to_have_title(SHIP_TITLE)
+    page.go_back()
+    expect(cards(page)).to_have_count(0)
+    expect(page).to_have_title(TITLE)
+    page.go_forward()
+    page.go_forward()
+    assert labels(page) == ["airplane"]
+    expect(page).to_have_title(SKY_TITLE)
+    assert sent == []
+
+
+def test_reload_shows_the_same_answers_with_their_pictures(page: Page) -> None:
+    files = {"ship.png": SHIP, "letter.txt": LETTER, "sky.png": SKY}
+    page.goto("/")
+    choose(page, files)
+    wait_for_answers(page, 2)
+    expect(page.locator("#recent img")).to_have_count(2)
+    before = cards(page).all_inner_texts()
+    sent = watch_predictions(page)
+    page.reload()
+    wait_for_answers(page, 2)
+    assert cards(page).all_inner_texts() == before
+    expect(page).to_have_title(f"ship (> 99.9 %), {SKY_TITLE}")
+    for picture in answers(page).locator("[data-preview] img").all():
+        expect(picture).to_be_visible()
+        assert picture.evaluate("async (image) => {await image.decode(); return true;}")
+    assert sent == []
+
+
+def test_a_batch_goes_on_while_something_else_is_looked_at(page: Page) -> None:
+    page.goto("/")
+    with held_predictions(page):
+        choose(page, {"ship.png": SHIP})
+        expect(page.locator(".waiting")).to_have_count(1)
+        page.go_back()
+        expect(cards(page)).to_have_count(0)
+        page.go_forward()
+        expect(page.locator(".waiting")).to_have_count(1)
+        page.go_back()
+    expect(page.locator("#recent")).to_be_visible()
+    expect(cards(page)).to_have_count(0)
+    expect(page).to_have_title(TITLE)
+    page.go_forward()
+    wait_for_answers(page)
+    assert labels(page) == ["ship"]
+    expect(page).to_have_title(SHIP_TITLE)
+
+
+def test_pictures_can_be_chosen_while_others_wait(page: Page) -> None:
+    page.goto("/")
+    with held_predictions(page):
+        choose(page, {"ship.png": SHIP})
+        expect(page.locator(".waiting")).to_have_count(1)
+        choose(page, {"sky.png": SKY})
+        expect(cards(page).locator(".filename")).to_have_text("sky.png")
+    wait_for_answers(page)
+    assert labels(page) == ["airplane"]
+    page.go_back()
+    wait_for_answers(page)
+    assert labels(page) == ["ship"]
+
+
+def test_a_reload_while_pictures_wait_says_that_they_are_gone(page: Page) -> None:
+    page.goto("/")
+    with held_predictions(page):
+        choose(page, {"ship.png": SHIP})
+        expect(page.locator(".waiting")).to_have_count(1)
+        page.reload()
+    expect(page.get_by_text(GONE)).to_be_visible()
+    choose(page, {"sky.png": SKY})
+    wait_for_answers(page)
+
+
+def test_an_address_of_answers_that_are_not_kept_says_so(page: Page) -> None:
+    page.goto("/#answers-nothing")
+    expect(page.get_by_text(GONE)).to_be_visible()
+    expect(page).to_have_title(TITLE)
+    page.get_by_role("link", name="Image classifier").click()
+    expect(page.get_by_text(GONE)).to_be_hidden()
+    expect(page).to_have_url(re.compile(r"/$"))
+
+
+def test_the_address_of_answers_works_in_a_new_tab(page: Page) -> None:
+    classify(page, {"ship.png": SHIP})
+    expect(page.locator("#recent img")).to_have_count(1)
+    tab = page.context.new_page()
+    tab.goto(page.url)
+    wait_for_answers(tab)
+    assert labels(tab) == ["ship"]
+
+
+def test_the_skip_link_hides_no_answer(page: Page) -> None:
+    classify(page, {"ship.png": SHIP})
+    address = page.url
+    page.get_by_role("link", name="Skip to the content").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#main")).to_be_focused()
+    assert labels(page) == ["ship"]
+    expect(page).to_have_title(SHIP_TITLE)
+    assert page.url == address
+
+
+def test_another_address_of_the_page_is_left_alone(page: Page) -> None:
+    page.goto("/#main")
+    expect(cards(page)).to_have_count(0)
+    expect(page.get_by_text(GONE)).to_be_hidden()
+
+
+def test_predict_leads_those_who_ask_for_it_back_to_the_form(page: Page) -> None:
+    page.goto("/predict")
+    expect(page).to_have_url(re.compile(r"/$"))
+    expect(page).to_have_title(TITLE)

@@ -1,0 +1,225 @@
+"""What an answer on the page says, beside what the model answers offline."""
+
+import io
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import Locator, Page, expect
+
+from model.classifier import Classifier
+from tests.browser.start_page import (
+    GRADIENT,
+    LETTER,
+    PICTURES,
+    SHIP,
+    SKY,
+    answers,
+    cards,
+    choose,
+    classify,
+    held_predictions,
+    labels,
+    wait_for_answers,
+)
+from tests.conftest import encode
+from webui.wording import format_percentage
+
+SHOWN_CLASSES = 5
+HOSTILE = "<img src=x onerror=alert(1)>&quot;'\"{{7*7}}.png"
+
+
+def rows_of(card: Locator) -> list[tuple[str, str]]:
+    """Return the classes and percentages of a card's tables, shown or not."""
+    rows = card.locator("tbody tr")
+    names = rows.locator("th").all_text_contents()
+    return list(zip(names, rows.locator(".percentage").all_text_contents(), strict=True))
+
+
+def seconds_of(text: str) -> float:
+    """Return the duration that a card names."""
+    found = re.search(r"answered in ([\d.]+) (ms|s)", text)
+    assert found is not None, text
+    return float(found[1]) / (1000 if found[2] == "ms" else 1)
+
+
+@pytest.mark.parametrize("name", ["ship.png", "gradient.png", "sky.png"])
+def test_an_answer_is_the_models(page: Page, classifier: Classifier, name: str) -> None:
+    classify(page, {name: PICTURES[name]})
+    offline = classifier.classify(PICTURES[name])
+    probabilities = offline["probabilities"]
+    card = answers(page)
+    expect(card.get_by_role("heading")).to_have_text(offline["label"])
+    expect(card.locator(".confidence")).to_have_text(
+        f"{format_percentage(offline['confidence'])} confidence"
+    )
+    assert rows_of(card) == [
+        (each, format_percentage(probability)) for each, probability in probabilities.items()
+    ]
+    model = offline["model"]
+    expect(card).to_contain_text(f"Model {model['name']}, version {model['version']}, answered in")
+    assert 0 < seconds_of(card.inner_text()) < 60
+    image = offline["image"]
+    described = f"PNG, {image['width']} × {image['height']} pixels, resized as a whole"
+    expect(card.locator(".description")).to_have_text(described)
+    expect(card.locator(".filename")).to_have_text(name)
+
+
+def test_bars_are_as_long_as_probabilities(page: Page, classifier: Classifier) -> None:
+    classify(page, {"gradient.png": GRADIENT})
+    page.get_by_text("The other 5 classes").first.click()
+    tracks = page.locator(".bar-track").all()
+    fills = page.locator(".bar-fill").all()
+    probabilities = list(classifier.classify(GRADIENT)["probabilities"].values())
+    for track, fill, probability in zip(tracks, fills, probabilities, strict=True):
+        whole, part = track.bounding_box(), fill.bounding_box()
+        assert whole is not None
+        assert part is not None
+        assert part["width"] / whole["width"] == pytest.approx(probability, abs=0.01)
+        assert whole["height"] >= 4
+
+
+def test_five_classes_are_shown_and_the_others_on_demand(page: Page) -> None:
+    classify(page, {"ship.png": SHIP})
+    rows = answers(page).locator("tbody tr")
+    expect(rows).to_have_count(10)
+    visible = rows.filter(visible=True)
+    expect(visible).to_have_count(SHOWN_CLASSES)
+    summary = page.locator("summary", has_text="The other 5 classes")
+    summary.click()
+    expect(visible).to_have_count(10)
+    summary.press("Enter")
+    expect(visible).to_have_count(SHOWN_CLASSES)
+
+
+def test_percentages_claim_neither_too_much_nor_too_little(page: Page) -> None:
+    classify(page, {"ship.png": SHIP})
+    shown = [percentage for _, percentage in rows_of(answers(page))]
+    assert shown[0] == "> 99.9 %"
+    assert shown[-1] == "< 0.1 %"
+    assert "0.0 %" not in shown
+    assert "100.0 %" not in shown
+
+
+@pytest.mark.parametrize("name", ["ship.png", "gradient.png"])
+def test_the_picture_that_the_model_saw_is_shown_pixel_for_pixel(
+    page: Page, classifier: Classifier, name: str
+) -> None:
+    classify(page, {name: PICTURES[name]})
+    seen = page.get_by_role("img", name="The pixels that the model saw")
+    expect(seen).to_be_visible()
+    drawn = seen.evaluate(
+        """async (image) => {
+            await image.decode();
+            const {naturalWidth: width, naturalHeight: height} = image;
+            const canvas = new OffscreenCanvas(width, height).getContext("2d");
+            canvas.drawImage(image, 0, 0);
+            const {imageRendering} = getComputedStyle(image);
+            const {data} = canvas.getImageData(0, 0, width, height);
+            return {width, height, imageRendering, data: [...data], shown: image.width};
+        }"""
+    )
+    assert (drawn["width"], drawn["height"]) == (32, 32)
+    assert drawn["imageRendering"] == "pixelated"
+    assert drawn["shown"] >= 64
+    pixels = np.array(drawn["data"], np.uint8).reshape(32, 32, 4)[..., :3]
+    np.testing.assert_array_equal(pixels, classifier.prepare(PICTURES[name]).pixels)
+
+
+def test_several_pictures_become_a_grid_of_cards_in_their_order(
+    page: Page, classifier: Classifier
+) -> None:
+    classify(page, PICTURES)
+    assert labels(page) == [classifier.classify(each)["label"] for each in PICTURES.values()]
+    assert cards(page).locator(".filename").all_text_contents() == list(PICTURES)
+    boxes = [box for card in cards(page).all() if (box := card.bounding_box())]
+    columns = {round(box["x"]) for box in boxes}
+    viewport = page.viewport_size
+    assert viewport is not None
+    assert len(columns) == (1 if viewport["width"] < 400 else 3)
+    places = [(round(box["y"]), round(box["x"])) for box in boxes]
+    assert places == sorted(places)
+
+
+def test_a_bad_picture_hides_no_other_one(page: Page, classifier: Classifier) -> None:
+    files = {
+        "ship.png": SHIP,
+        "damaged.png": SHIP[:2000],
+        "letter.txt": LETTER,
+        "empty.png": b"",
+        "large.png": encode(Image.new("1", (8001, 8000))),
+        "sky.png": SKY,
+    }
+    page.goto("/")
+    choose(page, files)
+    wait_for_answers(page, 2)
+    assert cards(page).locator(".filename").all_text_contents() == list(files)
+    assert labels(page) == [classifier.classify(each)["label"] for each in (SHIP, SKY)]
+    types = cards(page).locator(".actions code").all_text_contents()
+    assert types == [
+        *("UnreadableImageError", "UnsupportedFormatError", "EmptyFileError"),
+        "ImageTooLargeError",
+    ]
+    for problem in page.locator("#answers .problem").all():
+        expect(problem.locator("h2")).not_to_be_empty()
+        expect(problem.locator(".message")).not_to_be_empty()
+        expect(problem.get_by_role("button", name="Try again")).to_be_hidden()
+    assert "{" not in page.locator("#answers").inner_text()
+
+
+def test_answers_come_one_by_one(page: Page) -> None:
+    page.goto("/")
+    with held_predictions(page) as held:
+        choose(page, {"ship.png": SHIP, "sky.png": SKY})
+        expect(page.locator(".waiting")).to_have_count(2)
+        while len(held) < 2:
+            page.wait_for_timeout(10)
+        held[1].continue_()
+        expect(answers(page)).to_have_count(1)
+        assert labels(page) == ["airplane"]
+        expect(cards(page).first).to_have_class(re.compile(r"\bwaiting\b"))
+        held.pop(1)
+    wait_for_answers(page, 2)
+    assert labels(page) == ["ship", "airplane"]
+
+
+def test_a_hostile_file_name_stays_text(page: Page) -> None:
+    dialogs: list[str] = []
+    page.on("dialog", lambda dialog: dialogs.append(dialog.message))
+    page.goto("/")
+    choose(page, {HOSTILE: SKY, f"2{HOSTILE}": LETTER})
+    wait_for_answers(page)
+    names = cards(page).locator(".filename").all_text_contents()
+    assert names == [HOSTILE, f"2{HOSTILE}"]
+    shown = answers(page).locator("[data-preview] img")
+    expect(shown).to_have_attribute("alt", f"The picture you chose: {HOSTILE}")
+    assert page.locator("img[src=x]").count() == 0
+    page.reload()
+    wait_for_answers(page)
+    assert cards(page).locator(".filename").all_text_contents() == names
+    assert page.locator("img[src=x]").count() == 0
+    assert dialogs == []
+
+
+def test_a_format_that_the_browser_cannot_show_is_answered_all_the_same(
+    page: Page, classifier: Classifier
+) -> None:
+    photo = encode(Image.open(io.BytesIO(SHIP)), "HEIF")
+    page.goto("/")
+    with held_predictions(page):
+        choose(page, {"photo.heic": photo})
+        expect(page.locator(".waiting .placeholder")).to_be_visible()
+    wait_for_answers(page)
+    assert labels(page) == [classifier.classify(photo)["label"]]
+    expect(answers(page)).to_contain_text("Your browser cannot show this format")
+    expect(page.get_by_role("img", name="The pixels that the model saw")).to_be_visible()
+
+
+def test_answers_and_errors_are_announced(page: Page) -> None:
+    page.goto("/")
+    choose(page, {"ship.png": SHIP, "letter.txt": LETTER})
+    wait_for_answers(page)
+    log = page.get_by_role("log")
+    expect(log).to_contain_text("ship.png: ship, > 99.9 %")
+    expect(log).to_contain_text("letter.txt: The model cannot read that kind of file.")

@@ -1,0 +1,93 @@
+"""The code beside each answer: copied with its button, and run as it is."""
+
+import json
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.start_page import PICTURES, SHIP, answers, classify, labels
+
+NAMES = ["ship.png", "my 'best' ship, 50%; \"north\" $HOME `x`.png", "Schiff – ü.png"]
+COMMANDS = {
+    "curl": lambda code: ["sh", "-c", code.replace("curl ", "curl --silent --show-error ", 1)],
+    "Python": lambda code: [sys.executable, "-c", code],
+}
+
+
+def copy(page: Page, language: str) -> str:
+    """Open the code of the first card, press the button, and return what was copied."""
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    card = answers(page).first
+    details = card.locator("details", has_text="The same from code")
+    if details.get_attribute("open") is None:
+        details.locator("summary").click()
+    card.get_by_role("button", name=f"Copy {language}").click()
+    snippet = card.locator(".snippet", has_text=language)
+    expect(snippet.get_by_role("status")).to_have_text("Copied")
+    copied: str = page.evaluate("navigator.clipboard.readText()")
+    assert copied == snippet.locator("code").text_content()
+    return copied
+
+
+@pytest.mark.parametrize("language", list(COMMANDS))
+@pytest.mark.parametrize("name", NAMES, ids=["plain", "hostile", "foreign"])
+def test_what_is_copied_works_as_it_is(
+    page: Page, tmp_path: Path, language: str, name: str
+) -> None:
+    if language == "curl" and shutil.which("curl") is None:
+        pytest.skip("curl is not installed")
+    classify(page, {name: SHIP})
+    (tmp_path / name).write_bytes(SHIP)
+    code = copy(page, language)
+    ran = subprocess.run(
+        COMMANDS[language](code),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    document = ran.stdout
+    if language == "curl":
+        answered = json.loads(document)
+        assert answered["label"] == labels(page)[0]
+        assert answered["model"]["name"] == "cifar10"
+    else:
+        assert f"'label': '{labels(page)[0]}'" in document
+
+
+def test_each_answer_has_the_code_for_its_own_file(page: Page) -> None:
+    classify(page, PICTURES)
+    snippets = answers(page).locator(".snippet", has_text="curl").locator("code")
+    for name, code in zip(PICTURES, snippets.all_text_contents(), strict=True):
+        assert f"image=@{name}" in shlex.split(code)
+
+
+def test_the_code_of_a_kept_answer_can_be_copied(page: Page) -> None:
+    classify(page, {"ship.png": SHIP})
+    expect(page.locator("#recent li")).to_have_count(1)
+    page.reload()
+    assert "ship.png" in copy(page, "curl")
+
+
+def test_copied_is_said_for_a_moment(page: Page) -> None:
+    classify(page, {"ship.png": SHIP})
+    copy(page, "curl")
+    expect(answers(page).get_by_role("status").first).to_be_empty()
+
+
+def test_without_a_clipboard_the_code_is_selected(page: Page) -> None:
+    """As over plain HTTP from another machine."""
+    page.add_init_script("Object.defineProperty(navigator, 'clipboard', {value: undefined});")
+    classify(page, {"ship.png": SHIP})
+    card = answers(page)
+    card.get_by_text("The same from code").click()
+    card.get_by_role("button", name="Copy Python").click()
+    selected = page.evaluate("getSelection().toString()")
+    assert selected.strip() == (card.locator("code").last.text_content() or "").strip()

@@ -1,0 +1,327 @@
+"""All the ways of getting pictures into the page."""
+
+import re
+from pathlib import Path
+
+import pytest
+import urllib3
+from playwright.sync_api import Browser, Page, ViewportSize, expect
+
+from model.classifier import Classifier
+from tests.browser.conftest import opened_page
+from tests.browser.start_page import (
+    GRADIENT,
+    LETTER,
+    PICTURES,
+    RED,
+    SHIP,
+    SKY,
+    answers,
+    cards,
+    choose,
+    classify,
+    held_predictions,
+    labels,
+    wait_for_answers,
+    watch_predictions,
+)
+from tests.serving import Server
+
+COPY_MOUSE = 1
+BEYOND_LIMITS = {
+    "EmptyFileError": {"empty.png": b""},
+    "UploadTooLargeError": {"huge.png": bytes(16 * 1024 * 1024 + 1)},
+    "TooManyPicturesError": {f"{number}.png": SKY for number in range(17)},
+}
+WORDS = ".eyebrow, h2, .message, code"
+# Chromium logs that it finds no picture there.
+NO_PREVIEW = ["net::ERR_FILE_NOT_FOUND"]
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> list[Path]:
+    written = []
+    for name in ("ship.png", "gradient.png"):
+        written.append(tmp_path / name)
+        written[-1].write_bytes(PICTURES[name])
+    return written
+
+
+def drag(page: Page, kind: str, x: float, y: float, **data: object) -> None:
+    """Drag something as other programs do: one event, somewhere over the page."""
+    data = {"items": [], "dragOperationsMask": COPY_MOUSE, **data}
+    session = page.context.new_cdp_session(page)
+    session.send("Input.dispatchDragEvent", {"type": kind, "x": x, "y": y, "data": data})
+    session.detach()
+
+
+def drop_on(page: Page, selector: str, files: list[Path]) -> None:
+    element = page.locator(selector)
+    element.scroll_into_view_if_needed()
+    box = element.bounding_box()
+    assert box is not None
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    for kind in ("dragEnter", "dragOver", "drop"):
+        drag(page, kind, x, y, files=[str(file) for file in files])
+
+
+def words_of(page: Page, html: str) -> list[str]:
+    """Return what a card says that the server has written."""
+    said: list[str] = page.evaluate(
+        """([html, selector]) => {
+            const template = document.createElement("template");
+            template.innerHTML = html;
+            const found = [...template.content.querySelectorAll(selector)];
+            return found.map((element) => element.textContent.trim());
+        }""",
+        [html, WORDS],
+    )
+    return said
+
+
+def shown_words(page: Page) -> list[str]:
+    return [text.strip() for text in cards(page).locator(WORDS).all_text_contents()]
+
+
+def choose_from_disk(page: Page, folder: Path, files: dict[str, bytes]) -> None:
+    """Choose files that are too large to be sent through the browser's protocol in a moment."""
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+    page.locator("#image").set_input_files([folder / name for name in files])
+
+
+def ask_server(server: Server, http: urllib3.PoolManager, files: dict[str, bytes]) -> str:
+    response = http.request(
+        "POST",
+        f"{server.web_ui}/predict?as=card",
+        fields=[("image", file) for file in files.items()],
+        headers={"Accept": "text/html"},
+    )
+    return response.data.decode()
+
+
+def test_a_click_opens_the_dialog_for_several_files_again_and_again(
+    page: Page, files: list[Path], classifier: Classifier
+) -> None:
+    page.goto("/")
+    for name in ("Choose pictures, drop them anywhere", "Choose, drop or paste more"):
+        expect(page.get_by_text(name)).to_be_visible()
+        with page.expect_file_chooser() as opened:
+            page.locator("#image").click()
+        assert opened.value.is_multiple()
+        opened.value.set_files(files)
+        wait_for_answers(page, 2)
+        assert labels(page) == [classifier.classify(file.read_bytes())["label"] for file in files]
+
+
+def test_one_picture_has_its_answer_in_place(page: Page, classifier: Classifier) -> None:
+    page.goto("/")
+    page.evaluate("window.sameDocument = true")
+    choose(page, {"ship.png": SHIP})
+    wait_for_answers(page)
+    assert labels(page) == [classifier.classify(SHIP)["label"]]
+    assert page.evaluate("window.sameDocument")
+
+
+def test_the_same_file_can_be_chosen_twice(page: Page) -> None:
+    classify(page, {"ship.png": SHIP})
+    first = page.url
+    choose(page, {"ship.png": SHIP})
+    wait_for_answers(page)
+    assert page.url != first
+
+
+@pytest.mark.parametrize("target", ["h1", ".picker", ".colophon", ".masthead"])
+def test_pictures_can_be_dropped_anywhere(
+    page: Page, files: list[Path], classifier: Classifier, target: str
+) -> None:
+    page.goto("/")
+    page.evaluate("window.sameDocument = true")
+    drop_on(page, target, files)
+    wait_for_answers(page, 2)
+    assert labels(page) == [classifier.classify(file.read_bytes())["label"] for file in files]
+    assert page.evaluate("window.sameDocument")
+
+
+def test_pictures_can_be_dropped_on_answers(page: Page, files: list[Path]) -> None:
+    classify(page, {"sky.png": SKY})
+    drop_on(page, "#answers .label", files)
+    wait_for_answers(page, 2)
+
+
+def test_the_page_says_where_to_drop_for_as_long_as_files_are_above_it(
+    page: Page, files: list[Path]
+) -> None:
+    page.goto("/")
+    hint = page.get_by_text("Drop the pictures anywhere")
+    names = [str(file) for file in files]
+    expect(hint).to_be_hidden()
+    for kind, y in (("dragEnter", 100), ("dragOver", 100), ("dragOver", 600)):
+        drag(page, kind, 100, y, files=names)
+    expect(hint).to_be_visible()
+    # Chromium's protocol can't drag them out of the window.
+    page.dispatch_event("body", "dragleave")
+    expect(hint).to_be_hidden()
+    for kind in ("dragEnter", "dragOver", "drop"):
+        drag(page, kind, 100, 100, files=names)
+    expect(hint).to_be_hidden()
+    wait_for_answers(page, 2)
+
+
+def test_text_that_is_dragged_is_left_alone(page: Page) -> None:
+    page.goto("/")
+    text = {"mimeType": "text/plain", "data": "words"}
+    for kind in ("dragEnter", "dragOver"):
+        drag(page, kind, 100, 100, items=[text])
+    expect(page.locator("#drop-hint")).to_be_hidden()
+    drag(page, "drop", 100, 100, items=[text])
+    expect(cards(page)).to_have_count(0)
+
+
+def test_a_picture_can_be_pasted(page: Page, classifier: Classifier) -> None:
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.goto("/")
+    page.evaluate(
+        """async (bytes) => {
+            const picture = new Blob([new Uint8Array(bytes)], {type: "image/png"});
+            await navigator.clipboard.write([new ClipboardItem({"image/png": picture})]);
+        }""",
+        list(SHIP),
+    )
+    page.keyboard.press("Control+V")
+    wait_for_answers(page)
+    assert labels(page) == [classifier.classify(SHIP)["label"]]
+
+
+def test_several_files_can_be_pasted(page: Page, classifier: Classifier) -> None:
+    page.goto("/")
+    page.evaluate(
+        """(files) => {
+            const clipboardData = new DataTransfer();
+            for (const [name, bytes] of files) {
+                clipboardData.items.add(new File([new Uint8Array(bytes)], name));
+            }
+            document.body.dispatchEvent(
+                new ClipboardEvent("paste", {clipboardData, bubbles: true}),
+            );
+        }""",
+        [["a.png", list(GRADIENT)], ["b.png", list(RED)]],
+    )
+    wait_for_answers(page, 2)
+    assert labels(page) == [classifier.classify(each)["label"] for each in (GRADIENT, RED)]
+    assert cards(page).locator(".filename").all_text_contents() == ["a.png", "b.png"]
+
+
+def test_text_that_is_pasted_is_left_alone(page: Page) -> None:
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.goto("/")
+    page.evaluate("navigator.clipboard.writeText('words')")
+    page.keyboard.press("Control+V")
+    choose(page, {"ship.png": SHIP})
+    wait_for_answers(page)
+    page.go_back()
+    expect(cards(page)).to_have_count(0)
+    assert page.evaluate("location.hash") == ""
+
+
+def test_a_preview_is_there_before_the_answer(page: Page) -> None:
+    page.goto("/")
+    with held_predictions(page) as held:
+        choose(page, {"ship.png": SHIP, "gradient.png": GRADIENT})
+        previews = page.locator("#answers .waiting [data-preview] img")
+        expect(previews).to_have_count(2)
+        for preview, size in zip(previews.all(), ([640, 480], [48, 32]), strict=True):
+            expect(preview).to_be_visible()
+            natural = "async (image) => {await image.decode(); return [image.naturalWidth, "
+            assert preview.evaluate(natural + "image.naturalHeight];}") == size
+        expect(cards(page).get_by_text("Classifying …")).to_have_count(2)
+        assert cards(page).locator(".filename").all_text_contents() == ["ship.png", "gradient.png"]
+        assert len(held) == 2
+    wait_for_answers(page, 2)
+    kept = answers(page).locator("[data-preview] img")
+    assert [image.get_attribute("alt") for image in kept.all()] == [
+        "The picture you chose: ship.png",
+        "The picture you chose: gradient.png",
+    ]
+
+
+@pytest.mark.parametrize("kind", list(BEYOND_LIMITS))
+def test_limits_hold_before_anything_is_sent_in_the_words_of_the_server(
+    page: Page,
+    server: Server,
+    http: urllib3.PoolManager,
+    tmp_path: Path,
+    kind: str,
+) -> None:
+    files = BEYOND_LIMITS[kind]
+    page.goto("/")
+    sent = watch_predictions(page)
+    choose_from_disk(page, tmp_path, files)
+    expect(cards(page)).to_have_count(1)
+    expect(cards(page).get_by_text(kind)).to_be_visible()
+    assert shown_words(page) == words_of(page, ask_server(server, http, files))
+    assert sent == []
+
+
+def test_what_is_at_the_limit_is_sent(page: Page, tmp_path: Path) -> None:
+    page.goto("/")
+    choose_from_disk(page, tmp_path, {"large.png": bytes(16 * 1024 * 1024)})
+    expect(cards(page).get_by_text("UnsupportedFormatError")).to_be_visible()
+    choose(page, {f"{number}.png": SKY for number in range(16)})
+    wait_for_answers(page, 16)
+
+
+def test_a_folder_hides_no_picture_beside_it(
+    browser: Browser, server: Server, viewport: ViewportSize, files: list[Path], tmp_path: Path
+) -> None:
+    folder = tmp_path / "holiday"
+    folder.mkdir()
+    with opened_page(browser, server.web_ui, NO_PREVIEW, viewport=viewport) as page:
+        page.goto("/")
+        sent = watch_predictions(page)
+        drop_on(page, "h1", [folder, files[0]])
+        wait_for_answers(page)
+        expect(cards(page)).to_have_count(2)
+        expect(cards(page).first).to_contain_text("NoFileError")
+        assert len(sent) == 1
+
+
+def test_a_file_that_vanishes_hides_no_other_one(page: Page, tmp_path: Path) -> None:
+    paths = [tmp_path / f"{number}.png" for number in range(6)]
+    for path in paths:
+        path.write_bytes(SKY)
+    page.goto("/")
+    with held_predictions(page):
+        page.locator("#image").set_input_files(paths)
+        expect(cards(page)).to_have_count(6)
+        # The first ones are on their way already.
+        paths[-1].unlink()
+    wait_for_answers(page, 5)
+    # Chromium may find it empty first.
+    expect(cards(page).last).to_contain_text(re.compile("NoFileError|EmptyFileError"))
+
+
+def test_a_file_that_vanishes_while_the_server_is_away_ends_the_waiting(
+    browser: Browser, server: Server, viewport: ViewportSize, tmp_path: Path
+) -> None:
+    path = tmp_path / "photo.png"
+    path.write_bytes(SKY)
+    ignored = ["net::ERR_INTERNET_DISCONNECTED", "net::ERR_ALPN_NEGOTIATION_FAILED", *NO_PREVIEW]
+    with opened_page(browser, server.web_ui, ignored, viewport=viewport) as page:
+        page.goto("/")
+        page.context.set_offline(offline=True)
+        page.locator("#image").set_input_files(path)
+        expect(cards(page).get_by_text("The server cannot be reached")).to_be_visible()
+        path.unlink()
+        page.context.set_offline(offline=False)
+        expect(cards(page)).to_contain_text("NoFileError")
+
+
+def test_a_letter_among_pictures_hides_none(page: Page, classifier: Classifier) -> None:
+    page.goto("/")
+    choose(page, {"ship.png": SHIP, "letter.txt": LETTER, "red.png": RED})
+    wait_for_answers(page, 2)
+    names = ["ship.png", "letter.txt", "red.png"]
+    assert cards(page).locator(".filename").all_text_contents() == names
+    assert labels(page) == [classifier.classify(each)["label"] for each in (SHIP, RED)]
+    expect(cards(page).nth(1)).to_contain_text("UnsupportedFormatError")

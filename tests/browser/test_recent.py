@@ -1,0 +1,167 @@
+"""The recent answers, which the browser keeps and nobody else."""
+
+import json
+
+from playwright.sync_api import Browser, Page, ViewportSize, expect
+
+from tests.browser.conftest import opened_page
+from tests.browser.start_page import (
+    LETTER,
+    PICTURES,
+    SHIP,
+    SKY,
+    cards,
+    choose,
+    classify,
+    labels,
+    wait_for_answers,
+)
+from tests.browser.web_uis import running_web_ui
+from tests.serving import Server
+
+MOST = 24
+BLOCK_STORAGE = """
+    Object.defineProperty(window, "localStorage", {
+        get() { throw new DOMException("blocked", "SecurityError"); },
+    });
+"""
+# What other programs at this address may have left.
+FOREIGN = ["{", "5", "{}", '[null, 1, {"id": "a"}, {"id": "answers-a", "cards": ["", 5]}]']
+
+
+def recent_labels(page: Page) -> list[str]:
+    return page.locator("#recent .recent-label").all_text_contents()
+
+
+def test_answers_are_listed_with_thumbnails_the_newest_first(page: Page) -> None:
+    page.goto("/")
+    expect(page.locator("#recent")).to_be_hidden()
+    choose(page, {"ship.png": SHIP, "letter.txt": LETTER})
+    wait_for_answers(page)
+    choose(page, {"sky.png": SKY})
+    expect(page.locator("#recent li")).to_have_count(2)
+    assert recent_labels(page) == ["airplane", "ship"]
+    percentages = page.locator("#recent .percentage").all_text_contents()
+    assert percentages == ["53.9 %", "> 99.9 %"]
+    for thumbnail in page.locator("#recent img").all():
+        expect(thumbnail).to_be_visible()
+        assert thumbnail.evaluate(
+            "async (image) => {await image.decode(); return image.naturalWidth;}"
+        )
+
+
+def test_they_stay_over_reload_and_in_new_tabs(page: Page) -> None:
+    classify(page, {"ship.png": SHIP})
+    expect(page.locator("#recent li")).to_have_count(1)
+    page.goto("/")
+    assert recent_labels(page) == ["ship"]
+    tab = page.context.new_page()
+    tab.goto("/")
+    assert recent_labels(tab) == ["ship"]
+    choose(tab, {"sky.png": SKY})
+    expect(page.locator("#recent li")).to_have_count(2)
+
+
+def test_one_leads_to_its_batch(page: Page) -> None:
+    classify(page, {"ship.png": SHIP, "sky.png": SKY})
+    page.goto("/")
+    page.locator("#recent a").last.click()
+    wait_for_answers(page, 2)
+    assert labels(page) == ["ship", "airplane"]
+    expect(page.locator("#answers")).to_be_in_viewport()
+    page.go_back()
+    expect(cards(page)).to_have_count(0)
+
+
+def test_they_can_be_cleared(page: Page) -> None:
+    classify(page, {"ship.png": SHIP})
+    page.get_by_role("button", name="Clear").click()
+    expect(page.locator("#recent")).to_be_hidden()
+    expect(cards(page)).to_have_count(0)
+    expect(page.get_by_role("log")).to_contain_text("The recent answers were cleared.")
+    assert page.evaluate("JSON.stringify(localStorage)") == "{}"
+    assert page.evaluate("location.hash") == ""
+    page.reload()
+    expect(page.locator("#recent")).to_be_hidden()
+
+
+def test_no_more_are_kept_than_there_is_room_for(page: Page) -> None:
+    page.goto("/")
+    for batch in range(3):
+        choose(page, {f"{batch}-{number}.png": SKY for number in range(10)})
+        wait_for_answers(page, 10)
+    expect(page.locator("#recent li")).to_have_count(20)
+    kept = json.loads(page.evaluate("localStorage.answers"))
+    assert sum(len(each["cards"]) for each in kept) <= MOST
+
+
+def test_with_storage_blocked_everything_else_works(page: Page) -> None:
+    page.add_init_script(BLOCK_STORAGE)
+    classify(page, {"ship.png": SHIP})
+    expect(page.locator("#recent")).to_be_hidden()
+    page.get_by_role("radio", name="Dark").check(force=True)
+    choose(page, {"sky.png": SKY})
+    wait_for_answers(page)
+    page.go_back()
+    assert labels(page) == ["ship"]
+
+
+def test_with_storage_full_the_oldest_give_way(page: Page) -> None:
+    page.goto("/")
+    choose(page, {"ship.png": SHIP})
+    expect(page.locator("#recent li")).to_have_count(1)
+    # Nothing but what one answer takes is left.
+    page.evaluate(
+        """() => {
+            let length = 4 * 1024 * 1024;
+            while (length > 100) {
+                try {
+                    localStorage.other = (localStorage.other ?? "") + "x".repeat(length);
+                } catch {
+                    length = Math.floor(length / 2);
+                }
+            }
+        }"""
+    )
+    choose(page, {"sky.png": SKY})
+    wait_for_answers(page)
+    assert labels(page) == ["airplane"]
+    expect(page.locator("#recent .recent-label")).to_have_text(["airplane"])
+    page.evaluate("localStorage.removeItem('other')")
+    choose(page, {"ship.png": SHIP})
+    expect(page.locator("#recent li")).to_have_count(2)
+
+
+def test_what_another_program_has_left_under_that_name_stops_nothing(page: Page) -> None:
+    page.goto("/")
+    for left in FOREIGN:
+        page.evaluate("(left) => localStorage.setItem('answers', left)", left)
+        page.goto("/predict#answers-a")
+        expect(page.locator("#recent")).to_be_hidden()
+        choose(page, {"ship.png": SHIP})
+        wait_for_answers(page)
+        expect(page.locator("#recent li")).to_have_count(1)
+
+
+def test_nothing_of_them_is_sent_and_no_cookie_is_set(
+    browser: Browser, server: Server, viewport: ViewportSize
+) -> None:
+    with (
+        running_web_ui(server.settings) as web_ui,
+        opened_page(browser, web_ui.url, viewport=viewport) as page,
+    ):
+        classify(page, {"ship.png": SHIP})
+        expect(page.locator("#recent li")).to_have_count(1)
+        page.goto("/")
+        web_ui.requests.clear()
+        page.locator("#recent a").click()
+        wait_for_answers(page)
+        page.get_by_role("radio", name="Dark").check(force=True)
+        page.get_by_role("button", name="Clear").click()
+        expect(page.locator("#recent")).to_be_hidden()
+        assert [each for each in web_ui.requests if not each.startswith("GET ")] == []
+        page.goto("/predict")
+        page.goto("/no-such-page")
+        classify(page, PICTURES)
+        assert page.context.cookies() == []
+        assert sorted(web_ui.uploads) == sorted([SHIP, *PICTURES.values()])

@@ -1,0 +1,152 @@
+"""Dark or light, and the language: by the system and the browser, or as chosen here."""
+
+from typing import Literal
+
+import pytest
+from playwright.sync_api import Browser, Page, ViewportSize, expect
+
+from tests.browser.conftest import opened_page
+from tests.browser.start_page import SHIP, choose, wait_for_answers
+from tests.serving import Server
+from webui import create_app
+
+Scheme = Literal["light", "dark"]
+WATCH_THEME = """
+    new MutationObserver((_, observer) => {
+        if (!document.documentElement?.dataset.theme) return;
+        window.themeIsSet = {at: performance.now(), body: document.body !== null};
+        observer.disconnect();
+    }).observe(document, {attributes: true, childList: true, subtree: true});
+"""
+FIRST_PAINT = """() => new Promise((resolve) => {
+    new PerformanceObserver((list) => resolve(list.getEntries()[0].startTime))
+        .observe({type: "paint", buffered: true});
+})"""
+
+
+def is_dark(page: Page) -> bool:
+    """Say what is seen: whether the page's ground is darker than its text."""
+    colours: list[str] = page.evaluate(
+        "() => { const {color, backgroundColor} = getComputedStyle(document.body);"
+        "return [color, backgroundColor]; }"
+    )
+    text, ground = (
+        sum(int(part) for part in colour.removeprefix("rgb(").removesuffix(")").split(","))
+        for colour in colours
+    )
+    return ground < text
+
+
+def choose_theme(page: Page, name: str) -> None:
+    page.locator(".theme", has_text=name).click()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_colours_are_the_systems_until_something_else_is_chosen(page: Page, scheme: Scheme) -> None:
+    page.emulate_media(color_scheme=scheme)
+    page.goto("/")
+    assert is_dark(page) == (scheme == "dark")
+    expect(page.get_by_role("radio", name="As the system")).to_be_checked()
+    page.emulate_media(color_scheme="light" if scheme == "dark" else "dark")
+    assert is_dark(page) == (scheme == "light")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_choice_holds_on_every_page_and_after_reload(page: Page, scheme: Scheme) -> None:
+    page.emulate_media(color_scheme=scheme)
+    page.goto("/")
+    other = "Light" if scheme == "dark" else "Dark"
+    choose_theme(page, other)
+    assert is_dark(page) == (scheme == "light")
+    for address in ("/", "/no-such-page"):
+        page.goto(address)
+        assert is_dark(page) == (scheme == "light")
+        expect(page.get_by_role("radio", name=other)).to_be_checked()
+    choose_theme(page, "As the system")
+    page.reload()
+    assert is_dark(page) == (scheme == "dark")
+
+
+def test_a_choice_is_there_before_anything_is_drawn(page: Page) -> None:
+    page.emulate_media(color_scheme="light")
+    page.goto("/")
+    choose_theme(page, "Dark")
+    page.add_init_script(WATCH_THEME)
+    page.reload()
+    first_paint = page.evaluate(FIRST_PAINT)
+    set_when = page.evaluate("window.themeIsSet")
+    assert not set_when["body"]
+    assert set_when["at"] < first_paint
+
+
+def test_something_else_that_is_kept_as_a_theme_is_the_systems(page: Page) -> None:
+    page.emulate_media(color_scheme="dark")
+    page.goto("/")
+    page.evaluate("localStorage.setItem('theme', 'purple')")
+    page.reload()
+    assert is_dark(page)
+    expect(page.get_by_role("radio", name="As the system")).to_be_checked()
+
+
+def test_the_keyboard_chooses_a_theme(page: Page) -> None:
+    page.emulate_media(color_scheme="light")
+    page.goto("/")
+    page.get_by_role("radio", name="As the system").focus()
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_role("radio", name="Light")).to_be_checked()
+    page.keyboard.press("ArrowRight")
+    assert is_dark(page)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_without_javascript_a_choice_holds_for_a_page(
+    page_without_javascript: Page, scheme: Scheme
+) -> None:
+    page = page_without_javascript
+    page.emulate_media(color_scheme=scheme)
+    page.goto("/")
+    assert is_dark(page) == (scheme == "dark")
+    choose_theme(page, "Light" if scheme == "dark" else "Dark")
+    assert is_dark(page) == (scheme == "light")
+
+
+def languages() -> dict[str, str]:
+    """Return the languages that there are catalogues for, with their names."""
+    context = create_app().test_request_context()
+    with context:
+        found: dict[str, str] = {}
+        for processor in context.app.template_context_processors[None]:
+            found.update(processor().get("languages", {}))
+    return found
+
+
+@pytest.mark.parametrize("code", sorted(languages()))
+def test_each_language_has_a_link_that_holds(page: Page, code: str) -> None:
+    page.goto("/")
+    link = page.locator(f"nav a[hreflang={code}]")
+    expect(link).to_have_text(languages()[code])
+    link.click()
+    expect(page.locator("html")).to_have_attribute("lang", code)
+    expect(link).to_have_attribute("aria-current", "true")
+    choose(page, {"ship.png": SHIP})
+    wait_for_answers(page)
+    expect(page.locator("#answers article")).to_have_attribute("lang", code)
+    page.locator(".brand").click()
+    expect(page.locator("html")).to_have_attribute("lang", code)
+
+
+@pytest.mark.parametrize("code", sorted(languages()))
+def test_the_browsers_language_is_taken_where_there_is_one(
+    browser: Browser, server: Server, viewport: ViewportSize, code: str
+) -> None:
+    with opened_page(browser, server.web_ui, viewport=viewport, locale=code) as page:
+        page.goto("/")
+        expect(page.locator("html")).to_have_attribute("lang", code)
+
+
+def test_a_language_that_is_not_there_becomes_english(
+    browser: Browser, server: Server, viewport: ViewportSize
+) -> None:
+    with opened_page(browser, server.web_ui, viewport=viewport, locale="tlh") as page:
+        page.goto("/?language=tlh")
+        expect(page.locator("html")).to_have_attribute("lang", "en")

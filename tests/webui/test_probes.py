@@ -1,0 +1,57 @@
+"""The addresses for whatever watches over the program."""
+
+import logging
+
+import pytest
+from flask.testing import FlaskClient
+
+from tests.webui.conftest import FakeTorchServe
+from tests.webui.sending import AS_HTML, AS_JSON, status_and_type, upload
+from webui.torchserve_client import TorchServeClient
+
+
+def test_healthz_does_not_depend_on_torchserve(
+    client: FlaskClient, torchserve: FakeTorchServe
+) -> None:
+    torchserve.key_file.unlink()
+    response = client.get("/healthz")
+    assert (response.status_code, response.json) == (200, {"status": "ok"})
+
+
+def test_readyz_is_ready_when_every_worker_is(client: FlaskClient) -> None:
+    response = client.get("/readyz")
+    assert (response.status_code, response.json) == (200, {"status": "ready"})
+
+
+@pytest.mark.parametrize("accept", [AS_JSON, AS_HTML])
+@pytest.mark.parametrize("path", ["/readyz", "/readyz?as=card"])
+def test_readyz_is_an_error_in_json_otherwise(
+    client: FlaskClient, torchserve: FakeTorchServe, accept: dict[str, str], path: str
+) -> None:
+    torchserve.will_describe(200, [{"workers": [{"status": "UNLOADING"}]}])
+    response = client.get(path, headers=accept)
+    assert status_and_type(response) == (503, "ModelNotReadyError")
+
+
+def test_polling_a_model_that_is_not_ready_leaves_the_log_alone(
+    client: FlaskClient, torchserve: FakeTorchServe, caplog: pytest.LogCaptureFixture
+) -> None:
+    torchserve.will_describe(200, [{"workers": []}])
+    with caplog.at_level(logging.INFO):
+        assert client.get("/readyz").status_code == 503
+        assert "ModelNotReadyError" not in caplog.text
+        torchserve.will_answer_error(503, "ServiceUnavailableException")
+        upload(client)
+        assert "ModelNotReadyError" in caplog.text
+
+
+def test_a_mistake_behind_a_probe_is_logged(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_arguments: object) -> None:
+        message = "the secret inside"
+        raise RuntimeError(message)
+
+    monkeypatch.setattr(TorchServeClient, "require_ready", fail)
+    assert client.get("/readyz").status_code == 500
+    assert "the secret inside" in caplog.text
