@@ -23,7 +23,7 @@ UNREACHABLE = "unreachable"
 HASTY = "hasty"
 # Its keys are another TorchServe's.
 LOCKED_OUT = "locked-out"
-# Two pictures in a minute, or one of more than these bytes, are too much.
+# A second picture within a minute, or one of more than these bytes, is too much.
 RATIONED = "rationed"
 SMALL = "small"
 SMALL_BYTES = 2048
