@@ -7,6 +7,7 @@ from flask.json.provider import DefaultJSONProvider
 
 from webui.answers import answer_exception
 from webui.api import api
+from webui.compression import compress
 from webui.languages import Languages
 from webui.probes import probes
 from webui.rate_limit import limit_rate
@@ -66,4 +67,5 @@ def create_app(settings: Settings | None = None) -> Flask:
     limit_rate(app, settings.rate_limit, "pages.predict")
     app.register_error_handler(Exception, answer_exception)
     app.after_request(add_security_headers)
+    app.after_request(compress)
     return app

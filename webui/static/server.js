@@ -83,7 +83,9 @@ async function poll() {
 async function askState() {
   try {
     const response = await fetch(form.dataset.readyUrl, { cache: "no-store" });
-    return response.ok ? null : (await response.json()).message;
+    // Read in any case: to the browser, an answer that nobody reads is still under way.
+    const answer = await response.json();
+    return response.ok ? null : answer.message;
   } catch {
     return unreachable().message;
   }
