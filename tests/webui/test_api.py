@@ -263,9 +263,11 @@ def test_accept_decides_between_page_and_document(client: FlaskClient) -> None:
     as_json = client.get("/api", headers=AS_JSON)
     assert (page.mimetype, as_json.mimetype) == ("text/html", "application/json")
     assert client.get("/api").mimetype == "text/html"
-    assert page.vary.as_set() == as_json.vary.as_set() == {
-        *("accept", "accept-encoding", "accept-language")
-    }
+    assert (
+        page.vary.as_set()
+        == as_json.vary.as_set()
+        == {*("accept", "accept-encoding", "accept-language")}
+    )
     for accept in (AS_JSON, AS_HTML):
         assert client.get("/api/openapi.json", headers=accept).get_json() == as_json.get_json()
 
