@@ -66,7 +66,6 @@ PHOTOS: dict[str, Callable[[list[Image.Image]], bytes]] = {
     "lying": lambda scenes: make_photo(scenes[1], 1, exif=exif(LIES_ON_ITS_SIDE)),
     "gradient": lambda scenes: make_photo(scenes[2], 2, exif=exif(UPRIGHT), progressive=True),
     "profile": lambda scenes: make_photo(scenes[3], 3, icc_profile=swapped_profile()),
-    "grey": lambda scenes: make_photo(scenes[0].convert("L").convert("RGB"), 4, subsampling=0),
 }
 
 
