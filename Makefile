@@ -3,7 +3,7 @@
 # make fuzz         mutated pictures for the decoder, for FUZZ_SECONDS=60
 # make lint         ruff and mypy
 # make setup        only set up what serving and training need
-# make screenshot   take docs/screenshot.png of a running `make serve`
+# make screenshots  take docs/screenshots/ anew, and the one of the README
 # make translations take the texts of the pages into every catalogue; NEW_LANGUAGE=fr adds one
 # make clean        remove the virtual environment and what serving and testing leave
 
@@ -15,7 +15,7 @@ CATALOGUES := webui/translations
 TEXTS := $(VENV)/messages.pot
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check
 
-.PHONY: serve test fuzz lint setup java chromium screenshot translations clean
+.PHONY: serve test fuzz lint setup java chromium screenshots translations clean
 .DEFAULT_GOAL := serve
 
 # exec, so that Ctrl-C and SIGTERM reach the server itself.
@@ -35,8 +35,8 @@ lint: $(VENV)/development.installed
 
 setup: $(VENV)/runtime.installed java
 
-screenshot: $(VENV)/development.installed chromium
-	@$(BIN)/python -m tests.browser.screenshot
+screenshots: $(VENV)/development.installed chromium
+	@$(BIN)/python -m tests.browser.screenshots
 
 # What is then empty or marked "fuzzy" in a catalogue waits for a translator.
 translations: $(VENV)/development.installed

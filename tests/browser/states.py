@@ -9,7 +9,15 @@ from typing import Any
 from playwright.sync_api import Browser, FilePayload, Page, expect
 
 from tests.browser.drawings import DRAWINGS
-from tests.browser.troubled import HASTY, RATIONED, SMALL, STARTING, UNREACHABLE, USUAL
+from tests.browser.web_uis import (
+    HASTY,
+    LOCKED_OUT,
+    RATIONED,
+    SMALL,
+    STARTING,
+    UNREACHABLE,
+    USUAL,
+)
 from tests.conftest import encode
 from tests.serving import PROJECT
 
@@ -24,7 +32,7 @@ class State:
     Attributes:
         name: in small letters, with hyphens.
         show: leads a page, whose base URL is the web UI's, into it.
-        web_ui: which one it takes, see `tests.browser.troubled`.
+        web_ui: which one it takes, see `web_uis`.
         scripts: whether they run.
     """
 
@@ -198,7 +206,7 @@ def show_unreadable(page: Page) -> None:
     expect(page.get_by_text("UnsupportedFormatError")).to_be_visible()
 
 
-@state("error-with-another-try", HASTY)
+@state("error-with-another-try", LOCKED_OUT)
 def show_another_try(page: Page) -> None:
     choose(page, picture("ship"))
     expect(page.get_by_role("button", name="Try again")).to_be_visible()
@@ -206,9 +214,10 @@ def show_another_try(page: Page) -> None:
 
 @state("rate-limit", RATIONED)
 def show_rate_limit(page: Page) -> None:
-    choose(page, picture("ship"), picture("horse"))
-    expect(page.get_by_role("heading", name="Too many pictures").first).to_be_visible()
-    expect(page.get_by_role("heading", name="Classifying")).to_have_count(0)
+    for name in ("ship", "horse"):
+        choose(page, picture(name))
+        expect(page.get_by_role("heading", name="Classifying")).to_have_count(0)
+    expect(page.get_by_role("heading", name="Too many pictures")).to_be_visible()
 
 
 @state("model-starting", STARTING)
@@ -359,9 +368,8 @@ def _submit(page: Page, changes: dict[str, str]) -> None:
 
 @state("page-429", RATIONED, scripts=False)
 def show_page_429(page: Page) -> None:
-    send(page, picture("ship"))
-    page.goto("/")
-    send(page, picture("horse"))
+    for _ in range(2):
+        send(page, picture("ship"))
     expect(page.get_by_text("RateLimitError")).to_be_visible()
 
 

@@ -17,7 +17,7 @@ from tests.browser.states import (
     picture,
     showing,
 )
-from tests.browser.troubled import USUAL, running_web_uis
+from tests.browser.web_uis import USUAL, running_web_uis
 from tests.serving import Server
 
 AXE_OPTIONS = {

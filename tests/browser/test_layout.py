@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Mapping
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.looks import find_cut_off
 from tests.browser.states import STATES, showing
-from tests.browser.troubled import running_web_uis
+from tests.browser.web_uis import running_web_uis
 from tests.serving import Server
 
 # A window of 1280 px at a zoom of 400 %, phones, a tablet, and screens up to 4K.
@@ -32,6 +32,18 @@ def shown(
 def test_nothing_is_cut_off(shown: Page, width: int) -> None:
     shown.set_viewport_size({"width": width, "height": SIZES[width]})
     assert find_cut_off(shown) == []
+
+
+@pytest.mark.parametrize("name", ["start", "answer-with-everything-open", "error-too-many", "api"])
+def test_nothing_is_cut_off_in_german(
+    browser: Browser, web_uis: Mapping[str, str], name: str
+) -> None:
+    """Its words are longer."""
+    with showing(name, browser, web_uis, locale="de-DE") as page:
+        expect(page.locator("html")).to_have_attribute("lang", "de")
+        for width, height in SIZES.items():
+            page.set_viewport_size({"width": width, "height": height})
+            assert find_cut_off(page) == []
 
 
 def test_what_is_cut_off_would_be_found(browser: Browser, web_uis: Mapping[str, str]) -> None:

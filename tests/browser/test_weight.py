@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from tests.browser.states import STATES
-from tests.browser.troubled import USUAL, running_web_uis
+from tests.browser.web_uis import USUAL, running_web_uis
 from tests.serving import Server
 
 MOST_BYTES = 60_000

@@ -1,16 +1,32 @@
 """Web UIs with settings of their own, in front of a TorchServe that runs already."""
 
+import json
+import tempfile
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from flask import request
 from waitress import wasyncore  # type: ignore[import-untyped]
 
+from tests.serving import Server, free_ports
 from webui import create_app
 from webui.server import create_server
 from webui.settings import Settings
+
+USUAL = "usual"
+# The model that it asks for does not exist, as is so for a moment while TorchServe starts.
+STARTING = "starting"
+UNREACHABLE = "unreachable"
+HASTY = "hasty"
+# Its keys are another TorchServe's.
+LOCKED_OUT = "locked-out"
+# A second picture within a minute, or one of more than these bytes, is too much.
+RATIONED = "rationed"
+SMALL = "small"
+SMALL_BYTES = 2048
 
 
 @dataclass
@@ -51,3 +67,31 @@ def running_web_ui(settings: Settings) -> Iterator[WebUI]:
         server.trigger.pull_trigger(lambda: wasyncore.close_all(server._map))  # noqa: SLF001
         thread.join()
         server.task_dispatcher.shutdown()
+
+
+@contextmanager
+def running_web_uis(server: Server) -> Iterator[Mapping[str, str]]:
+    """Run a web UI of each kind in front of the same TorchServe, and give their addresses."""
+    with ExitStack() as running:
+        directory = Path(running.enter_context(tempfile.TemporaryDirectory()))
+        wrong_keys = {kind: {"key": "wrongkey"} for kind in ("inference", "management", "API")}
+        (directory / "key_file.json").write_text(json.dumps(wrong_keys))
+        usual = server.settings
+        nobody = int(free_ports()["TORCHSERVE_INFERENCE_PORT"])
+        others = {
+            STARTING: replace(usual, model_name="cifar10-new"),
+            UNREACHABLE: replace(
+                usual, torchserve_inference_port=nobody, torchserve_management_port=nobody
+            ),
+            HASTY: replace(usual, torchserve_timeout_seconds=0.001),
+            LOCKED_OUT: replace(usual, torchserve_run_directory=directory),
+            RATIONED: replace(usual, rate_limit="1 per minute"),
+            SMALL: replace(usual, max_upload_bytes=SMALL_BYTES),
+        }
+        yield {
+            USUAL: server.web_ui,
+            **{
+                name: running.enter_context(running_web_ui(settings)).url
+                for name, settings in others.items()
+            },
+        }
