@@ -64,6 +64,8 @@ class BoundedBuffer:
 class InMemoryParser(HTTPRequestParser):  # type: ignore[misc]
     """Reads a request without waitress's temporary files, and none that would hold others up."""
 
+    completed: bool
+
     def received(self, data: bytes) -> int:
         """Read on in the request and return how many bytes of `data` belong to it."""
         consumed: int = super().received(data)
