@@ -1,5 +1,6 @@
 """The waitress server, set up so that no upload ever reaches the disk."""
 
+import re
 import socket
 from io import BytesIO
 from typing import Any
@@ -7,11 +8,22 @@ from typing import Any
 import waitress  # type: ignore[import-untyped]
 from flask import Flask
 from waitress.channel import HTTPChannel  # type: ignore[import-untyped]
-from waitress.parser import HTTPRequestParser  # type: ignore[import-untyped]
+from waitress.parser import (  # type: ignore[import-untyped]
+    HTTPRequestParser,
+    ParsingError,
+    RequestHeaderFieldsTooLarge,
+)
 
 THREADS = 8
 # Base64 makes the picture on the result page a third larger than the upload.
 PAGE_BYTES_PER_UPLOAD_BYTE = 2
+# Waitress's own patterns take a time that grows with the square of what these refuse, and nobody
+# else is served meanwhile: one request of 200 kB would hold everything up for minutes.
+REQUEST_LINE = re.compile(rb"[^ ]+ [^ ]+(?: HTTP/[0-9]\.[0-9])?")
+LONG_GAP = re.compile(rb"[ \t\r\n]{64}")
+# Of the line before a piece of a body that comes in pieces, and of what follows the last one.
+MOST_CHUNK_LINE_BYTES = 1024
+MOST_TRAILER_BYTES = 16_384
 
 
 class BoundedBuffer:
@@ -50,10 +62,34 @@ class BoundedBuffer:
 
 
 class InMemoryParser(HTTPRequestParser):  # type: ignore[misc]
-    """Reads a request without waitress's temporary files."""
+    """Reads a request without waitress's temporary files, and none that would hold others up."""
+
+    completed: bool
+
+    def received(self, data: bytes) -> int:
+        """Read on in the request and return how many bytes of `data` belong to it."""
+        consumed: int = super().received(data)
+        if self.chunked and not self.completed and self._has_endless_line():
+            self.error = RequestHeaderFieldsTooLarge("exceeds what may stand between chunks")
+            self.completed = True
+        return consumed
+
+    def _has_endless_line(self) -> bool:
+        # Waitress joins each with all that came before, without a limit.
+        body = self.body_rcv
+        return (
+            len(body.control_line) > MOST_CHUNK_LINE_BYTES or len(body.trailer) > MOST_TRAILER_BYTES
+        )
 
     def parse_header(self, header_plus: bytes) -> None:
-        """Read the header, then put a buffer in memory where the body will go."""
+        """Read the header, then put a buffer in memory where the body will go.
+
+        Raises ParsingError for what is no request, which is answered with 400.
+        """
+        request_line = header_plus.partition(b"\r\n")[0].rstrip()
+        if not REQUEST_LINE.fullmatch(request_line) or LONG_GAP.search(header_plus):
+            message = "Start line is invalid, or a gap too long"
+            raise ParsingError(message)
         super().parse_header(header_plus)
         if self.body_rcv is not None:
             self.body_rcv.buf = BoundedBuffer(self.adj.inbuf_overflow)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from PIL import Image
-from playwright.sync_api import Locator, Page, Request, Route, expect
+from playwright.sync_api import FilePayload, Locator, Page, Request, Route, expect
 
 from tests.conftest import encode, make_gradient
 from tests.serving import PROJECT
@@ -31,7 +31,7 @@ def choose(page: Page, files: dict[str, bytes]) -> None:
     """Choose files as the browser's own dialog does, under their names."""
     page.locator("#image").set_input_files(
         [
-            {"name": name, "mimeType": "application/octet-stream", "buffer": content}
+            FilePayload(name=name, mimeType="application/octet-stream", buffer=content)
             for name, content in files.items()
         ]
     )

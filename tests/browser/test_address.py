@@ -22,6 +22,8 @@ TITLE = "What is in this picture? – Image classifier"
 SHIP_TITLE = "ship (> 99.9 %) – Image classifier"
 SKY_TITLE = "airplane (53.9 %) – Image classifier"
 ADDRESS = re.compile(r"/#answers-\w+$")
+# More than the page holds on to.
+BATCHES = 20
 GONE = "These answers are no longer kept in this browser."
 
 
@@ -105,6 +107,30 @@ def test_pictures_can_be_chosen_while_others_wait(page: Page) -> None:
     assert labels(page) == ["airplane"]
     page.go_back()
     wait_for_answers(page)
+    assert labels(page) == ["ship"]
+
+
+def test_no_batch_is_forgotten_while_its_pictures_wait(page: Page) -> None:
+    page.goto("/")
+    with held_predictions(page):
+        choose(page, {"ship.png": SHIP})
+        first = page.url
+        for _ in range(BATCHES):
+            choose(page, {"letter.txt": b""})
+    expect(page.locator("#announcements")).to_contain_text("ship.png: ship")
+    page.evaluate("address => { location = address; }", first)
+    wait_for_answers(page)
+    assert labels(page) == ["ship"]
+    page.reload()
+    assert labels(page) == ["ship"]
+
+
+def test_another_language_leaves_the_answers_in_place(page: Page) -> None:
+    classify(page, {"ship.png": SHIP})
+    expect(page.locator("#recent img")).to_have_count(1)
+    page.get_by_role("link", name="Deutsch").click()
+    expect(page.locator("html")).to_have_attribute("lang", "de")
+    expect(page).to_have_url(re.compile(r"/\?language=de#answers-\w+$"))
     assert labels(page) == ["ship"]
 
 

@@ -216,6 +216,17 @@ def test_a_format_that_the_browser_cannot_show_is_answered_all_the_same(
     expect(page.get_by_role("img", name="The pixels that the model saw")).to_be_visible()
 
 
+def test_the_same_error_twice_has_two_names(page: Page) -> None:
+    page.goto("/")
+    choose(page, {"first.png": b"", "second.png": b""})
+    articles = page.get_by_role("article", name="That file is empty")
+    expect(articles).to_have_count(2)
+    named = [article.get_attribute("aria-labelledby") for article in articles.all()]
+    assert len({*named}) == 2
+    for name in named:
+        expect(page.locator(f"[id='{name}']")).to_have_count(1)
+
+
 def test_answers_and_errors_are_announced(page: Page) -> None:
     page.goto("/")
     choose(page, {"ship.png": SHIP, "letter.txt": LETTER})

@@ -164,13 +164,10 @@ def test_a_missing_camera_is_said(browser: Browser, server: Server, viewport: Vi
 def test_a_phone_opens_its_own_camera_program(
     browser: Browser, server: Server, classifier: Classifier
 ) -> None:
-    phone = {
-        "viewport": {"width": 390, "height": 844},
-        "has_touch": True,
-        "is_mobile": True,
-        "device_scale_factor": 3,
-    }
-    with opened_page(browser, server.web_ui, **phone) as page:
+    viewport = {"width": 390, "height": 844}
+    with opened_page(
+        browser, server.web_ui, viewport=viewport, has_touch=True, is_mobile=True
+    ) as page:
         page.goto("/")
         with page.expect_file_chooser() as opened:
             page.get_by_role("button", name="Take a photo").tap()

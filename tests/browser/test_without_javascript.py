@@ -49,7 +49,7 @@ def test_several_pictures_get_a_page_with_a_card_each(
     page = page_without_javascript
     send(page, {**PICTURES, "letter.txt": LETTER, "empty.png": b""})
     expect(page.get_by_role("heading", level=1)).to_have_text("6 answers")
-    expect(page.get_by_text("to 8 pictures")).to_be_visible()
+    expect(page.get_by_text("8 pictures were sent.")).to_be_visible()
     labels = page.locator(".label").all_text_contents()
     assert labels == [classifier.classify(each)["label"] for each in PICTURES.values()]
     names = page.locator(".filename").all_text_contents()

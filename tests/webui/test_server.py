@@ -122,6 +122,43 @@ def test_larger_upload_is_read_to_its_end_and_then_refused(  # noqa: PLR0913
     assert torchserve.images == []
 
 
+def send_raw(port: int, *pieces: bytes) -> bytes:
+    """Send what need not be HTTP and return the status line of the answer."""
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+        for piece in pieces:
+            connection.sendall(piece)
+        return connection.makefile("rb").readline().rstrip()
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        b"GET / HTTP/1.1\r\nHost: a\r\nX:" + b" " * 200_000 + b"x",
+        b"GET / HTTP/1.1\r\nHost: a\r\nX:" + b"\r\n " * 80_000 + b"x",
+        b"GET / HTTP/1.1\r\nHost: a\r\nX:" + b"\t" * 200_000 + b"\0",
+        b"GET a://" + b"1" * 200_000 + b" x HTTP/1.1\r\nHost: a",
+    ],
+    ids=["spaces", "folded lines", "tabs", "address"],
+)
+def test_nothing_in_a_header_holds_others_up(port: int, lines: bytes) -> None:
+    assert send_raw(port, lines + b"\r\n\r\n") == b"HTTP/1.0 400 Bad Request"
+
+
+@pytest.mark.parametrize("beginning", [b"1;", b"0\r\nX: "], ids=["chunk line", "trailer"])
+def test_nothing_between_chunks_is_endless(port: int, beginning: bytes) -> None:
+    header = b"POST /predict HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+    # Less than a connection holds, as the rest is not read.
+    status = send_raw(port, header, beginning + b"a" * 60_000)
+    assert status == b"HTTP/1.1 431 Request Header Fields Too Large"
+
+
+@pytest.mark.parametrize("address", [b"/healthz", b"http://a/healthz", b"http://a:1/healthz"])
+@pytest.mark.parametrize("gap", [b"", b" ", b" " * 20, b"\r\n\t"])
+def test_unusual_requests_are_answered(port: int, address: bytes, gap: bytes) -> None:
+    request = b"GET " + address + b" HTTP/1.1\r\nHost:" + gap + b"a\r\n\r\n"
+    assert send_raw(port, request) == b"HTTP/1.1 200 OK"
+
+
 def test_answers_do_not_name_the_server(port: int) -> None:
     response, _ = post(port, b"")
     assert response.headers["Server"] is None

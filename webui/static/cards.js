@@ -2,6 +2,8 @@
 
 import { say } from "./words.js";
 
+let errorCards = 0;
+
 export function createWaitingCard(name) {
   const card = clone("waiting-card");
   card.querySelector(".filename").textContent = name;
@@ -16,7 +18,13 @@ export function showWaiting(card, { heading, message }) {
 
 // Returns the card of an error that the browser finds by itself; the words are the server's.
 export function createErrorCard(type) {
-  return clone(type);
+  const card = clone(type);
+  // The same error may be shown several times, and no two elements may have the same id.
+  errorCards += 1;
+  const id = `${card.getAttribute("aria-labelledby")}-${errorCards}`;
+  card.setAttribute("aria-labelledby", id);
+  card.querySelector("h2").id = id;
+  return card;
 }
 
 // Returns the card in `html`, which is the server's, and null where there is none; kept answers are

@@ -42,6 +42,11 @@ document.querySelector(".skip").addEventListener("click", (event) => {
   event.preventDefault();
   document.querySelector("#main").focus();
 });
+document.querySelector(".languages").addEventListener("click", (event) => {
+  // The same answers, on a page in another language.
+  const link = event.target.closest("a");
+  if (link) link.hash = location.hash;
+});
 addEventListener("popstate", show);
 addEventListener("storage", showRecent);
 show();
@@ -52,8 +57,8 @@ function take(files) {
   const id = `answers-${Date.now().toString(36)}`;
   const element = document.createElement("div");
   element.className = "batch";
+  if (elements.size >= MOST_ELEMENTS) forgetFinished();
   elements.set(id, element);
-  if (elements.size > MOST_ELEMENTS) elements.delete(elements.keys().next().value);
   history.pushState(null, "", `#${id}`);
   show();
   element.addEventListener("settled", async () => {
@@ -65,6 +70,12 @@ function take(files) {
   });
   classify(files, element);
   answers.scrollIntoView({ block: "nearest" });
+}
+
+// Forgets the oldest batch that waits for nothing: its answers are kept, or were cleared.
+function forgetFinished() {
+  const finished = [...elements].find(([, element]) => !element.querySelector(".waiting"));
+  if (finished) elements.delete(finished[0]);
 }
 
 // Shows the batch that the address names.
