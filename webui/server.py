@@ -15,6 +15,8 @@ from waitress.parser import (  # type: ignore[import-untyped]
 )
 
 THREADS = 8
+# Of a connection, before it makes room for another one; waitress takes a hundred.
+IDLE_SECONDS = 30
 # Base64 makes the picture on the result page a third larger than the upload.
 PAGE_BYTES_PER_UPLOAD_BYTE = 2
 # Waitress's own patterns take a time that grows with the square of what these refuse, and nobody
@@ -114,6 +116,7 @@ def create_server(app: Flask, host: str, port: int) -> Any:  # noqa: ANN401
         sockets=[listener],
         threads=THREADS,
         ident="",
+        channel_timeout=IDLE_SECONDS,
         inbuf_overflow=largest_body,
         outbuf_overflow=largest_body * PAGE_BYTES_PER_UPLOAD_BYTE,
     )

@@ -2,7 +2,7 @@
 
 import re
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.browser.start_page import (
     LETTER,
@@ -143,6 +143,24 @@ def test_a_reload_while_pictures_wait_says_that_they_are_gone(page: Page) -> Non
     expect(page.get_by_text(GONE)).to_be_visible()
     choose(page, {"sky.png": SKY})
     wait_for_answers(page)
+
+
+def test_a_reload_keeps_the_answers_that_came_while_another_picture_waits(page: Page) -> None:
+    page.goto("/")
+    held: list[Route] = []
+
+    def hold_the_second(route: Route) -> None:
+        if b"slow.png" in (route.request.post_data_buffer or b""):
+            held.append(route)
+        else:
+            route.continue_()
+
+    page.route("**/predict*", hold_the_second)
+    choose(page, {"ship.png": SHIP, "slow.png": SKY})
+    expect(page.locator(".recent-answer")).to_have_count(1)
+    assert len(held) == 1
+    page.reload()
+    assert labels(page) == ["ship"]
 
 
 def test_an_address_of_answers_that_are_not_kept_says_so(page: Page) -> None:

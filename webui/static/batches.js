@@ -19,6 +19,8 @@ const maxPictures = Number(form.dataset.maxPictures);
 
 // The files that images in cards show, for as long as the images are there.
 const pictures = new WeakMap();
+// The small versions of files, each made once.
+const previews = new WeakMap();
 
 // Shows a card for each of `files` in `element`. Each that has its answer or error dispatches
 // "settled"; this returns when all have.
@@ -55,7 +57,8 @@ export async function createCopies(element) {
     const image = copy.querySelector("[data-preview] img");
     const file = pictures.get(card.querySelector("[data-preview] img"));
     if (file) {
-      const preview = await createPreview(file);
+      if (!previews.has(file)) previews.set(file, createPreview(file));
+      const preview = await previews.get(file);
       if (preview) image.src = preview;
       else image.remove();
     }

@@ -63,10 +63,10 @@ function take(files) {
   show();
   element.addEventListener("settled", async () => {
     setTitle();
-    const isFinished = element.querySelector(".waiting") === null;
-    const cards = isFinished ? await createCopies(element) : [];
-    // The answers may have been cleared in the meantime.
-    if (isFinished && elements.get(id) === element) keep({ id, cards });
+    const cards = await createCopies(element);
+    // Others may have got their answers in the meantime, or all of them may have been cleared.
+    const isLatest = cards.length === element.querySelectorAll(".answer:not(.waiting)").length;
+    if (isLatest && elements.get(id) === element) keep({ id, cards });
   });
   classify(files, element);
   answers.scrollIntoView({ block: "nearest" });
