@@ -94,7 +94,9 @@ def shown(
     request: pytest.FixtureRequest, browser: Browser, web_uis: Mapping[str, str]
 ) -> Iterator[Page]:
     """A page in each of its states, shared by the tests that only look at it."""
-    with showing(request.param, browser, web_uis, viewport=DESKTOP) as page:
+    with showing(
+        request.param, browser, web_uis, viewport=DESKTOP, reduced_motion="reduce"
+    ) as page:
         yield page
 
 
@@ -196,6 +198,8 @@ def tab_to(page: Page, selector: str) -> None:
 def test_a_picture_is_chosen_and_its_answer_read_with_the_keyboard_alone(
     page: Page, key: str
 ) -> None:
+    # So that no dialog is opened before somebody waits for it.
+    page.on("filechooser", lambda _chooser: None)
     page.goto("/")
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Skip to the content")).to_be_in_viewport()
