@@ -22,7 +22,7 @@ RED = encode(Image.new("RGB", (32, 32), "red"))
 # A twentieth of a second of a worker's time, in 8 kB.
 HEAVY = encode(Image.new("P", (5000, 5000)))
 PARALLEL = 200
-RECOVERY_SECONDS = 10
+RECOVERY_SECONDS = 60
 LOAD_THREADS = 4
 
 
