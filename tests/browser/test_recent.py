@@ -64,6 +64,7 @@ def test_they_stay_over_reload_and_in_new_tabs(page: Page) -> None:
 
 def test_one_leads_to_its_batch(page: Page) -> None:
     classify(page, {"ship.png": SHIP, "sky.png": SKY})
+    expect(page.locator("#recent li")).to_have_count(2)
     page.goto("/")
     page.locator("#recent a").last.click()
     wait_for_answers(page, 2)
