@@ -414,7 +414,7 @@ def test_limits_of_several_pictures_have_german_numbers(client: FlaskClient) -> 
 
 def test_a_german_page_and_its_cards_say_so(client: FlaskClient) -> None:
     page = client.get("/?language=de").text
-    assert re.findall(r'<(?:html|article)[^>]* lang="(.*?)"', page) == ["de"] * 5
+    assert re.findall(r'<(?:html|article)[^>]* lang="(.*?)"', page) == ["de"] * 6
     card = send(client, PNG, path="/predict?language=de&as=card").text
     assert re.findall(r'<article[^>]* lang="(.*?)"', card) == ["de"]
 
