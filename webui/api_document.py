@@ -7,6 +7,7 @@ from typing import Any
 
 from flask_babel import force_locale
 
+from webui.answers import HTML, JSON
 from webui.api_errors import create_errors, describe_errors
 from webui.api_schemas import Json, describe_shapes
 from webui.errors import (
@@ -26,7 +27,6 @@ from webui.settings import Settings
 from webui.uploads import FIELD_NAME
 
 PROJECT = Path(__file__).resolve().parent.parent
-JSON, HTML = "application/json", "text/html"
 # The settings that say what is taken; each is also a key of Flask's configuration.
 LIMITS = {
     "MAX_UPLOAD_BYTES",
