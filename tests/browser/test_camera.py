@@ -1,5 +1,6 @@
 """A photo taken on the spot: in a dialog of the page, or with the phone's own camera program."""
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -20,6 +21,7 @@ from tests.browser.start_page import (
 from tests.browser.web_uis import running_web_ui
 from tests.serving import Server
 
+SECONDS_TO_SETTLE = 10
 LIVE_TRACKS = """() => window.streams.flatMap((stream) => stream.getTracks())
     .filter((track) => track.readyState === "live").length"""
 REMEMBER_STREAMS = """
@@ -58,6 +60,14 @@ def page_with_camera(
         yield page
 
 
+def expect_live_tracks(page: Page, number: int) -> None:
+    """Wait for it: a dialog is hidden at once, but tells that it was closed a moment later."""
+    deadline = time.monotonic() + SECONDS_TO_SETTLE
+    while (live := page.evaluate(LIVE_TRACKS)) != number and time.monotonic() < deadline:
+        page.wait_for_timeout(50)
+    assert live == number
+
+
 def open_camera(page: Page) -> None:
     page.get_by_role("button", name="Take a photo").click()
     expect(page.get_by_role("dialog")).to_be_visible()
@@ -92,10 +102,10 @@ def test_a_photo_is_answered(
 def test_the_camera_is_off_after_a_photo(page_with_camera: Page) -> None:
     page = page_with_camera
     open_camera(page)
-    assert page.evaluate(LIVE_TRACKS) == 1
+    expect_live_tracks(page, 1)
     page.get_by_role("button", name="Take it").dblclick()
     wait_for_answers(page)
-    assert page.evaluate(LIVE_TRACKS) == 0
+    expect_live_tracks(page, 0)
     page.go_back()
     expect(cards(page)).to_have_count(0)
 
@@ -109,11 +119,11 @@ def test_the_camera_is_off_when_the_dialog_closes(page_with_camera: Page, way: s
     else:
         page.get_by_role("button", name=way).click()
     expect(page.get_by_role("dialog")).to_be_hidden()
-    assert page.evaluate(LIVE_TRACKS) == 0
+    expect_live_tracks(page, 0)
     expect(page.get_by_role("button", name="Take a photo")).to_be_focused()
     expect(cards(page)).to_have_count(0)
     open_camera(page)
-    assert page.evaluate(LIVE_TRACKS) == 1
+    expect_live_tracks(page, 1)
 
 
 def test_the_camera_is_off_when_the_dialog_closes_before_it_is_ready(
@@ -130,10 +140,10 @@ def test_the_camera_is_off_when_the_dialog_closes_before_it_is_ready(
     )
     expect(page.get_by_role("button", name="Take it")).to_be_enabled()
     expect(page.get_by_role("alert")).to_be_empty()
-    assert page.evaluate(LIVE_TRACKS) == 1
+    expect_live_tracks(page, 1)
     page.keyboard.press("Escape")
     expect(page.get_by_role("dialog")).to_be_hidden()
-    assert page.evaluate(LIVE_TRACKS) == 0
+    expect_live_tracks(page, 0)
 
 
 def test_a_camera_that_is_refused_is_said(
