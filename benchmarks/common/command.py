@@ -1,0 +1,113 @@
+"""What the commands of all benchmarks have in common: options, results, exit codes."""
+
+import argparse
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NoReturn
+
+from benchmarks.common.machine import describe
+from benchmarks.common.report import Report
+from model import PROJECT
+from model.command_line import OneLineParser, whole_number
+
+RESULTS = PROJECT / "benchmarks" / "results"
+# Load average above which measurements are disturbed.
+QUIET_LOAD = 0.5
+
+
+@dataclass(frozen=True)
+class Command:
+    """A benchmark as a command.
+
+    Attributes:
+        name: the package below ``benchmarks``; the results are named after it.
+        description: what ``--help`` says first.
+        examples: commands that ``--help`` shows, with what each is for.
+        add_options: adds the benchmark's own options to a parser.
+        measure: measures; raises ``ProgramError``, ``OSError`` or ``ValueError`` where it can't.
+    """
+
+    name: str
+    description: str | None
+    examples: str
+    add_options: Callable[[argparse.ArgumentParser], None]
+    measure: Callable[[argparse.Namespace], Report]
+
+    def main(self) -> NoReturn:
+        """Run the command and exit. Any signal that ends a program ends it as Ctrl-C does.
+
+        The programs that a benchmark starts have sessions of their own, so they would outlive it.
+        """
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, signal.default_int_handler)
+        sys.exit(self.run())
+
+    def run(self, arguments: Sequence[str] | None = None) -> int:
+        """Measure, print the report and write it.
+
+        Returns:
+            0 where everything went well, 1 where the report names a failure, 2 where nothing could
+            be measured, 130 after an interrupt.
+        """
+        options = self.parse(arguments)
+        facts, load = describe(), os.getloadavg()[0]
+        if load > QUIET_LOAD:
+            print(f"Other programs are running (load {load:.1f}), so the figures will be wrong.")
+        try:
+            report = self.measure(options)
+            report = report._replace(facts={**facts, **report.facts})
+            document = {"facts": report.facts, **report.data, "failures": report.failures}
+            options.output.parent.mkdir(parents=True, exist_ok=True)
+            options.output.write_text(report.to_markdown())
+            options.output.with_suffix(".json").write_text(json.dumps(document, indent=2) + "\n")
+        # ProgramError is a RuntimeError.
+        except (RuntimeError, OSError, ValueError) as error:
+            print(f"benchmarks.{self.name}: error: {error}", file=sys.stderr)
+            return 2
+        except KeyboardInterrupt:
+            print(f"benchmarks.{self.name}: interrupted; no result is written", file=sys.stderr)
+            return 130
+        print(f"\n{report.to_markdown()}\nIt is in {options.output}, and in the .json beside it.")
+        return 1 if report.failures else 0
+
+    def parse(self, arguments: Sequence[str] | None = None) -> argparse.Namespace:
+        """Parse and check the command line; a wrong value exits with 2."""
+        parser = self.create_parser()
+        options = parser.parse_args(arguments)
+        today = f"{self.name.replace('_', '-')}-{datetime.now(UTC):%Y-%m-%d}.md"
+        options.output = options.output or RESULTS / today
+        if options.output.suffix != ".md":
+            parser.error(f"--output: {options.output} must end in .md; the JSON goes beside it")
+        if options.output.exists():
+            parser.error(f"--output: {options.output} exists already; choose another name")
+        return options
+
+    def create_parser(self) -> OneLineParser:
+        """Return the parser of the command line."""
+        parser = OneLineParser(
+            prog=f"python -m benchmarks.{self.name}",
+            description=self.description,
+            epilog=f"examples:\n{self.examples}",
+        )
+        self.add_options(parser)
+        parser.add_argument(
+            "--output",
+            type=Path,
+            metavar="FILE.md",
+            help="file for the tables; FILE.json gets every single measurement "
+            "(default: a file in benchmarks/results/, named after the benchmark and the day)",
+        )
+        return parser
+
+
+def add_number(parser: argparse.ArgumentParser, option: str, default: int, meaning: str) -> None:
+    """Add an option that takes a whole number of at least 1."""
+    text = f"{meaning} (default: {default})"
+    parser.add_argument(option, type=whole_number(), default=default, metavar="N", help=text)

@@ -1,0 +1,118 @@
+"""A running server: how to ask it, and how to start ours on ports that nobody uses."""
+
+import json
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import psutil
+import urllib3
+
+from benchmarks.common.programs import ProgramError, running
+from model import PROJECT
+from serving import ServeError
+from serving.java import find_java_home
+from serving.torchserve import run_directory, torchserve
+from webui.settings import Settings
+
+ARCHIVE = PROJECT / "model_store" / "cifar10.mar"
+START_SECONDS = 180
+ANSWER_SECONDS = 60
+OK = 200
+BYTES = {"Content-Type": "application/octet-stream"}
+
+
+class Request(NamedTuple):
+    """What is sent: ``body`` by POST to ``url``."""
+
+    url: str
+    body: bytes
+    headers: Mapping[str, str]
+
+
+class Server(NamedTuple):
+    """A running server: its root process, how a file is sent to it, and its page, if it has one."""
+
+    pid: int
+    request: Callable[[bytes], Request]
+    web_ui: str = ""
+
+
+@contextmanager
+def our_server(*, with_web_ui: bool = False) -> Iterator[Server]:
+    """Run TorchServe with the shipped archive as ``make serve`` does; also the web UI if asked."""
+    names = [one.variable for one in Settings.describe() if one.variable.endswith("_PORT")]
+    with ExitStack() as opened:
+        directory = opened.enter_context(tempfile.TemporaryDirectory())
+        environment = {
+            **dict(zip(names, map(str, free_ports(len(names))), strict=True)),
+            "MODEL_STORE": str(ARCHIVE.parent),
+            "TORCHSERVE_RUN_DIRECTORY": directory,
+            # All requests come from one address.
+            "RATE_LIMIT": "unlimited",
+        }
+        settings = Settings.from_environment(environment)
+        try:
+            opened.enter_context(run_directory(settings))
+            process = opened.enter_context(torchserve(settings, find_java_home()))
+        except ServeError as error:
+            raise ProgramError(str(error)) from error
+        if with_web_ui:
+            opened.enter_context(running([sys.executable, "-m", "webui"], environment))
+        url = f"{settings.inference_url}/predictions/{settings.model_name}"
+        headers = {**BYTES, "Authorization": f"Bearer {_key(settings.key_file)}"}
+        web_ui = f"http://127.0.0.1:{settings.webui_port}/" if with_web_ui else ""
+        yield Server(process.pid, lambda body: Request(url, body, headers), web_ui)
+
+
+def free_ports(count: int) -> list[int]:
+    """Return ports of 127.0.0.1 that nobody listens on."""
+    with ExitStack() as opened:
+        servers = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+        return [opened.enter_context(server).getsockname()[1] for server in servers]
+
+
+def _key(file: Path) -> str:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        # It may not be written yet, or not to its end.
+        with suppress(OSError, ValueError):
+            return str(json.loads(file.read_text())["inference"]["key"])
+        time.sleep(0.1)
+    raise ProgramError("TorchServe left no keys")
+
+
+def ask(request: Request) -> dict[str, Any]:
+    """Send a request; raises ``ProgramError`` where there is no answer, or another than 200."""
+    url, body, headers = request
+    try:
+        response = urllib3.request(
+            "POST", url, body=body, headers=dict(headers), timeout=ANSWER_SECONDS, retries=False
+        )
+        if response.status == OK:
+            return dict(response.json())
+    except (urllib3.exceptions.HTTPError, ValueError, TypeError) as error:
+        raise ProgramError(f"it gives no answer: {error}") from error
+    beginning = response.data[:200].decode(errors="replace")
+    raise ProgramError(f"it answers {response.status}: {beginning}")
+
+
+def wait_until_ready(request: Request, pid: int) -> float:
+    """Return the seconds until a server answers; ``ProgramError`` if it ends or takes too long."""
+    started = time.monotonic()
+    while True:
+        try:
+            ask(request)
+            return time.monotonic() - started
+        except ProgramError as error:
+            # A process that has ended is a zombie until its parent asks for its exit code.
+            if not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
+                raise ProgramError("it ended by itself while it started") from error
+            if time.monotonic() - started > START_SECONDS:
+                raise
+            time.sleep(0.2)

@@ -1,0 +1,1 @@
+"""How soon does the web page answer, in a real browser?"""

@@ -1,1 +1,0 @@
-"""What others would write in this project's place, as plain programs."""

@@ -1,0 +1,1 @@
+"""Servers that others would write in this project's place."""

@@ -1,0 +1,1 @@
+"""How soon is a network good enough? ``train.py`` beside what others would write."""

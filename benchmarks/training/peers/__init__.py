@@ -1,0 +1,1 @@
+"""Training programs that others would write in this project's place."""

@@ -1,0 +1,99 @@
+"""The programs that are compared: how each is started, and how its epochs are read."""
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from benchmarks.common.machine import available_cpus
+from benchmarks.common.peer_environment import prepare
+from benchmarks.common.programs import ProgramError, Say, watch
+from model.training.metrics import METRICS_FILE_NAME, read_metrics
+
+GROUP = "training-benchmark"
+# By default PyTorch takes the physical cores and TensorFlow the logical ones.
+THREADS = {
+    name: str(available_cpus())
+    for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
+}
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One epoch: its number from 1, the seconds of training and validation, accuracy in [0, 1]."""
+
+    epoch: int
+    seconds: float
+    validation_accuracy: float
+
+    def __str__(self) -> str:
+        accuracy = f"validation accuracy {100 * self.validation_accuracy:.2f} %"
+        return f"epoch {self.epoch:>2}  {self.seconds:6.1f} s  {accuracy}"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training from start to end: its epochs, at least one, and bytes of memory at its peak."""
+
+    epochs: list[Epoch]
+    peak_memory: int
+    precision: str = "fp32"
+
+
+def train_ours(recipe: str, options: argparse.Namespace, _images: Path, seed: int, say: Say) -> Run:
+    """Run ``train.py`` as a user does, and read its ``metrics.csv``."""
+    # On the CPU, as TensorFlow here has no other device.
+    command = [sys.executable, "train.py", "--no-test", "--device", "cpu", "--recipe", recipe]
+    command += ["--epochs", str(options.epochs), "--seed", str(seed)]
+    if options.data:
+        command += ["--data", str(options.data.resolve())]
+    if options.limit:
+        command += ["--limit", str(options.limit)]
+    epochs: list[Epoch] = []
+    with tempfile.TemporaryDirectory() as directory:
+        run = Path(directory) / "run"
+
+        def read_new_epochs(_line: str) -> None:
+            # It prints a line after each epoch, when the file has been written.
+            rows = read_metrics(run) if (run / METRICS_FILE_NAME).exists() else []
+            for row in rows[len(epochs) :]:
+                epochs.append(Epoch(row.epoch, row.seconds, row.validation_accuracy or 0))
+                say(str(epochs[-1]))
+
+        peak = watch([*command, "--runs", directory, "--name", "run"], read_new_epochs, THREADS)
+        precision = json.loads((run / "config.json").read_text())["precision"]
+    return Run(epochs, peak, precision)
+
+
+def train_peer(module: str, options: argparse.Namespace, images: Path, seed: int, say: Say) -> Run:
+    """Run a module of ``benchmarks.training.peers`` and read its lines of JSON."""
+    python = prepare(GROUP) if module == "keras_training" else sys.executable
+    command = [str(python), "-m", f"benchmarks.training.peers.{module}", str(images)]
+    command += ["--epochs", str(options.epochs), "--seed", str(seed)]
+    epochs: list[Epoch] = []
+
+    def read_epoch(line: str) -> None:
+        if line.startswith("{"):
+            epochs.append(Epoch(**json.loads(line)))
+            say(str(epochs[-1]))
+
+    # As TensorFlow here has no GPU, nobody takes one.
+    peak = watch(command, read_epoch, {**THREADS, "CUDA_VISIBLE_DEVICES": ""})
+    if not epochs:
+        raise ProgramError("it ended without an epoch")
+    return Run(epochs, peak)
+
+
+# What the tables call each program, and what runs it once with the options of the benchmark, the
+# images for the peers, a seed, and what is called after each epoch.
+PROGRAMS: dict[str, tuple[str, Callable[[argparse.Namespace, Path, int, Say], Run]]] = {
+    "ours": ("ours, recipe `tuned`", partial(train_ours, "tuned")),
+    "ours-original": ("ours, recipe `original`", partial(train_ours, "original")),
+    "keras": ("the original, Keras on TensorFlow", partial(train_peer, "keras_training")),
+    "torchvision": ("torchvision and DataLoader", partial(train_peer, "torchvision_training")),
+}
+LABELS = {name: label for name, (label, _) in PROGRAMS.items()}

@@ -1,0 +1,1 @@
+"""Does the server stay up, whatever clients send?"""
