@@ -1,40 +1,46 @@
-"""The web UI: a form that takes pictures, and a page that says what the model sees in them."""
+"""The web UI: a form that accepts pictures, and a page that says what the model sees in them."""
 
 import os
 
 from flask import Flask
 from flask.json.provider import DefaultJSONProvider
 
-from webui.answers import answer_exception
-from webui.api import api
 from webui.compression import compress
-from webui.languages import Languages
-from webui.probes import probes
+from webui.error_handling import answer_exception
+from webui.languages import (
+    Languages,
+    describe_image,
+    format_duration,
+    format_percentage,
+    format_size,
+)
+from webui.openapi.view import api
 from webui.rate_limit import limit_rate
 from webui.security import add_security_headers, refuse_other_sites
 from webui.settings import Settings
-from webui.torchserve_client import TorchServeClient
-from webui.uploads import (
-    FORM_OVERHEAD_BYTES,
-    MOST_OTHER_PARTS,
-    MOST_TEXT_BYTES,
-    InMemoryRequest,
-)
-from webui.views import pages
-from webui.wording import describe_image, format_duration, format_percentage, format_size
+from webui.torchserve.client import TorchServeClient
+from webui.uploads import FORM_OVERHEAD_BYTES, MAX_OTHER_PARTS, MAX_TEXT_BYTES, InMemoryRequest
+from webui.views import pages, probes
 
 
 class OrderedJSONProvider(DefaultJSONProvider):
-    """Keeps TorchServe's order of classes, which is from the likeliest to the least likely."""
+    """JSON that keeps TorchServe's order of classes, from the likeliest to the least likely."""
 
     sort_keys = False
     ensure_ascii = False
 
 
 def create_app(settings: Settings | None = None) -> Flask:
-    """Return the web UI as a WSGI application; without `settings`, the environment's are used.
+    """Create the web UI as a WSGI application.
 
-    Raises SettingsError when the environment holds a value that cannot be used.
+    Args:
+        settings: The settings; those of the environment if left out.
+
+    Returns:
+        The application, ready to serve.
+
+    Raises:
+        SettingsError: The environment holds a value that cannot be used.
     """
     if settings is None:
         settings = Settings.from_environment(os.environ)
@@ -47,8 +53,8 @@ def create_app(settings: Settings | None = None) -> Flask:
         MAX_PICTURES=settings.max_pictures,
         MAX_FORM_BYTES=max_form_bytes,
         MAX_CONTENT_LENGTH=max_form_bytes + FORM_OVERHEAD_BYTES,
-        MAX_FORM_PARTS=settings.max_pictures + MOST_OTHER_PARTS,
-        MAX_FORM_MEMORY_SIZE=MOST_TEXT_BYTES,
+        MAX_FORM_PARTS=settings.max_pictures + MAX_OTHER_PARTS,
+        MAX_FORM_MEMORY_SIZE=MAX_TEXT_BYTES,
         RATE_LIMIT=settings.rate_limit,
         TORCHSERVE_TIMEOUT_SECONDS=settings.torchserve_timeout_seconds,
     )
@@ -61,9 +67,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     )
     Languages(app)
     app.before_request(refuse_other_sites)
-    app.register_blueprint(pages)
-    app.register_blueprint(probes)
-    app.register_blueprint(api)
+    for blueprint in (pages, probes, api):
+        app.register_blueprint(blueprint)
     limit_rate(app, settings.rate_limit, "pages.predict")
     app.register_error_handler(Exception, answer_exception)
     app.after_request(add_security_headers)

@@ -9,22 +9,26 @@ from types import FrameType
 from typing import NoReturn
 
 from webui import create_app
-from webui.server import create_server
 from webui.settings import Settings, SettingsError
+from webui.waitress_server import create_server
 
 EXIT_CANNOT_LISTEN = 1
 EXIT_WRONG_SETTING = 2
 
 
 def main() -> int:
-    """Serve until SIGINT or SIGTERM; return 0, 1 when the port is taken, 2 for a wrong setting."""
+    """Serve until SIGINT or SIGTERM.
+
+    Returns:
+        The exit status: 0 after a signal, 1 if the port is taken, 2 if a setting is wrong.
+    """
     _create_parser().parse_args()
     try:
         settings = Settings.from_environment(os.environ)
     except SettingsError as error:
         return _fail(str(error), EXIT_WRONG_SETTING)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    # It warns of every request that waits for a thread, however shortly.
+    # It warns about every request that waits for a thread, however briefly.
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     host, port = settings.webui_host, settings.webui_port
     try:
@@ -63,7 +67,7 @@ def _list_settings() -> str:
 
 
 def _stop(_signal_number: int, _frame: FrameType | None) -> NoReturn:
-    # Waitress leaves its loop at a SystemExit and lets its threads end.
+    # At a SystemExit, waitress leaves its loop and lets its threads end.
     sys.exit(0)
 
 

@@ -1,4 +1,4 @@
-"""Code that asks this web UI for the same answer, to be pasted into a terminal or a program."""
+"""Code to paste into a terminal or a program, which asks this web UI for the same answer."""
 
 import re
 import shlex
@@ -10,8 +10,8 @@ from webui.languages import PARAMETER
 from webui.uploads import FIELD_NAME
 
 FALLBACK_FILENAME = "picture.jpg"
-# The first three are no files, and curl takes the last one for standard input.
-NO_FILENAMES = {"", ".", "..", "-"}
+# Names that no file has, and the one that curl takes for standard input.
+UNUSABLE_FILENAMES = {"", ".", "..", "-"}
 PLAIN_FILENAME = re.compile(r"[A-Za-z0-9._-]+")
 
 PYTHON = """\
@@ -28,18 +28,32 @@ print(json.load(urlopen(request)))"""
 
 
 class CodeSnippets(NamedTuple):
-    """The same call twice; each works as pasted, from the folder in which the picture lies."""
+    """The same call twice; each works as pasted, in the folder that holds the picture.
+
+    Attributes:
+        curl: A command for a shell.
+        python: A program that needs the standard library only.
+    """
 
     curl: str
     python: str
 
 
 def create_code_snippets(filename: str) -> CodeSnippets:
-    """Return the code for a picture called `filename`, which may be anything.
+    """Return the code for one picture.
 
-    A name that cannot be a file's, or cannot be seen in full, gives way to another one.
+    Args:
+        filename: The picture's name, which may be anything. A name that no file can have, or that
+            cannot be seen in full, is replaced by ``picture.jpg``.
+
+    Returns:
+        The code, which addresses the server of the current request.
     """
-    if not filename.isprintable() or re.search(r"[/\\]", filename) or filename in NO_FILENAMES:
+    if (
+        not filename.isprintable()
+        or re.search(r"[/\\]", filename)
+        or filename in UNUSABLE_FILENAMES
+    ):
         filename = FALLBACK_FILENAME
     address = {PARAMETER: None}
     url = url_for("pages.predict", _external=True, **address)
@@ -53,6 +67,6 @@ def create_code_snippets(filename: str) -> CodeSnippets:
 def _quote_for_curl(filename: str) -> str:
     if PLAIN_FILENAME.fullmatch(filename):
         return f"{FIELD_NAME}=@{filename}"
-    # In quotes of its own, as curl takes a comma or a semicolon for the end of the name.
+    # The name needs quotes of its own: a comma or a semicolon would end it for curl.
     escaped = filename.replace('"', '\\"')
     return shlex.quote(f'{FIELD_NAME}=@"{escaped}"')

@@ -5,160 +5,151 @@ The words are looked up in the language of the request when they are shown, not 
 
 from typing import ClassVar
 
-from flask_babel import LazyString, lazy_ngettext
 from flask_babel import lazy_gettext as _
+from flask_babel import ngettext
 
-from webui.languages import FIRST_LANGUAGE, current_language
-from webui.wording import Text, format_number, format_size
-
-RETRY_AFTER_SECONDS = 5
-# A full queue is worked off in less.
-RETRY_AFTER_OVERLOAD_SECONDS = 1
+from webui.languages import FIRST_LANGUAGE, Text, current_language, format_number, format_size
 
 
 class WebUIError(Exception):
     """An error with an HTTP status, a heading and a message that says what to do next.
 
-    Its type on the wire is the name of its class. Sending the same again helps where its headers
-    hold Retry-After, after so many seconds.
+    Args:
+        values: Attributes of this one error: those that its text quotes, or others than its class
+            has.
+
+    Attributes:
+        code: The HTTP status.
+        heading: A few words that name what happened.
+        text: The message, with the name of an attribute in the place of its value.
+        retry_after_seconds: Time after which the same request may succeed, if that is known.
+        methods: The methods that the address accepts, if another one was tried.
+        type: The cause, for programs: the name of the class, or what the model's handler says.
     """
 
     code = 500
     heading: Text = _("Something went wrong")
+    text: Text
+    retry_after_seconds: int | None = None
+    methods: str | None = None
 
-    def __init__(self, message: Text) -> None:
-        """Keep `message`, which people will read: what happened, and what to do next."""
-        super().__init__(message)
-        self._message = message
+    def __init__(self, **values: object) -> None:
+        super().__init__()
         self.type = type(self).__name__
-        self.headers: dict[str, str] = {}
+        vars(self).update(values)
+
+    def __str__(self) -> str:
+        return self.message
 
     @property
     def message(self) -> str:
         """The words in the language of the current request."""
-        # Not the words looked up later: a page would take those as they are, unescaped, together
-        # with what they quote.
-        return str(self._message)
+        # A template would insert a lazy text unescaped, together with what it quotes.
+        return str(self.text) % {name: _localize(name, value) for name, value in vars(self).items()}
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """HTTP headers of the answer."""
+        headers = {"Retry-After": self.retry_after_seconds, "Allow": self.methods}
+        return {name: str(value) for name, value in headers.items() if value is not None}
 
     def as_dict(self) -> dict[str, int | str]:
         """Return the one shape that errors have everywhere, TorchServe's own."""
         return {"code": self.code, "type": self.type, "message": self.message}
 
 
+def _localize(name: str, value: object) -> object:
+    if isinstance(value, int) and name.endswith("_bytes"):
+        return format_size(value)
+    return format_number(value) if isinstance(value, float) else value
+
+
+class BadRequestError(WebUIError):
+    """The request itself is broken."""
+
+    code = 400
+    heading = _("That request could not be understood")
+    text = _("The request was broken or incomplete. Send it again.")
+
+
 class NoFileError(WebUIError):
-    """The request holds no file."""
+    """The request contains no file."""
 
     code = 400
     heading = _("No picture was chosen")
-
-    def __init__(self) -> None:
-        """Name the form field, for those who use no form."""
-        super().__init__(
-            _("No picture arrived. Choose a file and send it again; the form field is “image”.")
-        )
+    text = _("No picture arrived. Choose a file and send it again; the form field is “image”.")
 
 
 class EmptyFileError(WebUIError):
-    """The file holds not one byte."""
+    """The file is empty."""
 
     code = 400
     heading = _("That file is empty")
-
-    def __init__(self) -> None:
-        """Say that the file has nothing in it."""
-        super().__init__(_("The file has no content (0 bytes). Choose another one."))
+    text = _("The file has no content (0 bytes). Choose another one.")
 
 
 class UploadTooLargeError(WebUIError):
-    """The picture is larger than the web UI or TorchServe takes."""
+    """The picture is larger than the web UI or TorchServe accepts."""
 
     code = 413
     heading = _("That picture is too large")
-
-    def __init__(self, limit: int | None = None) -> None:
-        """Name the `limit`, in bytes, where it is known, and the means to get below it."""
-        message = _(
-            "The picture is larger than the model server takes. Send a smaller version: nothing "
-            "is lost, because the model only looks at a thumbnail."
-        )
-        if limit is not None:
-            message = _(
-                "The picture is larger than %(limit)s, the limit here. Send a smaller version: "
-                "nothing is lost, because the model only looks at a thumbnail.",
-                limit=LazyString(format_size, limit),
-            )
-        super().__init__(message)
+    text = _(
+        "The picture is larger than the limit of %(max_bytes)s. Send a smaller version: nothing is "
+        "lost, because the model only looks at a thumbnail."
+    )
 
 
 class UploadsTooLargeError(WebUIError):
-    """What was sent is larger than all pictures of one request may be together."""
+    """The request is larger than all of its pictures may be together."""
 
     code = 413
     heading = _("That is too much at once")
-
-    def __init__(self, limit: int, picture_limit: int) -> None:
-        """Name the `limit` for all pictures together and the one for each, both in bytes."""
-        super().__init__(
-            _(
-                "More than %(limit)s arrived, the limit for all pictures together; one alone may "
-                "have %(picture_limit)s. Send fewer at once, or smaller ones.",
-                limit=LazyString(format_size, limit),
-                picture_limit=LazyString(format_size, picture_limit),
-            )
-        )
+    text = _(
+        "More than %(max_bytes)s arrived, which is the limit for all pictures together; each may "
+        "have up to %(max_picture_bytes)s. Send fewer at once, or smaller ones."
+    )
 
 
 class TooManyPicturesError(WebUIError):
-    """More pictures than one request may hold."""
+    """The request contains more pictures than it may."""
 
     code = 413
     heading = _("Too many pictures at once")
+    max_pictures: int
 
-    def __init__(self, limit: int) -> None:
-        """Name the `limit`, a number of pictures."""
-        super().__init__(
-            lazy_ngettext(
-                "At most %(num)d picture is taken at once. Send fewer.",
-                "At most %(num)d pictures are taken at once. Send fewer.",
-                limit,
+    @property
+    def message(self) -> str:
+        """The words in the language of the current request."""
+        return str(
+            ngettext(
+                "At most %(num)d picture is accepted at once. Send fewer.",
+                "At most %(num)d pictures are accepted at once. Send fewer.",
+                self.max_pictures,
             )
         )
 
 
 class FormTooLargeError(WebUIError):
-    """The form holds too many fields, or too much text."""
+    """The form contains too many fields, or too much text in one of them."""
 
     code = 413
-    heading = _("That form holds too much")
-
-    def __init__(self, most_fields: int, most_text_bytes: int, most_pictures: int) -> None:
-        """Name the limits; the second one is that of a single text field."""
-        super().__init__(
-            _(
-                "The form has more than %(fields)d fields, or a text field of more than "
-                "%(size)s. Send at most %(pictures)d pictures, as files in the field “image”, and "
-                "nothing else.",
-                fields=most_fields,
-                size=LazyString(format_size, most_text_bytes),
-                pictures=most_pictures,
-            )
-        )
+    heading = _("That form contains too much")
+    text = _(
+        "The form has more than %(max_fields)d fields, or a text field of more than "
+        "%(max_text_bytes)s. Send at most %(max_pictures)d pictures, as files in the field "
+        "“image”, and nothing else."
+    )
 
 
 class UnsupportedMediaTypeError(WebUIError):
     """The body of the request is neither a form nor a picture."""
 
     code = 415
-    heading = _("That request holds no picture")
-
-    def __init__(self) -> None:
-        """Name what is taken."""
-        super().__init__(
-            _(
-                "Send a form (multipart/form-data) with the picture as the file “image”, or the "
-                "picture itself as application/octet-stream."
-            )
-        )
+    heading = _("That request contains no picture")
+    text = _(
+        "Send a form (multipart/form-data) with the picture as the file “image”, or the picture "
+        "itself as application/octet-stream."
+    )
 
 
 class CrossSiteError(WebUIError):
@@ -166,12 +157,7 @@ class CrossSiteError(WebUIError):
 
     code = 403
     heading = _("Another site sent that picture")
-
-    def __init__(self) -> None:
-        """Say where to send it from."""
-        super().__init__(
-            _("Pictures are taken from this site's own page only. Go there and send it again.")
-        )
+    text = _("Pictures are only accepted from this site's own page. Go there and send it again.")
 
 
 class RateLimitError(WebUIError):
@@ -179,21 +165,20 @@ class RateLimitError(WebUIError):
 
     code = 429
     heading = _("Too many pictures in a short time")
-
-    def __init__(self, retry_after_seconds: int) -> None:
-        """Say how long to wait, and add it for programs."""
-        super().__init__(
-            _(
-                "You have sent as many pictures as are taken from one address in so short a time. "
-                "Go on in %(seconds)d s.",
-                seconds=retry_after_seconds,
-            )
-        )
-        self.headers["Retry-After"] = str(retry_after_seconds)
+    text = _(
+        "You have sent as many pictures as one address may send in so short a time. Go on in "
+        "%(retry_after_seconds)d s."
+    )
 
 
 class RejectedImageError(WebUIError):
-    """The model's handler refused the picture: the answer is the handler's own."""
+    """The model's handler refused the picture: the answer is the handler's own.
+
+    Args:
+        code: The handler's status, 400 to 499.
+        type_name: The handler's name for the cause.
+        message: The handler's words, which are English.
+    """
 
     heading = _("That picture could not be read")
     headings: ClassVar[dict[str, Text]] = {
@@ -202,7 +187,7 @@ class RejectedImageError(WebUIError):
     }
     # The handler speaks one language only, and says more than these do.
     translatable_messages: ClassVar[dict[str, Text]] = {
-        "EmptyBodyError": _("The file has no content (0 bytes). Choose another one."),
+        "EmptyBodyError": EmptyFileError.text,
         "ImageTooLargeError": _(
             "The picture has too many pixels, or would take too long to decode. Send a smaller "
             "version: nothing is lost, because the model only looks at a thumbnail."
@@ -211,16 +196,14 @@ class RejectedImageError(WebUIError):
             "The file is damaged or incomplete. Save or export the picture again and send that."
         ),
         "UnsupportedFormatError": _(
-            "The file is no picture in one of the formats that the model reads: AVIF, BMP, GIF, "
+            "The file is not a picture in one of the formats that the model reads: AVIF, BMP, GIF, "
             "HEIC, JPEG, PNG, PPM, TIFF or WebP. Save it as one of these."
         ),
     }
 
     def __init__(self, code: int, type_name: str, message: str) -> None:
-        """Take over what the handler said: `code` 400 to 499, `type_name` and `message`."""
-        super().__init__(message)
-        self.code = code
-        self.type = type_name
+        # A percent sign in the handler's words begins no placeholder.
+        super().__init__(code=code, type=type_name, text=message.replace("%", "%%"))
         self.heading = self.headings.get(type_name, self.heading)
 
     @property
@@ -233,66 +216,37 @@ class RejectedImageError(WebUIError):
 
 
 class ModelNotReadyError(WebUIError):
-    """TorchServe runs, and the model takes no picture at the moment."""
+    """TorchServe runs, but the model accepts no picture at the moment."""
 
     code = 503
     heading = _("The model is not ready")
-
-    def __init__(self, message: Text) -> None:
-        """Add when to come back."""
-        super().__init__(message)
-        self.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    text = _("The model is still loading. Try again in a few seconds.")
+    retry_after_seconds = 5
 
 
 class OverloadedError(WebUIError):
-    """The model works, and as many pictures wait for it as TorchServe lets wait."""
+    """The model works, and TorchServe's queue of waiting pictures is full."""
 
     code = 503
     heading = _("Too many pictures are waiting")
-
-    def __init__(self) -> None:
-        """Say that the picture is all right, and when to come back."""
-        super().__init__(
-            _(
-                "So many pictures are waiting that yours found no place. Nothing is wrong with "
-                "it: wait a second and send it again."
-            )
-        )
-        self.headers["Retry-After"] = str(RETRY_AFTER_OVERLOAD_SECONDS)
+    text = _(
+        "Too many pictures are already waiting, so yours was not accepted. Nothing is wrong with "
+        "it: wait a second and send it again."
+    )
+    # A full queue is worked off in less.
+    retry_after_seconds = 1
 
 
-class ModelServerUnreachableError(WebUIError):
-    """Nobody answers where TorchServe should."""
+class ModelServerError(WebUIError):
+    """TorchServe gave an unexpected answer."""
 
     code = 502
-    heading = _("The model server does not answer")
-
-    def __init__(self) -> None:
-        """Say how to start the server, and when one that starts may be there."""
-        super().__init__(
-            _(
-                "The web page works, but the model server behind it does not answer. It may still "
-                "be starting; if it is not running, start it with “make serve”."
-            )
-        )
-        self.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
-
-
-class ModelServerTimeoutError(WebUIError):
-    """TorchServe took longer than TORCHSERVE_TIMEOUT_SECONDS."""
-
-    code = 504
-    heading = _("The model took too long")
-
-    def __init__(self, seconds: float) -> None:
-        """Name the `seconds` that were waited."""
-        super().__init__(
-            _(
-                "No answer came within %(seconds)s seconds. The server may be busy: wait a moment "
-                "and send the picture again.",
-                seconds=LazyString(format_number, seconds),
-            )
-        )
+    heading = _("The model server made a mistake")
+    # The detail is a clause that says what was wrong with the answer.
+    text = _(
+        "The model server's answer was not as expected: %(detail)s. Send the picture again; if "
+        "this keeps happening, the server's log says more."
+    )
 
 
 class ModelServerKeyError(WebUIError):
@@ -300,33 +254,34 @@ class ModelServerKeyError(WebUIError):
 
     code = 502
     heading = _("The model server refused the key")
-
-    def __init__(self) -> None:
-        """Say what usually helps."""
-        super().__init__(
-            _(
-                "The model server does not accept this site's key. Restart both with “make "
-                "serve”; if that does not help, check that TORCHSERVE_RUN_DIRECTORY is the "
-                "directory in which this model server runs."
-            )
-        )
+    text = _(
+        "The model server does not accept this site's key. Restart both with “make serve”; if that "
+        "does not help, check that TORCHSERVE_RUN_DIRECTORY is the directory in which this model "
+        "server runs."
+    )
 
 
-class ModelServerError(WebUIError):
-    """TorchServe answered with something that nobody expected."""
+class ModelServerUnreachableError(WebUIError):
+    """TorchServe does not answer."""
 
     code = 502
-    heading = _("The model server made a mistake")
+    heading = _("The model server does not answer")
+    text = _(
+        "The web page works, but the model server behind it does not answer. It may still be "
+        "starting; if it is not running, start it with “make serve”."
+    )
+    retry_after_seconds = 5
 
-    def __init__(self, detail: Text) -> None:
-        """Name the `detail`, a clause that says what was wrong with the answer."""
-        super().__init__(
-            _(
-                "The model server's answer was not as expected: %(detail)s. Send the picture "
-                "again; if this stays so, the server's log says more.",
-                detail=detail,
-            )
-        )
+
+class ModelServerTimeoutError(WebUIError):
+    """TorchServe took longer than TORCHSERVE_TIMEOUT_SECONDS."""
+
+    code = 504
+    heading = _("The model took too long")
+    text = _(
+        "No answer came within %(seconds)s seconds. The server may be busy: wait a moment and send "
+        "the picture again."
+    )
 
 
 class NotFoundError(WebUIError):
@@ -334,44 +289,21 @@ class NotFoundError(WebUIError):
 
     code = 404
     heading = _("There is no such page")
-
-    def __init__(self) -> None:
-        """Point to the page that exists."""
-        super().__init__(_("There is nothing at this address. The start page is at “/”."))
+    text = _("There is nothing at this address. The start page is at “/”.")
 
 
 class MethodNotAllowedError(WebUIError):
-    """The address exists, the method does not."""
+    """The address exists, but does not support the method."""
 
     code = 405
     heading = _("That does not work here")
-
-    def __init__(self, allowed: list[str]) -> None:
-        """Name the methods that are `allowed`, in the message and in the Allow header."""
-        methods = ", ".join(allowed)
-        super().__init__(_("This address takes other requests only: %(methods)s.", methods=methods))
-        self.headers["Allow"] = methods
-
-
-class BadRequestError(WebUIError):
-    """The request itself is broken."""
-
-    code = 400
-    heading = _("That request could not be understood")
-
-    def __init__(self) -> None:
-        """Say that sending it again may help."""
-        super().__init__(_("The request was broken or incomplete. Send it again."))
+    text = _("This address only accepts these methods: %(methods)s.")
 
 
 class InternalError(WebUIError):
-    """A mistake in the web UI."""
+    """The web UI itself made a mistake."""
 
-    def __init__(self) -> None:
-        """Say that it is not the user's fault, and nothing about the inside."""
-        super().__init__(
-            _(
-                "The mistake is in this program, not in your picture. Try again; the program's "
-                "log says what happened."
-            )
-        )
+    text = _(
+        "The mistake is in this program, not in your picture. Try again; the program's log says "
+        "what happened."
+    )

@@ -1,19 +1,35 @@
-"""The language of a page: the one that its address names, else the browser's own choice."""
+"""The language of a page: the one that its address names, or else the browser's choice.
+
+Numbers and sizes, too, are written as people read them in that language.
+"""
 
 from babel import Locale
+from babel.numbers import get_decimal_symbol
 from flask import Flask, Response, request
-from flask_babel import Babel, get_locale
+from flask_babel import Babel, LazyString, get_locale, gettext, lazy_gettext, ngettext
 
 PARAMETER = "language"
 # The language of the texts in the code; every other one is a folder in translations/.
 FIRST_LANGUAGE = "en"
+SMALLEST_SHOWN = 0.001
+LARGEST_SHOWN = 0.999
+BYTES_PER_UNIT = 1024
+MILLISECONDS_PER_SECOND = 1000
+# How the model makes a picture square, by the handler's name for it.
+FITS = {"resize": lazy_gettext("resized as a whole")}
+
+Text = str | LazyString
 
 
 class Languages:
-    """The languages that pages are written in, and which one the current request gets."""
+    """The languages of the pages, and the choice among them.
+
+    Attributes:
+        names: The name of each language in that language, by its code.
+    """
 
     def __init__(self, app: Flask) -> None:
-        """Find the catalogues and choose among them for every request to `app`."""
+        """Find the catalogues, and choose among them for every request to ``app``."""
         babel = Babel(app, default_locale=FIRST_LANGUAGE, locale_selector=self.choose)
         with app.app_context():
             found = {str(locale) for locale in babel.list_translations()}
@@ -26,11 +42,11 @@ class Languages:
         app.context_processor(lambda: {"languages": self.names, "language": current_language()})
 
     def choose(self) -> str:
-        """Return the code of the current request's language, such as "en"."""
+        """Return the code of the current request's language, such as ``en``."""
         return self._named() or self._accepted() or FIRST_LANGUAGE
 
     def keep(self, endpoint: str, values: dict[str, object]) -> None:
-        """Carry a language that was chosen by hand on to every page that a page leads to."""
+        """Pass a language that was chosen by hand on to every page that a page links to."""
         named = self._named()
         if named and endpoint != "static":
             values.setdefault(PARAMETER, named)
@@ -40,7 +56,8 @@ class Languages:
         return named if named in self.names else None
 
     def _accepted(self) -> str | None:
-        # The best first. Werkzeug's own choice prefers a later "en" to "de-AT" where there is "de".
+        # The best come first. Werkzeug's own choice would prefer a later "en" to "de-AT" if there
+        # is only "de".
         for tag, quality in request.accept_languages:
             for code in (tag.replace("-", "_"), tag.partition("-")[0].lower()):
                 if quality > 0 and code in self.names:
@@ -49,12 +66,76 @@ class Languages:
 
 
 def _mark(response: Response) -> Response:
-    """Return `response` marked as chosen by the browser's language, unless it is a file."""
+    """Return ``response`` marked as dependent on the browser's language, unless it is a file."""
     if request.endpoint != "static":
         response.vary.add("Accept-Language")
     return response
 
 
 def current_language() -> str:
-    """Return the code of the language in which texts are given; outside of requests the first."""
+    """Return the code of the language of texts; outside of requests it is the first language."""
     return str(get_locale() or FIRST_LANGUAGE)
+
+
+def format_percentage(fraction: float) -> str:
+    """Return a ``fraction`` (0 to 1) as a percentage that claims neither too much nor too little.
+
+    Only exactly 1 is "100.0 %", and only exactly 0 is "0.0 %".
+    """
+    if 0 < fraction < SMALLEST_SHOWN:
+        return f"< {_percent(SMALLEST_SHOWN)}"
+    if LARGEST_SHOWN < fraction < 1:
+        return f"> {_percent(LARGEST_SHOWN)}"
+    return _percent(fraction)
+
+
+def format_size(count: int) -> str:
+    """Return a ``count`` of bytes (0 or more) in the largest unit that leaves a whole part."""
+    if count < BYTES_PER_UNIT:
+        return str(ngettext("%(num)d byte", "%(num)d bytes", count))
+    size = count / BYTES_PER_UNIT
+    if size < BYTES_PER_UNIT:
+        return f"{format_number(round(size, 1))} KiB"
+    return f"{format_number(round(size / BYTES_PER_UNIT, 1))} MiB"
+
+
+def format_number(number: float) -> str:
+    """Return a ``number`` (0 or more) with no more digits than it needs, and at most six."""
+    return _localized(f"{number:g}")
+
+
+def format_duration(seconds: float) -> str:
+    """Return ``seconds`` (0 or more) as milliseconds, or from one second on as seconds."""
+    if seconds < 1:
+        return f"{max(1, round(seconds * MILLISECONDS_PER_SECOND))} ms"
+    return f"{_localized(f'{seconds:.1f}')} s"
+
+
+def describe_image(image: object) -> str | None:
+    """Describe a picture by what the handler says about it.
+
+    Args:
+        image: The handler's words, of which only known ones are used.
+
+    Returns:
+        A description such as "JPEG, 4000 × 3000 pixels, resized as a whole"; None if the format
+        or the size is unknown.
+    """
+    match image:
+        case {"format": str(name), "width": int(width), "height": int(height)}:
+            values = {"format": name, "width": width, "height": height}
+            description = str(gettext("%(format)s, %(width)d × %(height)d pixels", **values))
+        case _:
+            return None
+    match image:
+        case {"fit": str(fit)} if width != height and fit in FITS:
+            return f"{description}, {FITS[fit]}"
+    return description
+
+
+def _percent(fraction: float) -> str:
+    return _localized(f"{fraction:.1%}").replace("%", " %")
+
+
+def _localized(number: str) -> str:
+    return number.replace(".", get_decimal_symbol(current_language()))

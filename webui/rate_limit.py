@@ -1,4 +1,4 @@
-"""How many pictures one address may send in a time."""
+"""A limit to the number of pictures that one address may send in a time."""
 
 import math
 import time
@@ -14,9 +14,14 @@ from webui.uploads import count_uploads
 
 
 def limit_rate(app: Flask, rate: str, endpoint: str) -> None:
-    """Let the view called `endpoint` take `rate` pictures from each address, as "5 per second".
+    """Limit the pictures that a view accepts from each address.
 
-    What was taken is counted in the memory of this process.
+    The pictures are counted in the memory of this process.
+
+    Args:
+        app: The application that has the view.
+        rate: The limit, such as ``5 per second``, or ``unlimited``.
+        endpoint: Name of the view.
     """
     if rate == UNLIMITED:
         return
@@ -30,5 +35,6 @@ def _refuse(limit: RequestLimit) -> NoReturn:
     most = limit.limit.amount
     if count_uploads() > most:
         # Waiting would not help.
-        raise TooManyPicturesError(most)
-    raise RateLimitError(max(1, math.ceil(limit.window.reset_time - time.time())))
+        raise TooManyPicturesError(max_pictures=most)
+    seconds = max(1, math.ceil(limit.window.reset_time - time.time()))
+    raise RateLimitError(retry_after_seconds=seconds)

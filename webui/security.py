@@ -1,4 +1,4 @@
-"""What other sites must not do with a page, and what a page itself never does."""
+"""Protection against other sites, and limits to what a page itself may do."""
 
 from flask import Response, request
 
@@ -12,7 +12,7 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(self), geolocation=(), microphone=(), payment=(), usb=()",
-    # Not no-referrer, with which browsers do not say where a form comes from.
+    # With no-referrer, browsers would not say which page sent a form.
     "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
 }
@@ -20,27 +20,28 @@ SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 
 
 def add_security_headers(response: Response) -> Response:
-    """Return `response` with the headers of every answer."""
+    """Return ``response`` with the headers of every answer."""
     response.headers.update(HEADERS)
     return response
 
 
 def refuse_other_sites() -> None:
-    """Return when the current request changes nothing, or no page of another site sent it.
+    """Refuse the current request if a page of another site sent it and it may change something.
 
-    Browsers say which page sent a request; programs that are no browsers say nothing, and may.
+    Browsers say which page sent a request; other programs need not say anything.
 
-    Raises CrossSiteError otherwise.
+    Raises:
+        CrossSiteError: Another site sent the request.
     """
     if request.method in SAFE_METHODS:
         return
     fetch_site = request.headers.get("Sec-Fetch-Site")
     origin = request.headers.get("Origin")
     if fetch_site is not None:
-        # "none" is the user's own doing.
+        # "none" means that the user asked, and not a page.
         allowed = fetch_site in {"same-origin", "none"}
     else:
-        # Either scheme, as a proxy may have changed it.
+        # A proxy may have changed the scheme.
         host = request.headers.get("Host")
         allowed = origin in {None, f"http://{host}", f"https://{host}"}
     if not allowed:

@@ -1,18 +1,18 @@
-"""The settings of the web UI and of the TorchServe it talks to.
+"""The settings of the web UI and of the TorchServe that it talks to.
 
-Each setting is declared once, as a field of :class:`Settings`; the environment variable is the
+Each setting is declared once, as a field of :class:`Settings`; its environment variable is the
 field's name in capitals.
 """
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import Field, dataclass, field, fields
+from contextlib import suppress
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from limits import parse_many
 
-LARGEST_PORT = 65535
 UNLIMITED = "unlimited"
 
 
@@ -21,7 +21,13 @@ class SettingsError(ValueError):
 
 
 class Setting(NamedTuple):
-    """One setting as people meet it: in ``--help`` and in the README."""
+    """One setting as people meet it in ``--help`` and in the documentation.
+
+    Attributes:
+        variable: Name of the environment variable.
+        default: Default value, written as in the environment.
+        help: What the setting is for.
+    """
 
     variable: str
     default: str
@@ -30,16 +36,14 @@ class Setting(NamedTuple):
 
 def _text(value: str) -> str:
     if not value.strip():
-        message = "must not be empty"
-        raise ValueError(message)
+        raise ValueError("must not be empty")
     return value
 
 
 def _model_name(value: str) -> str:
-    # TorchServe takes no other names, and this one becomes part of a URL.
+    # TorchServe accepts no other names, and this one becomes part of a URL.
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", value):
-        message = "must be letters, digits, '_', '-' and '.', a letter or digit first"
-        raise ValueError(message)
+        raise ValueError("must be letters, digits, '_', '-' and '.', a letter or digit first")
     return value
 
 
@@ -47,60 +51,45 @@ def _path(value: str) -> Path:
     return Path(_text(value))
 
 
-def _port(value: str) -> int:
-    message = f"must be a whole number from 1 to {LARGEST_PORT}"
-    if not re.fullmatch(r"[0-9]{1,5}", value) or not 1 <= int(value) <= LARGEST_PORT:
-        raise ValueError(message)
-    return int(value)
+def _whole_number(largest: int, meaning: str) -> Callable[[str], int]:
+    """Return a parser for numbers from 1 to ``largest``; ``meaning`` completes its message."""
+
+    def parse(value: str) -> int:
+        # More digits could be a number that takes long to convert.
+        if not re.fullmatch(r"[0-9]{1,15}", value) or not 1 <= int(value) <= largest:
+            raise ValueError(f"must be a whole number {meaning}")
+        return int(value)
+
+    return parse
 
 
-def _byte_count(value: str) -> int:
-    if not re.fullmatch(r"[0-9]{1,15}", value) or int(value) == 0:
-        message = "must be a whole number of bytes, 1 or more"
-        raise ValueError(message)
-    return int(value)
+_port = _whole_number(65535, "from 1 to 65535")
+_picture_count = _whole_number(9999, "of pictures from 1 to 9999")
+_byte_count = _whole_number(10**15, "of bytes, 1 or more")
 
 
 def _seconds(value: str) -> float:
     if not re.fullmatch(r"[0-9]{1,6}(\.[0-9]+)?", value) or float(value) == 0:
-        message = "must be a number of seconds greater than 0"
-        raise ValueError(message)
+        raise ValueError("must be a number of seconds greater than 0")
     return float(value)
 
 
-def _picture_count(value: str) -> int:
-    if not re.fullmatch(r"[0-9]{1,4}", value) or int(value) == 0:
-        message = "must be a whole number of pictures from 1 to 9999"
-        raise ValueError(message)
-    return int(value)
-
-
 def _rate(value: str) -> str:
-    if value == UNLIMITED:
-        return value
-    message = f'must be a rate like "300 per minute", or "{UNLIMITED}"'
-    try:
-        limits = parse_many(value)
-    except ValueError as error:
-        raise ValueError(message) from error
-    if any(limit.amount == 0 for limit in limits):
-        raise ValueError(message)
-    return value
+    with suppress(ValueError):
+        if value == UNLIMITED or all(limit.amount > 0 for limit in parse_many(value)):
+            return value
+    raise ValueError(f'must be a rate like "300 per minute", or "{UNLIMITED}"')
 
 
 def _setting(default: str, parse: Callable[[str], Any], help_text: str) -> Any:  # noqa: ANN401
-    """Declare a setting; its `default` is written as the environment variable would be."""
+    """Declare a setting; its ``default`` is written as in the environment."""
     metadata = {"default": default, "parse": parse, "help": help_text}
     return field(default=parse(default), metadata=metadata)
 
 
-def _describe(setting: Field[Any]) -> Setting:
-    return Setting(setting.name.upper(), setting.metadata["default"], setting.metadata["help"])
-
-
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Where the web UI listens, where TorchServe does, and what either may take."""
+    """Where the web UI listens, where TorchServe does, and what either accepts."""
 
     webui_host: str = _setting(
         "127.0.0.1", _text, "address the web UI listens on; 0.0.0.0 opens it to the network"
@@ -128,17 +117,17 @@ class Settings:
         "model_store", _path, "directory of the archives that TorchServe serves"
     )
     model_name: str = _setting("cifar10", _model_name, "name of the model that answers")
-    max_upload_bytes: int = _setting("16777216", _byte_count, "largest picture taken, in bytes")
-    max_pictures: int = _setting("16", _picture_count, "most pictures taken at once")
+    max_upload_bytes: int = _setting("16777216", _byte_count, "largest picture accepted, in bytes")
+    max_pictures: int = _setting("16", _picture_count, "maximum number of pictures in one form")
     max_form_bytes: int = _setting(
         "33554432",
         _byte_count,
-        "largest form taken, all of its pictures together, in bytes; at least MAX_UPLOAD_BYTES",
+        "largest form accepted, all of its pictures together, in bytes; at least MAX_UPLOAD_BYTES",
     )
     rate_limit: str = _setting(
         "300 per minute",
         _rate,
-        f'pictures taken from one address, as "NUMBER per UNIT"; "{UNLIMITED}" lifts the limit',
+        f'pictures accepted from one address, as "NUMBER per UNIT"; "{UNLIMITED}" lifts the limit',
     )
     torchserve_timeout_seconds: float = _setting(
         "30", _seconds, "how long the web UI waits for TorchServe's answer"
@@ -148,7 +137,14 @@ class Settings:
     def from_environment(cls, environ: Mapping[str, str]) -> "Settings":
         """Read the settings from environment variables; one that is not set has its default.
 
-        Raises SettingsError when a value cannot be used.
+        Args:
+            environ: Environment variables by name; those of other programs are ignored.
+
+        Returns:
+            The settings, all of them valid.
+
+        Raises:
+            SettingsError: A value cannot be used.
         """
         values = {}
         for setting in fields(cls):
@@ -158,18 +154,20 @@ class Settings:
             try:
                 values[setting.name] = setting.metadata["parse"](environ[variable])
             except ValueError as error:
-                message = f"{variable} {error}, not {environ[variable]!r}"
-                raise SettingsError(message) from error
+                raise SettingsError(f"{variable} {error}, not {environ[variable]!r}") from error
         return cls(**values)
 
     @classmethod
     def describe(cls) -> tuple[Setting, ...]:
         """Return every setting with its variable, default and help text."""
-        return tuple(_describe(setting) for setting in fields(cls))
+        return tuple(
+            Setting(setting.name.upper(), setting.metadata["default"], setting.metadata["help"])
+            for setting in fields(cls)
+        )
 
     @property
     def inference_url(self) -> str:
-        """Where TorchServe takes predictions, without a slash at the end."""
+        """Where TorchServe answers predictions, without a slash at the end."""
         return f"http://127.0.0.1:{self.torchserve_inference_port}"
 
     @property

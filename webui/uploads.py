@@ -1,5 +1,6 @@
 """Uploaded pictures, which stay in memory from the socket to TorchServe."""
 
+from base64 import b64encode
 from dataclasses import dataclass
 from io import BytesIO
 
@@ -16,13 +17,23 @@ from webui.errors import (
 )
 
 FIELD_NAME = "image"
-# A multipart body also holds its boundaries, part headers and small fields.
+# Room in a multipart body for its boundaries, part headers and small fields.
 FORM_OVERHEAD_BYTES = 65_536
-# Beside the pictures.
-MOST_OTHER_PARTS = 15
-# Of one text field, and of the headers of a part.
-MOST_TEXT_BYTES = 512 * 1024
+# Maximum number of parts beside the pictures.
+MAX_OTHER_PARTS = 15
+# Maximum size of one text field, and of the headers of a part.
+MAX_TEXT_BYTES = 512 * 1024
+# Media types of forms; the empty one belongs to an empty request.
 FORM_TYPES = {"", "multipart/form-data", "application/x-www-form-urlencoded"}
+# First bytes of the formats that browsers show.
+SIGNATURES = {
+    b"\x89PNG\r\n\x1a\n": "image/png",
+    b"\xff\xd8\xff": "image/jpeg",
+    b"GIF87a": "image/gif",
+    b"GIF89a": "image/gif",
+    b"BM": "image/bmp",
+}
+AVIF_BRANDS = {b"avif", b"avis"}
 
 
 class InMemoryRequest(Request):
@@ -39,14 +50,16 @@ class InMemoryRequest(Request):
         return BytesIO()
 
     def _load_form_data(self) -> None:
-        # Raises RequestEntityTooLarge for the whole body: what is refused below is in the form.
+        # This refuses a body that is too large as a whole; what is refused below is in the form.
         _ = self.stream
         try:
             super()._load_form_data()
         except RequestEntityTooLarge as error:
-            most_pictures = current_app.config["MAX_PICTURES"]
-            most_parts = most_pictures + MOST_OTHER_PARTS
-            raise FormTooLargeError(most_parts, MOST_TEXT_BYTES, most_pictures) from error
+            raise FormTooLargeError(
+                max_fields=current_app.config["MAX_FORM_PARTS"],
+                max_text_bytes=MAX_TEXT_BYTES,
+                max_pictures=current_app.config["MAX_PICTURES"],
+            ) from error
 
 
 @dataclass(frozen=True)
@@ -54,29 +67,38 @@ class Upload:
     """A picture as it arrived.
 
     Attributes:
-        filename: as the browser says, which may be anything; empty for a picture without a name.
-        content: of the file.
+        filename: The name that the browser gave, which may be anything; empty if there is none.
+        content: The bytes of the file.
     """
 
     filename: str
     content: bytes
 
     def require_size(self, max_bytes: int) -> None:
-        """Return when the content has 1 to `max_bytes` bytes.
+        """Require that the content has 1 to ``max_bytes`` bytes.
 
-        Raises EmptyFileError or UploadTooLargeError when it has not.
+        Raises:
+            EmptyFileError: It has none.
+            UploadTooLargeError: It has more.
         """
         if not self.content:
             raise EmptyFileError
         if len(self.content) > max_bytes:
-            raise UploadTooLargeError(max_bytes)
+            raise UploadTooLargeError(max_bytes=max_bytes)
 
 
 def read_uploads() -> list[Upload]:
-    """Return the pictures in the current request, at least one: files of a form, or its body.
+    """Return the pictures in the current request: the files of a form, or the body itself.
 
-    Raises NoFileError, TooManyPicturesError, FormTooLargeError or UnsupportedMediaTypeError; Flask
-    raises RequestEntityTooLarge for a body that is larger than all pictures may be together.
+    Returns:
+        At least one picture, and at most as many as are allowed.
+
+    Raises:
+        NoFileError: The form contains no picture.
+        TooManyPicturesError: The form contains too many.
+        FormTooLargeError: The form contains too many fields, or too much text.
+        UnsupportedMediaTypeError: The body is neither a form nor a picture.
+        RequestEntityTooLarge: The body is larger than all pictures may be together.
     """
     if _is_picture(request.mimetype):
         return [Upload("", request.get_data())]
@@ -87,17 +109,54 @@ def read_uploads() -> list[Upload]:
     if not files:
         raise NoFileError
     if len(files) > most:
-        raise TooManyPicturesError(most)
+        raise TooManyPicturesError(max_pictures=most)
     return [Upload(file.filename or "", file.read()) for file in files]
 
 
 def count_uploads() -> int:
-    """Return how many pictures the current request holds, right or wrong; 1 where it has none.
+    """Return the number of pictures in the current request, usable or not, but at least 1.
 
-    Raises what reading the form raises.
+    Raises:
+        FormTooLargeError: The form contains too many fields, or too much text.
+        RequestEntityTooLarge: The body is larger than all pictures may be together.
     """
     return 1 if _is_picture(request.mimetype) else max(1, len(request.files.getlist(FIELD_NAME)))
 
 
+def to_data_uri(content: bytes) -> str | None:
+    """Return a picture as a page can show it.
+
+    The content decides, never the file's name: only a few formats get a media type, so that an SVG
+    or HTML file can never become part of a page.
+
+    Args:
+        content: The bytes of the file.
+
+    Returns:
+        A ``data:`` URI, or None for a format that browsers do not show.
+    """
+    media_type = _find_media_type(content)
+    if media_type is None:
+        return None
+    return f"data:{media_type};base64,{b64encode(content).decode('ascii')}"
+
+
 def _is_picture(media_type: str) -> bool:
     return media_type == "application/octet-stream" or media_type.startswith("image/")
+
+
+def _find_media_type(content: bytes) -> str | None:
+    for signature, media_type in SIGNATURES.items():
+        if content.startswith(signature):
+            return media_type
+    if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
+        return "image/webp"
+    if content[4:8] == b"ftyp" and AVIF_BRANDS & _find_brands(content):
+        return "image/avif"
+    return None
+
+
+def _find_brands(content: bytes) -> set[bytes]:
+    """Return the brands in the file type box that opens an AVIF or HEIC file."""
+    box = content[: min(int.from_bytes(content[:4]), 256)]
+    return {box[start : start + 4] for start in range(8, len(box), 4)}

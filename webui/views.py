@@ -1,4 +1,4 @@
-"""The pages: the form, and the result."""
+"""The pages, which are the form and the result, and the probes."""
 
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -20,8 +20,8 @@ from flask import (
 )
 from werkzeug.wrappers import Response as BaseResponse
 
-from webui.answers import log_error, negotiated, wants_card, wants_json
 from webui.code_snippets import CodeSnippets, create_code_snippets
+from webui.error_handling import log_error
 from webui.errors import (
     EmptyFileError,
     InternalError,
@@ -30,30 +30,42 @@ from webui.errors import (
     UploadTooLargeError,
     WebUIError,
 )
-from webui.picture import to_data_uri
-from webui.prediction import Prediction
-from webui.uploads import FIELD_NAME, Upload, read_uploads
+from webui.negotiation import negotiated, wants_card, wants_json
+from webui.torchserve.predictions import Prediction
+from webui.uploads import FIELD_NAME, Upload, read_uploads, to_data_uri
 
 if TYPE_CHECKING:
-    from webui.torchserve_client import TorchServeClient
+    from webui.torchserve.client import TorchServeClient
 
-# Of the pictures of one form. TorchServe's workers are as many, and always find the next waiting.
+# Number of pictures of one form that are sent on at a time, so that each of TorchServe's workers
+# always finds the next one waiting.
 PICTURES_AT_ONCE = 4
-# The others wait behind a click.
+# Number of classes that an answer shows at once; a click shows the others.
 SHOWN_CLASSES = 5
+# Pages that can be asked for again in another language.
 LASTING_PAGES = {"pages.show_form", "api.show_page"}
-# What main.js imports, directly or not; named in the page, they are all fetched at once.
+# Scripts that main.js imports, directly or not; a page that names them fetches them all at once.
 MODULES = sorted(
-    {file.name for file in (Path(__file__).parent / "static").glob("*.js")}
-    - {"main.js", "theme.js"}
+    f"modules/{file.name}"
+    for file in (Path(__file__).parent / "static" / "modules").glob("*.js")
+    if file.name != "main.js"
 )
 
 pages = Blueprint("pages", __name__)
+# Addresses for whatever monitors the program; they always answer in JSON.
+probes = Blueprint("probes", __name__)
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one picture: a prediction or an error, and the seconds that it took."""
+    """What became of one picture.
+
+    Attributes:
+        upload: The picture.
+        prediction: What the model sees in it, if there was an answer.
+        error: Why there was no answer, otherwise.
+        seconds: How long the model took.
+    """
 
     upload: Upload
     prediction: Prediction | None
@@ -62,24 +74,24 @@ class Outcome:
 
     @property
     def ranking(self) -> list[tuple[str, float]]:
-        """The classes and their probabilities, the likeliest first."""
+        """The classes and their probabilities (0 to 1), the likeliest first."""
         probabilities = self.prediction["probabilities"] if self.prediction else {}
         return sorted(probabilities.items(), key=lambda item: -item[1])
 
     @property
     def picture(self) -> str | None:
-        """The picture as a data: URI where browsers show its format."""
+        """The picture as a ``data:`` URI, if browsers show its format."""
         return to_data_uri(self.upload.content)
 
     @property
     def code(self) -> CodeSnippets:
-        """The calls that ask for the same."""
+        """Code that asks for the same answer."""
         return create_code_snippets(self.upload.filename)
 
 
 @pages.get("/")
 def show_form() -> str:
-    """Show the form that takes pictures."""
+    """Show the form that accepts pictures."""
     config = current_app.config
     most_bytes, most_pictures = config["MAX_UPLOAD_BYTES"], config["MAX_PICTURES"]
     return render_template(
@@ -88,25 +100,25 @@ def show_form() -> str:
         max_bytes=most_bytes,
         max_pictures=most_pictures,
         modules=MODULES,
-        # What the page's script checks before it sends a picture, in the same words.
+        # The page's script finds these before it sends a picture, and shows the same words.
         errors=[
             NoFileError(),
             EmptyFileError(),
-            UploadTooLargeError(most_bytes),
-            TooManyPicturesError(most_pictures),
+            UploadTooLargeError(max_bytes=most_bytes),
+            TooManyPicturesError(max_pictures=most_pictures),
         ],
     )
 
 
 @pages.get("/predict")
 def show_form_again() -> BaseResponse:
-    """Lead those who reload or bookmark a result back to the form."""
+    """Redirect those who reload or bookmark a result to the form."""
     return redirect(url_for("pages.show_form"), 303)
 
 
 @pages.post("/predict")
 def predict() -> Response:
-    """Answer what the model sees in each picture: as a page, as cards of it, or as JSON."""
+    """Say what the model sees in each picture, as a page, as cards of it, or as JSON."""
     outcomes = _classify_all(read_uploads())
     errors = [outcome.error for outcome in outcomes if outcome.error]
     if errors and len(outcomes) == 1:
@@ -122,6 +134,27 @@ def predict() -> Response:
     slowest = max(outcome.seconds for outcome in outcomes)
     response.headers["Server-Timing"] = f"model;dur={slowest * 1000:.1f}"
     return negotiated(response)
+
+
+@probes.get("/healthz")
+def report_health() -> Response:
+    """Say that the web UI runs, whatever TorchServe does."""
+    return jsonify(status="ok")
+
+
+@probes.get("/readyz")
+def report_readiness() -> Response:
+    """Say whether every worker of the model is ready."""
+    client: TorchServeClient = current_app.extensions["torchserve"]
+    client.require_ready()
+    return jsonify(status="ready")
+
+
+@probes.after_request
+def forbid_storing(response: Response) -> Response:
+    """Mark ``response`` as never to be stored: the state changes at any time."""
+    response.headers["Cache-Control"] = "no-store"
+    return response
 
 
 def _classify_all(uploads: list[Upload]) -> list[Outcome]:
@@ -146,7 +179,7 @@ def _classify_all(uploads: list[Upload]) -> list[Outcome]:
 
 
 def _settle(upload: Upload, future: "Future[Outcome]") -> Outcome:
-    """Return what became of one picture of several, even of one that met a mistake in here."""
+    """Return what became of one picture of several, even if this program failed at it."""
     mistake = future.exception()
     outcome = Outcome(upload, None, InternalError(), 0) if mistake else future.result()
     if outcome.error:
@@ -155,9 +188,9 @@ def _settle(upload: Upload, future: "Future[Outcome]") -> Outcome:
 
 
 def _to_json(outcomes: list[Outcome]) -> object:
-    """Return TorchServe's own answer, or for several pictures one or an error for each.
+    """Return TorchServe's own answer, or for several pictures an answer or an error for each.
 
-    Where there is no answer at all, the first error stands for all.
+    If there is no answer at all, the first error stands for all.
     """
     answers = [
         outcome.error.as_dict() if outcome.error else outcome.prediction for outcome in outcomes
@@ -169,8 +202,8 @@ def _to_json(outcomes: list[Outcome]) -> object:
 
 @pages.app_context_processor
 def _describe_page() -> dict[str, object]:
-    """Return what every template may use."""
-    # A result cannot be asked for again in another language: its pictures are gone.
+    """Return what every template may need."""
+    # A result is not among these, because its pictures are gone.
     lasting = request.method == "GET" and request.endpoint in LASTING_PAGES
     return {
         "shown_classes": SHOWN_CLASSES,

@@ -1,13 +1,12 @@
-"""The addresses for whatever watches over the program."""
+"""The addresses for whatever monitors the program."""
 
 import logging
 
 import pytest
 from flask.testing import FlaskClient
 
-from tests.webui.conftest import FakeTorchServe
-from tests.webui.sending import AS_HTML, AS_JSON, status_and_type, upload
-from webui.torchserve_client import TorchServeClient
+from tests.helpers.fake_torchserve import FakeTorchServe
+from tests.helpers.sending import AS_HTML, AS_JSON, status_and_type, upload
 
 
 def test_healthz_does_not_depend_on_torchserve(
@@ -43,15 +42,3 @@ def test_polling_a_model_that_is_not_ready_leaves_the_log_alone(
         torchserve.will_answer_error(503, "ServiceUnavailableException")
         upload(client)
         assert "ModelNotReadyError" in caplog.text
-
-
-def test_a_mistake_behind_a_probe_is_logged(
-    client: FlaskClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    def fail(*_arguments: object) -> None:
-        message = "the secret inside"
-        raise RuntimeError(message)
-
-    monkeypatch.setattr(TorchServeClient, "require_ready", fail)
-    assert client.get("/readyz").status_code == 500
-    assert "the secret inside" in caplog.text

@@ -29,9 +29,6 @@ PORTS = [variable for variable in EXPECTED if variable.endswith("_PORT")]
 def test_every_setting_is_described_with_its_default() -> None:
     assert {setting.variable: setting.default for setting in Settings.describe()} == EXPECTED
     assert all(setting.help for setting in Settings.describe())
-
-
-def test_described_defaults_are_the_defaults() -> None:
     assert Settings.from_environment(EXPECTED) == Settings.from_environment({}) == Settings()
 
 
@@ -61,15 +58,17 @@ def test_environment_overrides_defaults() -> None:
     assert settings.max_form_bytes == 2
     assert settings.rate_limit == "5/second; 100 per 2 hours"
     assert settings.torchserve_timeout_seconds == 0.5
+    assert Settings.from_environment({"RATE_LIMIT": "unlimited"}).rate_limit == "unlimited"
 
 
 @pytest.mark.parametrize(
     ("variable", "value"),
     [
-        *((port, value) for port in PORTS for value in ("0", "65536", "-1", "", "http", "80.0")),
-        *(("MAX_UPLOAD_BYTES", value) for value in ("0", "-5", "", "16 MB", "1e6", "٣")),
-        *(("MAX_FORM_BYTES", value) for value in ("0", "-5", "", "16 MB", "1e6", "٣")),
-        *(("MAX_PICTURES", value) for value in ("0", "-5", "", "10000", "many", "1.0", "٣")),
+        *((port, "65536") for port in PORTS),
+        *(("WEBUI_PORT", value) for value in ("0", "-1", "", "http", "80.0", "٣", "9" * 5000)),
+        *(("MAX_UPLOAD_BYTES", value) for value in ("0", "16 MB", "1e6")),
+        ("MAX_FORM_BYTES", "0"),
+        *(("MAX_PICTURES", value) for value in ("0", "10000")),
         *(("RATE_LIMIT", value) for value in ("", " ", "0", "5", "no", "Unlimited", "unlimited ")),
         *(("RATE_LIMIT", value) for value in ("5 per fortnight", "-5 per minute", "5 minutes")),
         *(("RATE_LIMIT", value) for value in ("0 per minute", "5/second; 0/day", "5/second, x")),
@@ -87,7 +86,3 @@ def test_wrong_value_is_refused_in_one_line_that_names_the_variable(
         Settings.from_environment({variable: value})
     assert str(raised.value).startswith(f"{variable} must ")
     assert str(raised.value).splitlines() == [str(raised.value)]
-
-
-def test_the_limit_of_the_rate_can_be_lifted() -> None:
-    assert Settings.from_environment({"RATE_LIMIT": "unlimited"}).rate_limit == "unlimited"

@@ -1,5 +1,5 @@
-// Dark or light as the system, or as was chosen here. Not a module, so that it runs before anything
-// is drawn. Without this file the switch holds until the next page.
+// The page is dark or light as the system is, or as was chosen here. This is not a module, so that
+// it runs before anything is drawn. Without this file, a choice holds until the next page.
 
 (() => {
   const KEY = "theme";
@@ -11,7 +11,7 @@
       // Other programs at this address may keep something else under that name.
       return CHOICES.includes(kept) ? kept : "system";
     } catch {
-      return "system"; // The browser lets this page keep nothing.
+      return "system"; // Storage is blocked.
     }
   }
 
@@ -19,7 +19,7 @@
     try {
       localStorage.setItem(KEY, theme);
     } catch {
-      // It holds for this page, then.
+      // Storage is blocked, so the choice holds for this page only.
     }
   }
 

@@ -1,0 +1,175 @@
+"""A small server that speaks as TorchServe does."""
+
+import contextlib
+import json
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+# Neither the classes nor their order are those of the served model: the web UI must not know them.
+PREDICTION = {
+    "label": "zebra",
+    "confidence": 0.9312,
+    "probabilities": {"zebra": 0.9312, "ant": 0.0684, "moth": 0.0003, "bee": 0.0001, "owl": 0.0},
+    "model": {"name": "zoo", "version": "7.3"},
+    "image": {"format": "PNG", "width": 4000, "height": 3000, "fit": "resize"},
+}
+# TorchServe's words to those who had a worker's attention when it ended.
+WORKER_DIED = "Worker died."
+READY_MODEL = [{"modelName": "zoo", "workers": [{"status": "READY"}, {"status": "READY"}]}]
+# The pixels that the model saw; a PNG by its first bytes alone.
+MODEL_INPUT = "data:image/png;base64,iVBORw0KGgo="
+
+
+@dataclass
+class Answer:
+    """What the server says to one request; ``reset`` hangs up instead of saying it."""
+
+    status: int
+    body: object
+    delay: float = 0
+    reset: bool = False
+
+    def encode(self) -> bytes:
+        """Return the bytes that go over the wire."""
+        return self.body if isinstance(self.body, bytes) else json.dumps(self.body).encode()
+
+
+def error_answer(status: int, type_name: str, message: str = "…") -> Answer:
+    """Return an error in TorchServe's shape."""
+    return Answer(status, {"code": status, "type": type_name, "message": message})
+
+
+KEY_REFUSED = error_answer(400, "InvalidKeyException", "Token Authorization failed.")
+
+
+class FakeTorchServe:
+    """TorchServe's inference and management API on one port, with a key file and expiring keys."""
+
+    prediction = PREDICTION
+
+    def __init__(self, directory: Path) -> None:
+        """Write the key file and listen; ``start`` begins to answer."""
+        self.key_file = directory / "key_file.json"
+        self.answers: deque[Answer] = deque()
+        # Answers to some pictures, whenever and however often they come.
+        self.answers_to: dict[bytes, Answer] = {}
+        self.model_answer = Answer(200, READY_MODEL)
+        self.renewal_works = True
+        self.images: list[bytes] = []
+        self.content_types: list[str | None] = []
+        self.model_inputs: list[str | None] = []
+        self.renewals: list[str] = []
+        self._keys = {name: f"{name}-key_0" for name in ("management", "inference", "API")}
+        self.write_key_file()
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._create_handler())
+        self._server.daemon_threads = True
+        self.port = self._server.server_port
+
+    def start(self) -> None:
+        """Answer requests in a thread of its own."""
+        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
+
+    def stop(self) -> None:
+        """Stop listening."""
+        self._server.shutdown()
+        self._server.server_close()
+
+    def will_answer(self, status: int, body: object, delay: float = 0) -> None:
+        """Line up the answer to a picture; without one, the answer is ``prediction``."""
+        self.answers.append(Answer(status, body, delay))
+
+    def will_describe(self, status: int, body: object) -> None:
+        """Set the answer to those who ask about the model."""
+        self.model_answer = Answer(status, body)
+
+    def will_answer_error(
+        self, status: int, type_name: str, message: str = "…", times: int = 1
+    ) -> None:
+        """Line up an error in TorchServe's shape."""
+        self.answers.extend([error_answer(status, type_name, message)] * times)
+
+    def write_key_file(self) -> None:
+        """Write the keys as TorchServe does: empty the file, then fill it."""
+        keys = {name: {"key": key} for name, key in self._keys.items()}
+        self.key_file.write_text(json.dumps(keys, indent=2))
+
+    def replace_key(self, name: str) -> None:
+        """Let the key called ``name`` expire; the file still holds the old one."""
+        self._keys[name] += "x"
+
+    def answer(
+        self, method: str, path: str, key: str, body: bytes, model_input: str | None
+    ) -> Answer:
+        """Answer as TorchServe would, or as was said before where a picture is sent."""
+        if method == "GET" and path.startswith("/token?type="):
+            return self._renew(path.removeprefix("/token?type="), key)
+        if method == "GET" and path == "/models/zoo":
+            return self.model_answer if key == self._keys["management"] else KEY_REFUSED
+        if method == "POST" and path == "/predictions/zoo":
+            if key != self._keys["inference"]:
+                return KEY_REFUSED
+            self.images.append(body)
+            self.model_inputs.append(model_input)
+            return self._answer_picture(body, model_input)
+        return error_answer(404, "ResourceNotFoundException")
+
+    def _answer_picture(self, image: bytes, model_input: str | None) -> Answer:
+        if image in self.answers_to:
+            return self.answers_to[image]
+        if self.answers:
+            return self.answers.popleft()
+        if model_input == "true":
+            return Answer(200, {**PREDICTION, "model_input": MODEL_INPUT})
+        return Answer(200, PREDICTION)
+
+    def _renew(self, name: str, key: str) -> Answer:
+        self.renewals.append(name)
+        if key != self._keys["API"] or not self.renewal_works:
+            return KEY_REFUSED
+        self.replace_key(name)
+        self.write_key_file()
+        return Answer(200, b"\n")
+
+    def _create_handler(self) -> type[BaseHTTPRequestHandler]:
+        fake = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:
+                self._reply()
+
+            def do_POST(self) -> None:
+                self._reply()
+
+            def _reply(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                key = self.headers.get("Authorization", "").removeprefix("Bearer ")
+                fake.content_types.append(self.headers.get("Content-Type"))
+                model_input = self.headers.get("model_input")
+                answer = fake.answer(self.command, self.path, key, body, model_input)
+                time.sleep(answer.delay)
+                self.close_connection = answer.reset or answer.status >= 400
+                if answer.reset:
+                    return
+                # The client may have given up on a slow answer.
+                with contextlib.suppress(ConnectionError):
+                    self._send(answer)
+
+            def _send(self, answer: Answer) -> None:
+                content = answer.encode()
+                self.send_response(answer.status)
+                self.send_header("Content-Length", str(len(content)))
+                if self.close_connection:
+                    self.send_header("Connection", "close")
+                self.end_headers()
+                self.wfile.write(content)
+
+            def log_message(self, *_arguments: object) -> None:
+                """Keep the tests' output clean."""
+
+        return Handler

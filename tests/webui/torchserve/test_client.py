@@ -1,0 +1,266 @@
+"""Each thing that TorchServe can say, or not say, becomes one exception."""
+
+import logging
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import pytest
+
+from tests.helpers.fake_torchserve import (
+    MODEL_INPUT,
+    WORKER_DIED,
+    Answer,
+    FakeTorchServe,
+    error_answer,
+)
+from webui import errors
+from webui.settings import Settings
+from webui.torchserve.client import TorchServeClient
+
+OVERLOADED = (errors.OverloadedError, "already waiting")
+NOT_READY = (errors.ModelNotReadyError, "more pictures waiting")
+IMAGE = b"\x89PNG\x00\xff and so on"
+
+
+@pytest.fixture
+def asker(settings: Settings) -> TorchServeClient:
+    return TorchServeClient(settings)
+
+
+def test_picture_is_sent_as_it_is(asker: TorchServeClient, torchserve: FakeTorchServe) -> None:
+    assert asker.predict(IMAGE) == torchserve.prediction
+    # A header asks for the pixels that the model saw.
+    assert asker.predict(IMAGE, with_model_input=True)["model_input"] == MODEL_INPUT
+    assert torchserve.images == [IMAGE] * 2
+    assert torchserve.model_inputs == [None, "true"]
+    assert torchserve.content_types == ["application/octet-stream"] * 2
+
+
+def test_key_file_is_read_again_when_torchserve_was_restarted(
+    asker: TorchServeClient, torchserve: FakeTorchServe
+) -> None:
+    asker.predict(IMAGE)
+    torchserve.replace_key("inference")
+    torchserve.write_key_file()
+    asker.predict(IMAGE)
+    assert torchserve.renewals == []
+
+
+def test_expired_keys_are_renewed_once(asker: TorchServeClient, torchserve: FakeTorchServe) -> None:
+    torchserve.replace_key("inference")
+    for _ in range(2):
+        asker.predict(IMAGE)
+    torchserve.replace_key("management")
+    for _ in range(2):
+        asker.require_ready()
+    assert torchserve.renewals == ["inference", "management"]
+
+
+def test_threads_that_meet_an_expired_key_renew_it_once(
+    asker: TorchServeClient, torchserve: FakeTorchServe
+) -> None:
+    torchserve.replace_key("inference")
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(asker.predict, [IMAGE] * 32))
+    assert answers == [torchserve.prediction] * 32
+    assert torchserve.renewals == ["inference"]
+
+
+def test_failed_renewal_is_a_key_error(asker: TorchServeClient, torchserve: FakeTorchServe) -> None:
+    torchserve.replace_key("inference")
+    torchserve.renewal_works = False
+    with pytest.raises(errors.ModelServerKeyError):
+        asker.predict(IMAGE)
+    assert torchserve.images == []
+
+
+def test_key_refused_after_renewal_is_a_key_error(
+    asker: TorchServeClient, torchserve: FakeTorchServe
+) -> None:
+    torchserve.will_answer_error(400, "InvalidKeyException", times=2)
+    with pytest.raises(errors.ModelServerKeyError):
+        asker.predict(IMAGE)
+    assert torchserve.renewals == ["inference"]
+
+
+def test_no_key_is_logged(
+    asker: TorchServeClient, torchserve: FakeTorchServe, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    torchserve.replace_key("inference")
+    asker.predict(IMAGE)
+    assert caplog.messages
+    assert "-key_0" not in caplog.text
+
+
+@pytest.mark.parametrize("status", [400, 415, 422])
+def test_refusal_by_the_handler_is_passed_through(
+    asker: TorchServeClient, torchserve: FakeTorchServe, status: int
+) -> None:
+    torchserve.will_answer_error(status, "UnreadableImageError", "Not an image.")
+    with pytest.raises(errors.RejectedImageError) as raised:
+        asker.predict(IMAGE)
+    expected = {"code": status, "type": "UnreadableImageError", "message": "Not an image."}
+    assert raised.value.as_dict() == expected
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "expected"),
+    [
+        (404, {"type": "ModelNotFoundException", "message": ""}, errors.ModelNotReadyError),
+        (404, {"type": "ModelVersionNotFoundException", "message": ""}, errors.ModelNotReadyError),
+        (404, {"type": "ResourceNotFoundException", "message": ""}, errors.ModelServerError),
+        (400, {"type": "BadRequestException", "message": ""}, errors.ModelServerError),
+        (503, {"type": "ServiceUnavailableException", "message": ""}, errors.OverloadedError),
+        (503, {"type": "InternalServerException", "message": ""}, errors.ModelServerError),
+        (500, {"type": "UnreadableImageError", "message": ""}, errors.ModelServerError),
+        (302, {"type": "UnreadableImageError", "message": ""}, errors.ModelServerError),
+        (400, {"type": "UnreadableImageError", "message": None}, errors.ModelServerError),
+        (400, {"code": 400, "message": "no type"}, errors.ModelServerError),
+        (400, [1, 2], errors.ModelServerError),
+        (400, b"", errors.ModelServerError),
+        (413, b"", errors.UploadTooLargeError),
+        (503, b"garbage", errors.ModelServerError),
+        (200, b"", errors.ModelServerError),
+        (200, b"\xff\xfe", errors.ModelServerError),
+        (200, {"label": "zebra"}, errors.ModelServerError),
+        (200, {"predictions": []}, errors.RejectedImageError),
+    ],
+)
+def test_other_answers_to_a_picture_are_errors(
+    asker: TorchServeClient,
+    torchserve: FakeTorchServe,
+    status: int,
+    body: object,
+    expected: type[errors.WebUIError],
+) -> None:
+    torchserve.will_answer(status, body)
+    with pytest.raises(expected):
+        asker.predict(IMAGE)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "expected", "words"),
+    [
+        (200, [{"workers": [{"status": "UNLOADING"}, {"status": "READY"}]}], *OVERLOADED),
+        (200, [{"workers": [{"status": "UNLOADING"}]}], *NOT_READY),
+        (200, [{"workers": []}], *NOT_READY),
+        # The workers cannot be asked for.
+        (200, b"garbage", *NOT_READY),
+        (404, {"type": "ModelNotFoundException"}, *NOT_READY),
+        (500, b"", *NOT_READY),
+        (503, {"type": "ServiceUnavailableException"}, *NOT_READY),
+    ],
+)
+def test_a_full_queue_differs_from_a_model_without_workers(  # noqa: PLR0913, PLR0917
+    asker: TorchServeClient,
+    torchserve: FakeTorchServe,
+    status: int,
+    body: object,
+    expected: type[errors.WebUIError],
+    words: str,
+) -> None:
+    torchserve.will_answer_error(503, "ServiceUnavailableException")
+    torchserve.will_describe(status, body)
+    with pytest.raises(expected, match=words):
+        asker.predict(IMAGE)
+
+
+LOSSES = [
+    Answer(200, b"", reset=True),
+    error_answer(500, "InternalServerException", WORKER_DIED),
+    error_answer(507, "InternalServerException", WORKER_DIED),
+]
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_a_picture_that_was_lost_is_sent_once_more(
+    asker: TorchServeClient, torchserve: FakeTorchServe, loss: Answer
+) -> None:
+    torchserve.answers.append(loss)
+    assert asker.predict(IMAGE) == torchserve.prediction
+    assert torchserve.images == [IMAGE, IMAGE]
+
+
+@pytest.mark.parametrize(
+    ("loss", "expected", "words"),
+    [
+        (LOSSES[0], errors.ModelServerUnreachableError, "make serve"),
+        (LOSSES[2], errors.ModelNotReadyError, "restarts by itself"),
+    ],
+)
+def test_a_picture_that_was_lost_twice_is_an_error(
+    asker: TorchServeClient,
+    torchserve: FakeTorchServe,
+    loss: Answer,
+    expected: type[errors.WebUIError],
+    words: str,
+) -> None:
+    torchserve.answers.extend([loss, loss])
+    with pytest.raises(expected, match=words) as raised:
+        asker.predict(IMAGE)
+    assert raised.value.headers == {"Retry-After": "5"}
+    assert len(torchserve.images) == 2
+
+
+@pytest.mark.parametrize(
+    ("status", "type_name", "message"),
+    [
+        (500, "InternalServerException", "Something else."),
+        (500, "OtherException", WORKER_DIED),
+        (502, "InternalServerException", WORKER_DIED),
+    ],
+)
+def test_other_errors_are_not_asked_for_again(
+    asker: TorchServeClient, torchserve: FakeTorchServe, status: int, type_name: str, message: str
+) -> None:
+    torchserve.will_answer_error(status, type_name, message)
+    with pytest.raises(errors.ModelServerError):
+        asker.predict(IMAGE)
+    assert len(torchserve.images) == 1
+
+
+def test_slow_answer_is_a_timeout_and_not_asked_for_again(
+    settings: Settings, torchserve: FakeTorchServe
+) -> None:
+    torchserve.will_answer(200, torchserve.prediction, delay=0.6)
+    asker = TorchServeClient(replace(settings, torchserve_timeout_seconds=0.2))
+    with pytest.raises(errors.ModelServerTimeoutError, match=r"within 0\.2 seconds") as raised:
+        asker.predict(IMAGE)
+    assert raised.value.code == 504
+    assert len(torchserve.images) == 1
+
+
+def test_refused_connection_is_unreachable(settings: Settings) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        port = unused.getsockname()[1]
+    asker = TorchServeClient(replace(settings, torchserve_inference_port=port))
+    with pytest.raises(errors.ModelServerUnreachableError, match="make serve") as raised:
+        asker.predict(IMAGE)
+    assert raised.value.code == 502
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "expected"),
+    [
+        (200, [{"workers": []}], errors.ModelNotReadyError),
+        (200, [{"workers": [{"status": "UNLOADING"}]}], errors.ModelNotReadyError),
+        (200, [{"workers": [{"status": "READY"}, {"status": ""}]}], errors.ModelNotReadyError),
+        (200, [{"workers": [{"id": "9000"}]}], errors.ModelNotReadyError),
+        (404, {"type": "ModelNotFoundException"}, errors.ModelNotReadyError),
+        (200, [{}], errors.ModelServerError),
+        (200, b"garbage", errors.ModelServerError),
+        (500, b"", errors.ModelServerError),
+    ],
+)
+def test_model_is_not_ready_otherwise(
+    asker: TorchServeClient,
+    torchserve: FakeTorchServe,
+    status: int,
+    body: object,
+    expected: type[errors.WebUIError],
+) -> None:
+    torchserve.will_describe(status, body)
+    with pytest.raises(expected):
+        asker.require_ready()

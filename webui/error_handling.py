@@ -1,0 +1,85 @@
+"""Every exception becomes an answer of one shape, and the server's own faults are logged."""
+
+import logging
+from typing import Any
+
+from flask import current_app, jsonify, make_response, render_template, request
+from flask_babel import force_locale
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
+
+from webui.errors import (
+    BadRequestError,
+    InternalError,
+    MethodNotAllowedError,
+    NotFoundError,
+    UploadsTooLargeError,
+    WebUIError,
+)
+from webui.languages import FIRST_LANGUAGE
+from webui.negotiation import negotiated, wants_card, wants_json
+
+FIRST_ERROR = 400
+FIRST_SERVER_ERROR = 500
+
+
+def answer_exception(exception: Exception) -> Any:  # noqa: ANN401
+    """Answer any exception in the one shape of errors, in the form that the request prefers.
+
+    Args:
+        exception: Anything that a view or Flask raised; a redirect is passed on as it is.
+
+    Returns:
+        A page, a card or JSON with the status and the headers of the error.
+    """
+    if isinstance(exception, HTTPException) and (exception.code or 500) < FIRST_ERROR:
+        return exception
+    error = _as_web_ui_error(exception)
+    is_probe = request.blueprint == "probes"
+    log_error(error, exception, is_probe=is_probe)
+    if wants_json() or is_probe:
+        response = jsonify(error.as_dict())
+    else:
+        template = "error_card.html" if wants_card() else "error.html"
+        response = make_response(render_template(template, error=error))
+    response.status_code = error.code
+    response.headers.update(error.headers)
+    return negotiated(response)
+
+
+def log_error(error: WebUIError, cause: BaseException, *, is_probe: bool = False) -> None:
+    """Log an error that is not the user's fault.
+
+    Args:
+        error: The error that is shown to the user.
+        cause: What was raised; its traceback is logged where it is not ``error`` itself.
+        is_probe: Whether a probe asked.
+    """
+    if error.code < FIRST_SERVER_ERROR:
+        return
+    is_expected = error is cause
+    # Whoever polls a probe knows the answer; a line each time would drown the rest of the log.
+    level = logging.DEBUG if is_probe and is_expected else logging.ERROR
+    # The log is for whoever runs the server, not for whoever sent the picture.
+    with force_locale(FIRST_LANGUAGE):
+        current_app.logger.log(
+            level, "%s: %s", error.type, error.message, exc_info=not is_expected and cause
+        )
+
+
+def _as_web_ui_error(exception: Exception) -> WebUIError:
+    match exception:
+        case WebUIError():
+            return exception
+        case NotFound():
+            return NotFoundError()
+        case MethodNotAllowed():
+            return MethodNotAllowedError(methods=", ".join(sorted(exception.valid_methods or ())))
+        case RequestEntityTooLarge():
+            config = current_app.config
+            return UploadsTooLargeError(
+                max_bytes=config["MAX_FORM_BYTES"], max_picture_bytes=config["MAX_UPLOAD_BYTES"]
+            )
+        case HTTPException(code=code) if code is not None and code < InternalError.code:
+            return BadRequestError()
+        case _:
+            return InternalError()

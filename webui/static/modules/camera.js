@@ -1,0 +1,74 @@
+// Photos that are taken for the page: with the phone's own camera app, or in a dialog.
+
+import { takeFrom } from "./intake.js";
+import { say } from "./words.js";
+
+const QUALITY = 0.95;
+const PROBLEMS = {
+  NotAllowedError: "cameraRefused",
+  NotFoundError: "cameraMissing",
+};
+
+const dialog = document.querySelector("#camera");
+const video = dialog.querySelector("video");
+const problem = dialog.querySelector("#camera-problem");
+const shutter = dialog.querySelector("#shutter");
+let openings = 0;
+
+// Calls `take` with an array of one file whenever a photo is taken.
+export function listenForPhotos(take) {
+  const capture = document.querySelector("#capture");
+  capture.addEventListener("change", () => takeFrom(capture, take));
+  document.querySelector("#open-camera").addEventListener("click", () => {
+    // Browsers hide the camera from pages that come over plain HTTP from another machine.
+    const isPhone = matchMedia("(pointer: coarse)").matches;
+    if (isPhone || !navigator.mediaDevices) capture.click();
+    else open();
+  });
+  shutter.addEventListener("click", async () => {
+    // A second click would take a second photo.
+    shutter.disabled = true;
+    const file = await takeFrame();
+    dialog.close();
+    take([file]);
+  });
+  dialog.querySelector("#close-camera").addEventListener("click", () => dialog.close());
+  dialog.addEventListener("close", () => {
+    stop(video.srcObject);
+    video.srcObject = null;
+  });
+}
+
+async function open() {
+  problem.textContent = "";
+  shutter.disabled = true;
+  openings += 1;
+  const opening = openings;
+  // The dialog may be closed, and opened again, before the camera is ready.
+  const isCurrent = () => dialog.open && opening === openings;
+  dialog.showModal();
+  try {
+    const wanted = { video: { facingMode: "environment", width: { ideal: 1280 } } };
+    const stream = await navigator.mediaDevices.getUserMedia(wanted);
+    if (!isCurrent()) return stop(stream);
+    video.srcObject = stream;
+    await video.play();
+    shutter.disabled = false;
+    shutter.focus();
+  } catch (error) {
+    if (isCurrent()) problem.textContent = say(PROBLEMS[error.name] ?? "cameraBusy");
+  }
+}
+
+async function takeFrame() {
+  const canvas = document.createElement("canvas");
+  canvas.width = video.videoWidth;
+  canvas.height = video.videoHeight;
+  canvas.getContext("2d").drawImage(video, 0, 0);
+  const blob = await new Promise((resolve) => { canvas.toBlob(resolve, "image/jpeg", QUALITY); });
+  return new File([blob], `${say("fromCamera")}.jpg`, { type: blob.type });
+}
+
+function stop(stream) {
+  for (const track of stream?.getTracks() ?? []) track.stop();
+}

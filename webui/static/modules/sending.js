@@ -1,0 +1,110 @@
+// Sends pictures to the server, and waits for the server where it is not ready.
+
+import { say } from "./words.js";
+
+const MOST_ATTEMPTS = 8;
+const FIRST_PAUSE_MILLISECONDS = 500;
+const LONGEST_PAUSE_MILLISECONDS = 5000;
+const SHOWN_MILLISECONDS = 4000;
+const TOO_MANY_REQUESTS = 429;
+
+const form = document.querySelector("#picture-form");
+let waiting = null;
+
+// Sends a picture and returns `{ html, status }` with the card that the server answers with, or
+// null if no answer comes. As long as it may help, the picture is sent again, and `showWaiting` is
+// called with `{ heading, message }`.
+export async function send(blob, name, showWaiting) {
+  for (let attempt = 1; ; attempt += 1) {
+    const response = await post(blob, name);
+    if (response?.seconds === 0 || attempt === MOST_ATTEMPTS) return response;
+    // Browsers don't say why a request failed.
+    if (!response && !(await isReadable(blob))) return null;
+    showWaiting(response ? read(response) : unreachable());
+    // Only a rate limit says exactly when to send again; a server that starts is asked.
+    await sleep(response?.status === TOO_MANY_REQUESTS ? 1000 * response.seconds : 1000);
+    await whenReady();
+  }
+}
+
+// Says at the top of the page that the model is not ready yet, and when it is.
+export async function showReadiness() {
+  const banner = document.querySelector("#server-state");
+  const problem = await askState();
+  if (!problem) return;
+  banner.textContent = `${problem} ${say("stateStarting")}`;
+  await whenReady();
+  banner.textContent = say("stateReady");
+  setTimeout(() => { banner.textContent = ""; }, SHOWN_MILLISECONDS);
+}
+
+// Says whether there is something to send: neither a folder nor a deleted file can be read.
+export async function isReadable(blob) {
+  try {
+    await blob.slice(0, 1).arrayBuffer();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+// Returns `{ html, status, seconds }`, or null if no answer comes; `seconds` is 0 if it would not
+// help to send the picture again.
+async function post(blob, name) {
+  const address = new URL(form.action);
+  address.searchParams.set("as", "card");
+  const body = new FormData();
+  body.append(form.querySelector("input[type=file]").name, blob, name);
+  try {
+    const request = { method: "POST", body, headers: { Accept: "text/html" } };
+    const response = await fetch(address, request);
+    const seconds = Number(response.headers.get("Retry-After")) || 0;
+    return { html: await response.text(), status: response.status, seconds };
+  } catch {
+    return null;
+  }
+}
+
+// All pictures that wait share one poll.
+function whenReady() {
+  waiting ??= poll().finally(() => { waiting = null; });
+  return waiting;
+}
+
+async function poll() {
+  let pause = FIRST_PAUSE_MILLISECONDS;
+  while (await askState()) {
+    await sleep(pause);
+    pause = Math.min(pause * 1.5, LONGEST_PAUSE_MILLISECONDS);
+  }
+}
+
+// Returns in words what is wrong, or null if the model is ready.
+async function askState() {
+  try {
+    const response = await fetch(form.dataset.readyUrl, { cache: "no-store" });
+    // The answer is read in any case: until then, the browser takes the request to be under way.
+    const answer = await response.json();
+    return response.ok ? null : answer.message;
+  } catch {
+    return unreachable().message;
+  }
+}
+
+function read({ html }) {
+  const template = document.createElement("template");
+  template.innerHTML = html;
+  const card = template.content.querySelector(".answer");
+  // A proxy may have answered in place of the server.
+  if (!card) return unreachable();
+  const text = (selector) => card.querySelector(selector).textContent;
+  return { heading: text("h2"), message: text(".message") };
+}
+
+function unreachable() {
+  return { heading: say("unreachable"), message: say("unreachableMessage") };
+}
+
+function sleep(milliseconds) {
+  return new Promise((resolve) => { setTimeout(resolve, milliseconds); });
+}
