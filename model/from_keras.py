@@ -1,11 +1,10 @@
-"""Turn the original program's trained network, a .keras file of Keras 3, into a run.
+"""Convert the original program's trained network, a .keras file of Keras 3, to a run.
 
-The layers must be those of the reference CNN, with Dropout anywhere: input 32×32×3, RGB in [0, 1];
-Conv2D 32 3×3, MaxPooling2D, Conv2D 64 3×3, MaxPooling2D, Flatten, Dense 128, Dense with softmax.
-Keras itself isn't needed, and the run gives Keras' answers.
+The layers must be those of the reference CNN: input 32×32×3, RGB in [0, 1]; Conv2D 32 3×3,
+MaxPooling2D, Conv2D 64 3×3, MaxPooling2D, Flatten, Dense 128, Dense with softmax. Dropout may stand
+anywhere. Keras itself is not needed, and the run gives the same answers as Keras.
 """
 
-import argparse
 import hashlib
 import json
 import shlex
@@ -15,15 +14,17 @@ from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
-import torch
+try:
+    import torch
+except ModuleNotFoundError:
+    sys.exit("model.from_keras: error: PyTorch is not installed; `make setup` installs it")
 
-from model.classifier import WEIGHTS_FILE_NAME
-from model.keras_file import MAX_BYTES, KerasModel, read_keras
-from model.keras_layers import KerasFileError
-from model.model_card import ModelCard
-from model.options import OneLineParser
-from model.reference_cnn import ReferenceCNN
-from model.wording import visible
+from model.command_line import OneLineParser, visible
+from model.inference import WEIGHTS_FILE_NAME
+from model.inference.card import ModelCard
+from model.keras.file import MAX_BYTES, KerasModel, read_keras
+from model.keras.layers import KerasFileError
+from model.networks.reference_cnn import ReferenceCNN
 
 CIFAR10_CLASS_NAMES = (
     *("airplane", "automobile", "bird", "cat", "deer"),
@@ -40,7 +41,7 @@ then, to serve it:
 
 
 class ConversionError(ValueError):
-    """The run can't be made as it was asked for; the message says what to do."""
+    """The run can't be made as requested; the message says what to do."""
 
 
 def convert(
@@ -49,24 +50,41 @@ def convert(
     """Make a run from a ``.keras`` file.
 
     Args:
-        file: what Keras' ``model.save`` wrote.
-        runs: folder of the runs; made when it is missing.
-        name: of the run, a new folder in ``runs``; by default ``keras-<stem of the file>``.
-        class_names: by output; by default CIFAR-10's, where there are ten outputs.
+        file: A file that Keras' ``model.save`` wrote.
+        runs: The folder of the runs, which is created if it is missing.
+        name: Name of the run, a new folder in ``runs``; by default ``keras-<stem of the file>``.
+        class_names: Names of the classes, by output; by default CIFAR-10's if there are ten
+            outputs.
 
     Returns:
-        The run: ``model_card.json``, ``weights.pt`` and ``config.json``.
+        The run's directory, with ``model_card.json``, ``weights.pt`` and ``config.json``.
 
     Raises:
-        KerasFileError: the file is damaged, or of another net.
-        ConversionError: the file can't be read, the run not be written, or the names don't fit.
+        KerasFileError: The file is damaged, or of another network.
+        ConversionError: The file can't be read, the run can't be written, or the names don't fit.
     """
     run = runs / (name if name is not None else f"keras-{file.stem}")
     if run.parent != runs or not run.name or not run.name.isprintable():
-        raise ConversionError("the run needs a plain --name, for a new folder in --runs")
+        raise ConversionError("--name must be the plain name of a new folder in --runs")
     data = _read(file)
     model = read_keras(data)
-    card = _create_card(model, run.name, file, _choose_class_names(class_names, model.num_classes))
+    card = ModelCard(
+        name=run.name,
+        version="",
+        architecture=ReferenceCNN.__name__,
+        dropout=model.dropout,
+        image_size=ReferenceCNN.image_size,
+        class_names=_choose_class_names(class_names, model.num_classes),
+        data=f"not recorded in the Keras file {visible(file.name)}",
+        training_images=0,
+        validation_images=0,
+        recipe="keras",
+        epochs=0,
+        validation_accuracy=None,
+        test_accuracy=None,
+        test_images=0,
+        created=_date(model.saved),
+    )
     origin = {
         "keras_file": file.name,
         "sha256": hashlib.sha256(data).hexdigest(),
@@ -80,7 +98,7 @@ def convert(
 def _read(file: Path) -> bytes:
     try:
         if not file.is_file():
-            raise ConversionError("there is no such file")
+            raise ConversionError("the file does not exist")
         if file.stat().st_size > MAX_BYTES:
             raise ConversionError(f"the file is larger than {MAX_BYTES:,} bytes")
         return file.read_bytes()
@@ -91,37 +109,15 @@ def _read(file: Path) -> bytes:
 def _choose_class_names(names: Sequence[str] | None, count: int) -> tuple[str, ...]:
     if names is None:
         if count != len(CIFAR10_CLASS_NAMES):
-            raise ConversionError(f"name its {count} classes with --class-names, in their order")
+            raise ConversionError(f"name its {count} classes with --class-names, in output order")
         return CIFAR10_CLASS_NAMES
     if len(names) != count:
         raise ConversionError(f"--class-names has {len(names)} names for {count} classes")
     if len(set(names)) != count:
-        raise ConversionError("--class-names has a name twice")
+        raise ConversionError("--class-names has a name twice; give each class its own")
     if not all(name.strip() and name.isprintable() for name in names):
-        raise ConversionError("--class-names has a name that can't be shown")
+        raise ConversionError("--class-names has a name that can't be shown; use printable letters")
     return tuple(names)
-
-
-def _create_card(
-    model: KerasModel, name: str, file: Path, class_names: tuple[str, ...]
-) -> ModelCard:
-    return ModelCard(
-        name=name,
-        version="",
-        architecture=ReferenceCNN.__name__,
-        dropout=model.dropout,
-        image_size=ReferenceCNN.image_size,
-        class_names=class_names,
-        data=f"not recorded in the Keras file {visible(file.name)}",
-        training_images=0,
-        validation_images=0,
-        recipe="keras",
-        epochs=0,
-        validation_accuracy=None,
-        test_accuracy=None,
-        test_images=0,
-        created=_date(model.saved),
-    )
 
 
 def _date(saved: str) -> str:
@@ -132,13 +128,13 @@ def _date(saved: str) -> str:
 
 
 def _write_run(run: Path, model: KerasModel, card: ModelCard, origin: dict[str, str]) -> None:
-    """Write the run elsewhere and move it to its place, so that there is never half a run."""
+    """Write the run to a temporary folder and move it, so that no incomplete run ever exists."""
     try:
         run.parent.mkdir(parents=True, exist_ok=True)
         if run.exists() or run.is_symlink():
             raise ConversionError(f"{run} exists already; choose another --name")
         with tempfile.TemporaryDirectory(prefix=".keras-", dir=run.parent) as staging:
-            # In a folder of its own, as the temporary one is closed to everybody else.
+            # The temporary folder itself can't be moved: only its owner may enter it.
             complete = Path(staging) / "run"
             complete.mkdir()
             (complete / "config.json").write_text(json.dumps(origin, indent=2) + "\n")
@@ -151,24 +147,23 @@ def _write_run(run: Path, model: KerasModel, card: ModelCard, origin: dict[str, 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
-    parser = OneLineParser(
-        prog="python -m model.from_keras",
-        description=__doc__,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("file", type=Path, help="what Keras' model.save wrote")
+    parser = OneLineParser(prog="python -m model.from_keras", description=__doc__, epilog=EPILOG)
+    parser.add_argument("file", type=Path, help="a file that Keras' model.save wrote")
     parser.add_argument(
         "--class-names",
         nargs="+",
         metavar="NAME",
-        help="of the outputs, in their order (default: CIFAR-10's, where there are ten outputs)",
+        help="names of the classes, in output order (default for ten outputs: CIFAR-10's)",
     )
     parser.add_argument(
-        "--runs", type=Path, default=Path("runs"), metavar="DIR", help="where runs are kept: runs/"
+        "--runs",
+        type=Path,
+        default=Path("runs"),
+        metavar="DIR",
+        help="folder of the runs (default: runs/)",
     )
     parser.add_argument(
-        "--name", help="of the run, a new folder in --runs (default: keras-<stem of the file>)"
+        "--name", help="name of the run, a new folder in --runs (default: keras-<stem of the file>)"
     )
     options = parser.parse_args(arguments)
     try:

@@ -1,8 +1,8 @@
-"""Say what pictures show, on the command line and without a server.
+"""Classify pictures on the command line, without a server.
 
-The answers are the REST endpoint's: the same net on the same pixels. A folder stands for all files
-below it, without hidden ones. What can't be classified gets a line on stderr and the exit code 1;
-the others are classified all the same.
+The answers are those of the REST endpoint: the same network on the same pixels.
+A folder stands for all files below it, except hidden ones. For each file that can't be classified,
+the command prints a line to stderr, goes on with the others, and exits with 1 at the end.
 """
 
 import argparse
@@ -10,7 +10,6 @@ import io
 import json
 import os
 import sys
-import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -18,14 +17,14 @@ from typing import Any
 
 from tqdm import tqdm
 
-from model.archive import MODEL_STORE
-from model.classifier import Classifier
-from model.file_answers import classify_files, find_files
-from model.options import OneLineParser, at_least_one
-from model.progress import progress
-from model.wording import format_percentage, visible
+from model import PROJECT
+from model.command_line import OneLineParser, format_percentage, progress, visible, whole_number
+from model.inference.classifier import Classifier
+from model.inference.files import classify_files, find_files
 
+# Maximum width, in characters, of the table's first column.
 MAX_NAME_WIDTH = 48
+# Exit code of a program that SIGPIPE ended, as shells report it.
 BROKEN_PIPE_EXIT_CODE = 141
 EPILOG = """\
 examples:
@@ -40,9 +39,13 @@ Answers = Iterable[tuple[str, dict[str, Any]]]
 
 
 def predict(options: argparse.Namespace, classifier: Classifier) -> int:
-    """Print the answers as ``options`` say; returns the exit code."""
+    """Print the answers of ``classifier`` as the command line in ``options`` asks for them.
+
+    Returns:
+        The exit code: 0, or 1 if a file could not be classified.
+    """
     files = find_files(options.files)
-    # On a terminal the answers themselves show how far it is.
+    # On a terminal the answers themselves show the progress.
     shown = files if sys.stdout.isatty() else progress(files, "Classifying", unit="files")
     failed: list[str] = []
     answers = report_errors(classify_files(classifier, shown), failed)
@@ -59,11 +62,11 @@ def predict(options: argparse.Namespace, classifier: Classifier) -> int:
 
 
 def report_errors(answers: Answers, failed: list[str]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Pass ``answers`` on; print those that are errors to stderr, and add their files to failed."""
+    """Yield all ``answers``; print the errors to stderr and append their files to ``failed``."""
     for file, answer in answers:
         if "error" in answer:
             failed.append(file)
-            # The bar of the progress makes room for it.
+            # This keeps the progress bar below the line, which print would not.
             tqdm.write(
                 f"model.predict: {visible(file)}: {answer['error']['message']}", file=sys.stderr
             )
@@ -71,12 +74,12 @@ def report_errors(answers: Answers, failed: list[str]) -> Iterator[tuple[str, di
 
 
 def widest(names: Iterable[str]) -> int:
-    """Return the width, in characters, of the longest name as it is shown."""
+    """Return the width in characters of the longest name, as :func:`visible` shows it."""
     return max(len(visible(name)) for name in names)
 
 
 def format_json(answers: Answers) -> Iterator[str]:
-    """Yield the lines of one JSON document: a list, with a line for each file."""
+    """Yield the lines of one JSON document: a list with a line for each file."""
     line = "["
     for number, (file, answer) in enumerate(answers):
         yield f"{line}," if number else line
@@ -86,9 +89,14 @@ def format_json(answers: Answers) -> Iterator[str]:
 
 
 def format_table(answers: Answers, name_width: int, label_width: int, top_k: int) -> Iterator[str]:
-    """Yield the lines of a table: file, label, confidence and the next best of ``top_k`` classes.
+    """Yield the lines of a table: file, label, confidence and the next best classes.
 
-    Longer names than ``name_width`` are shown in full, and move the rest of their line.
+    Args:
+        answers: Files with their answers; errors are left out.
+        name_width: Width of the first column in characters. Longer names are shown in full, and
+            move the rest of their line.
+        label_width: Width of the second column in characters.
+        top_k: Number of classes in a line, at least 1.
     """
 
     def row(file: str, label: str, confidence: str, next_best: str) -> str:
@@ -108,34 +116,29 @@ def format_table(answers: Answers, name_width: int, label_width: int, top_k: int
 
 def create_parser() -> OneLineParser:
     """Return the parser of the command line."""
-    parser = OneLineParser(
-        prog="python -m model.predict",
-        description=__doc__,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = OneLineParser(prog="python -m model.predict", description=__doc__, epilog=EPILOG)
     parser.add_argument(
         "files", nargs="+", metavar="FILE", help="a picture, a folder, or - for standard input"
     )
     parser.add_argument(
         "--model",
         type=Path,
-        default=MODEL_STORE / "cifar10.mar",
+        default=PROJECT / "model_store" / "cifar10.mar",
         metavar="ARCHIVE_OR_RUN",
-        help="what answers (default: model_store/cifar10.mar of this project)",
+        help="model to use (default: model_store/cifar10.mar of this project)",
     )
     parser.add_argument(
         "--top-k",
-        type=at_least_one,
+        type=whole_number(),
         default=3,
         metavar="N",
-        help="classes of each file that the table shows (default: 3)",
+        help="number of classes that the table shows for each file (default: 3)",
     )
     parser.add_argument(
         "--json",
         action="store_true",
-        help='print a JSON list instead: for each file {"file": …} with the REST answer, all '
-        'classes in it, or {"file": …, "error": {"code": …, "type": …, "message": …}}',
+        help='print a JSON list instead: for each file {"file": …} with the REST answer for all '
+        'classes, or {"file": …, "error": {"code": …, "type": …, "message": …}}',
     )
     return parser
 
@@ -145,12 +148,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = create_parser().parse_args(arguments)
     try:
         classifier = Classifier.load(options.model)
-    except (OSError, KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
-        message = visible(f"{options.model} is no finished run and no archive ({error})")
+    except (OSError, ValueError) as error:
+        message = visible(f"{options.model} is not a finished run or an archive ({error})")
         print(f"model.predict: error: --model: {message}", file=sys.stderr)
         return 2
     if isinstance(sys.stdout, io.TextIOWrapper):
-        # Not every terminal's encoding has all letters of a file's name.
+        # A terminal's encoding may lack letters of a file's name.
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         return predict(options, classifier)
@@ -158,10 +161,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("model.predict: interrupted", file=sys.stderr)
         return 130
     except OSError as error:
-        # Python would write what is left, and complain once more, at its exit.
+        # At exit Python would try to write the rest, and print the same error again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if isinstance(error, BrokenPipeError):
-            # Whoever reads has seen enough.
+            # The reader, such as `head`, has read enough.
             return BROKEN_PIPE_EXIT_CODE
         print(f"model.predict: the answers can't be written: {error.strerror}", file=sys.stderr)
         return 1

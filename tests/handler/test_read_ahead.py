@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from ts.protocol import otf_message_handler
 
-from handler.read_ahead import MOST_AT_ONCE, MessageReader, read_ahead
+from handler.read_ahead import RECEIVE_BYTES, MessageReader, install_read_ahead
 
 END = struct.pack("!i", -1)
 Pair = tuple[socket.socket, socket.socket]
@@ -51,16 +51,6 @@ def pair() -> Iterator[Pair]:
         yield ours, theirs
 
 
-@pytest.fixture
-def torchserves_own() -> Iterator[Any]:
-    """Put back what read_ahead changes."""
-    names = ("_retrieve_buffer", "_retrieve_inference_msg")
-    originals = {name: getattr(otf_message_handler, name) for name in names}
-    yield otf_message_handler
-    for name, original in originals.items():
-        setattr(otf_message_handler, name, original)
-
-
 def send(connection: socket.socket, parts: Sequence[bytes]) -> threading.Thread:
     def send_all() -> None:
         for part in parts:
@@ -80,12 +70,12 @@ def expected(pair: Pair, message: bytes) -> Any:
     return found
 
 
-def test_a_message_is_read_as_torchserve_reads_it(pair: Pair, torchserves_own: Any) -> None:
+def test_a_message_is_read_as_torchserve_reads_it(pair: Pair, torchserves_reader: Any) -> None:
     command, requests = expected(pair, MESSAGE)
     assert len(requests) == 3
-    read_ahead()
+    install_read_ahead()
     thread = send(pair[1], [MESSAGE])
-    assert torchserves_own.retrieve_msg(pair[0]) == (command, requests)
+    assert torchserves_reader.retrieve_msg(pair[0]) == (command, requests)
     thread.join()
 
 
@@ -100,15 +90,6 @@ def test_a_message_may_be_cut_anywhere(pair: Pair) -> None:
         thread.join()
 
 
-def test_a_message_may_come_byte_by_byte(pair: Pair) -> None:
-    _, requests = expected(pair, MESSAGE)
-    reader = MessageReader(pair[0])
-    thread = send(pair[1], [MESSAGE[place : place + 1] for place in range(len(MESSAGE))])
-    assert reader.take(1) == b"I"
-    assert reader.take_requests() == requests
-    thread.join()
-
-
 def test_messages_that_arrive_together_are_read_one_by_one(pair: Pair) -> None:
     _, requests = expected(pair, MESSAGE)
     _, second = expected(pair, b"I" + REQUESTS[0] + END)
@@ -120,7 +101,7 @@ def test_messages_that_arrive_together_are_read_one_by_one(pair: Pair) -> None:
     thread.join()
 
 
-@pytest.mark.parametrize("size", [MOST_AT_ONCE - 1, MOST_AT_ONCE, MOST_AT_ONCE + 1, 5_000_000])
+@pytest.mark.parametrize("size", [RECEIVE_BYTES - 1, RECEIVE_BYTES, 5_000_000])
 def test_a_large_picture_is_read_whole(pair: Pair, size: int) -> None:
     picture = bytes(range(251)) * (size // 251 + 1)
     message = b"I" + pack(b"id", [], [(b"body", b"", picture[:size])]) + REQUESTS[0] + END
@@ -151,12 +132,12 @@ def test_a_front_end_that_has_gone_ends_the_worker(pair: Pair) -> None:
     assert ended.value.code == 0
 
 
-def test_a_new_connection_has_a_reader_of_its_own(torchserves_own: Any) -> None:
-    read_ahead()
+def test_a_new_connection_has_a_reader_of_its_own(torchserves_reader: Any) -> None:
+    install_read_ahead()
     for _ in range(2):
         ours, theirs = socket.socketpair()
         with ours, theirs:
             theirs.sendall(MESSAGE + b"the rest of a connection that is given up")
-            command, requests = torchserves_own.retrieve_msg(ours)
+            command, requests = torchserves_reader.retrieve_msg(ours)
             assert command == b"I"
             assert [request["requestId"] for request in requests] == [b"first", b"second", b""]

@@ -1,0 +1,1 @@
+"""What TorchServe runs for each request; packed into every archive."""

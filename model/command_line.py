@@ -1,0 +1,129 @@
+"""The parts that all commands share: parser, numbers in options, progress bar and wording."""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from typing import NoReturn, TypeVar
+
+from tqdm import tqdm
+
+# Smallest and largest fraction between 0 and 1 that is shown as it is; see ``format_percentage``.
+SMALLEST_SHOWN = 0.001
+LARGEST_SHOWN = 0.999
+
+Item = TypeVar("Item")
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """An argument parser whose errors are one line, without the usage before it.
+
+    Args:
+        prog: The command as it is typed.
+        description: What the command does; line breaks are kept, here and in ``epilog``.
+        epilog: Examples, which follow the options.
+    """
+
+    def __init__(self, prog: str, description: str | None, epilog: str | None = None) -> None:
+        super().__init__(
+            prog=prog,
+            description=description,
+            epilog=epilog,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+
+    def error(self, message: str) -> NoReturn:
+        """Print ``message`` to stderr and exit with 2."""
+        self.exit(2, f"{self.prog}: error: {message} (see --help)\n")
+
+
+def whole_number(least: int = 1, most: int | None = None) -> Callable[[str], int]:
+    """Return a parser of whole numbers in plain digits, for argparse's ``type``.
+
+    Args:
+        least: The smallest number that is accepted, 0 or more.
+        most: The largest number that is accepted; None for no limit.
+    """
+
+    def parse(text: str) -> int:
+        if not text.isdecimal() or int(text) < least:
+            raise argparse.ArgumentTypeError(f"{text} is not a whole number of at least {least}")
+        if most is not None and int(text) > most:
+            raise argparse.ArgumentTypeError(f"{text} is more than {most}")
+        return int(text)
+
+    return parse
+
+
+def number(
+    *, least: float | None = None, above: float | None = None, below: float | None = None
+) -> Callable[[str], float]:
+    """Return a parser of finite numbers within limits, for argparse's ``type``.
+
+    Args:
+        least: The smallest number that is accepted; None for no limit.
+        above: The number that all accepted ones are above; None for no limit.
+        below: The number that all accepted ones are below; None for no limit.
+    """
+    limits = [("at least", least), ("above", above), ("below", below)]
+    wanted = " and ".join(f"{name} {limit:g}" for name, limit in limits if limit is not None)
+
+    def parse(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text} is not a number") from None
+        # Every comparison with NaN is false, so NaN is refused as well.
+        fits = (
+            (least is None or value >= least)
+            and (above is None or value > above)
+            and (below is None or value < below)
+        )
+        if not fits or value == float("inf"):
+            raise argparse.ArgumentTypeError(f"{text} is not {wanted}")
+        return value
+
+    return parse
+
+
+def progress(items: Sequence[Item], description: str, unit: str, done: int = 0) -> Iterator[Item]:
+    """Yield ``items`` one by one, with a progress bar on stderr if that is a terminal.
+
+    Of several processes that train together, only the first one shows a bar.
+
+    Args:
+        items: The items that are left to process.
+        description: The label of the bar.
+        unit: What the items are, in the plural.
+        done: Number of items that were processed before.
+    """
+    is_first = os.environ.get("RANK", "0") == "0"
+    yield from tqdm(
+        items,
+        description,
+        total=done + len(items),
+        initial=done,
+        unit=f" {unit}",
+        leave=False,
+        disable=not (is_first and sys.stderr and sys.stderr.isatty()),
+    )
+
+
+def format_percentage(fraction: float) -> str:
+    """Return a ``fraction`` in [0, 1] as a percentage that claims neither too much nor too little.
+
+    Only a certain 1 is "100.0 %" and only a certain 0 is "0.0 %", as on the web page.
+    """
+    if 0 < fraction < SMALLEST_SHOWN:
+        return f"< {SMALLEST_SHOWN:.1%}".replace("%", " %")
+    if LARGEST_SHOWN < fraction < 1:
+        return f"> {LARGEST_SHOWN:.1%}".replace("%", " %")
+    return f"{fraction:.1%}".replace("%", " %")
+
+
+def visible(name: object) -> str:
+    r"""Return a name, such as a file's, with ``\n``, ``\x1b``, … for unprintable characters."""
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode()
+        for character in str(name)
+    )

@@ -1,0 +1,1 @@
+"""How well a classifier does: scores, the report, figures, and the page with the pictures."""

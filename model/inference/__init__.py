@@ -1,0 +1,6 @@
+"""The part that answers: exported graph, model card and shape of the answers, without PyTorch."""
+
+# Names of the files that hold a trained network, in a run and in an archive.
+CARD_FILE_NAME = "model_card.json"
+GRAPH_FILE_NAME = "model.onnx"
+WEIGHTS_FILE_NAME = "weights.pt"

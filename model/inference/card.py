@@ -1,0 +1,109 @@
+"""The model card: how to build a trained network, what it was trained on, and how good it is.
+
+Training writes the card. It travels in the model archive, and is the only source of class names,
+image size, model name and version for everything that serves the model.
+"""
+
+import json
+import zipfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from model.inference import CARD_FILE_NAME
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """The card of a run or an archive.
+
+    Attributes:
+        name: Name of the model as TorchServe serves it; before archiving, name of the run.
+        version: Version of the archive, such as ``1.0``; empty before archiving.
+        architecture: Class name of the network.
+        dropout: Dropout rate in [0, 1) that the network was built with.
+        image_size: Side of the input in pixels.
+        class_names: Names of the classes, by class index.
+        data: Description of where the images came from.
+        training_images: Number of images that were trained on.
+        validation_images: Number of images held out to choose the epoch; 0 for a refit.
+        recipe: Name of the training recipe.
+        epochs: Number of epochs after which the weights were taken.
+        validation_accuracy: Share in [0, 1], or None for a refit.
+        test_accuracy: Share in [0, 1], or None if the network was not tested.
+        test_images: Number of images in the test split.
+        created: Date of the training, ISO 8601.
+    """
+
+    name: str
+    version: str
+    architecture: str
+    dropout: float
+    image_size: int
+    class_names: tuple[str, ...]
+    data: str
+    training_images: int
+    validation_images: int
+    recipe: str
+    epochs: int
+    validation_accuracy: float | None
+    test_accuracy: float | None
+    test_images: int
+    created: str
+
+    @classmethod
+    def load(cls, directory: Path | zipfile.Path) -> "ModelCard":
+        """Read the card of a run or an archive.
+
+        Args:
+            directory: The run's directory, or the root of the archive.
+
+        Raises:
+            OSError: ``directory`` holds no card.
+            ValueError: The card is damaged.
+        """
+        return cls.from_json((directory / CARD_FILE_NAME).read_text(encoding="utf-8"))
+
+    @classmethod
+    def from_json(cls, text: str) -> "ModelCard":
+        """Parse what :meth:`to_json` wrote.
+
+        Raises:
+            ValueError: The text is not a card.
+        """
+        try:
+            fields: dict[str, Any] = json.loads(text)
+            return cls(**{**fields, "class_names": tuple(fields["class_names"])})
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"not a model card: {error}") from error
+
+    def to_json(self) -> str:
+        """Return the card as indented JSON."""
+        return json.dumps(asdict(self), indent=2) + "\n"
+
+    def to_markdown(self) -> str:
+        """Describe the model to people who decide whether to use it."""
+        return f"""# {self.name} {self.version}
+
+| | |
+|---|---|
+| Task | one of {len(self.class_names)} classes: {", ".join(self.class_names)} |
+| Architecture | {self.architecture}, input RGB {self.image_size}×{self.image_size} in [0, 1] |
+| Training data | {self.data}: {self.training_images:,} images |
+| Recipe | {self.recipe}, {self.epochs} epochs |
+| Validation accuracy | {_percent(self.validation_accuracy, self.validation_images)} |
+| Test accuracy | {_percent(self.test_accuracy, self.test_images)} |
+| Trained | {self.created} |
+
+The network knows only these classes, and answers with one of them whatever the picture shows. Its
+confidence is not calibrated. It misses small details of a picture, as it sees only
+{self.image_size}×{self.image_size} pixels.
+"""
+
+    def save(self, directory: Path) -> None:
+        """Write the card into a run's directory."""
+        (directory / CARD_FILE_NAME).write_text(self.to_json())
+
+
+def _percent(accuracy: float | None, images: int) -> str:
+    return "not measured" if accuracy is None else f"{accuracy:.2%} of {images:,} images"

@@ -1,0 +1,92 @@
+"""The classifier behind the handler, the command line and the evaluation: bytes in, answer out."""
+
+import zipfile
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.images.preprocessing import PreparedImage, prepare
+from model.inference import GRAPH_FILE_NAME
+from model.inference.answer import answer
+from model.inference.card import ModelCard
+from model.inference.engine import OnnxEngine
+
+
+class Classifier:
+    """Answers which class a picture shows.
+
+    Args:
+        graph: The exported network; see :class:`OnnxEngine`.
+        card: The network's card, with its class names in the order of the probabilities.
+        threads: Number of threads for one computation.
+
+    Attributes:
+        card: The network's card.
+
+    Raises:
+        ValueError: ``graph`` can't be read.
+    """
+
+    def __init__(self, graph: bytes, card: ModelCard, threads: int = 1) -> None:
+        self.card = card
+        self._engine = OnnxEngine(graph, threads)
+
+    @classmethod
+    def load(cls, source: Path, threads: int = 1) -> "Classifier":
+        """Load a run's directory, a model archive, or the directory of an unpacked archive.
+
+        Args:
+            source: The directory or ``.mar`` file that holds the card and the graph.
+            threads: Number of threads for one computation.
+
+        Raises:
+            FileNotFoundError: ``source`` or a file in it is missing.
+            ValueError: The card or the graph can't be read.
+        """
+        try:
+            files = zipfile.Path(source) if zipfile.is_zipfile(source) else source
+            card = ModelCard.load(files)
+            graph = files / GRAPH_FILE_NAME
+            if not graph.exists():
+                raise FileNotFoundError(
+                    f"there is no {GRAPH_FILE_NAME}; `python -m model.archive {source}` writes it"
+                )
+            return cls(graph.read_bytes(), card, threads)
+        except (KeyError, zipfile.BadZipFile, zlib.error) as error:
+            raise ValueError(f"the archive is damaged ({error})") from error
+
+    def prepare(self, image: bytes) -> PreparedImage:
+        """Decode a file into the pixels that the network sees.
+
+        Raises:
+            ImageError: The file can't be decoded.
+        """
+        return prepare(image, self.card.image_size)
+
+    def probabilities(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Classify a batch.
+
+        Args:
+            pixels: uint8 ``(N, S, S, 3)``, RGB, 0 to 255, N ≥ 1.
+
+        Returns:
+            float32 ``(N, C)``, in [0, 1], rows sum to 1.
+        """
+        return self._engine.probabilities(pixels)
+
+    def classify(self, image: bytes) -> dict[str, Any]:
+        """Answer for one file as the REST endpoint does.
+
+        Raises:
+            ImageError: The file can't be decoded.
+        """
+        return self.answers([self.prepare(image)])[0]
+
+    def answers(self, images: Sequence[PreparedImage]) -> list[dict[str, Any]]:
+        """Answer for prepared pictures, at least one, as the REST endpoint does."""
+        probabilities = self.probabilities(np.stack([image.pixels for image in images])).tolist()
+        return [answer(self.card, *each) for each in zip(probabilities, images, strict=True)]

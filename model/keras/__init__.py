@@ -1,0 +1,1 @@
+"""Networks that were trained with Keras, read without Keras."""

@@ -1,0 +1,56 @@
+"""The networks that can be trained, one file each, and functions to build any of them."""
+
+import io
+import pickle
+
+import torch
+from torch import Tensor, nn
+
+from model.networks.reference_cnn import ReferenceCNN
+
+NETWORKS = {"ReferenceCNN": ReferenceCNN}
+
+
+def build_network(architecture: str, num_classes: int, dropout: float) -> nn.Module:
+    """Build an untrained network by the name of its class.
+
+    Args:
+        architecture: A key of :data:`NETWORKS`.
+        num_classes: Number of outputs, at least 2.
+        dropout: Dropout rate in [0, 1).
+
+    Raises:
+        ValueError: ``architecture`` is not the name of a network.
+    """
+    if architecture not in NETWORKS:
+        raise ValueError(f"unknown architecture {architecture!r}; known: {', '.join(NETWORKS)}")
+    return NETWORKS[architecture](num_classes, dropout)
+
+
+def load_network(weights: bytes, architecture: str, num_classes: int, dropout: float) -> nn.Module:
+    """Build a network and load the weights of a ``weights.pt`` file into it.
+
+    Args:
+        weights: The bytes of the file.
+        architecture: A key of :data:`NETWORKS`.
+        num_classes: Number of outputs, at least 2.
+        dropout: Dropout rate in [0, 1).
+
+    Returns:
+        The network on the CPU, in evaluation mode.
+
+    Raises:
+        ValueError: The weights can't be read, or don't fit the network.
+    """
+    network = build_network(architecture, num_classes, dropout)
+    try:
+        state = torch.load(io.BytesIO(weights), map_location="cpu", weights_only=True)
+        network.load_state_dict(state)
+    except (RuntimeError, TypeError, EOFError, pickle.UnpicklingError) as error:
+        raise ValueError(f"the weights don't fit {architecture}") from error
+    return network.eval()
+
+
+def to_unit_range(pixels: Tensor) -> Tensor:
+    """Scale uint8 pixels, 0 to 255, of any shape to float32 in [0, 1]."""
+    return pixels.float().div_(255)

@@ -1,0 +1,41 @@
+"""Files that are replaced as a whole or not at all."""
+
+import contextlib
+import io
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+
+
+def write_atomically(file: Path, data: bytes | str) -> None:
+    """Write a file so that a kill or a power cut leaves either the old content or the new.
+
+    Args:
+        file: the file to create or replace.
+        data: the new content; text is encoded in UTF-8.
+
+    Raises:
+        OSError: the file can't be written; the old one, if there is one, is unchanged.
+    """
+    partial = file.with_name(f".{file.name}.partial")
+    try:
+        with partial.open("wb") as stream:
+            stream.write(data.encode() if isinstance(data, str) else data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        partial.replace(file)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+        error.filename = str(file)
+        raise
+
+
+def save_atomically(file: Path, tensors: dict[str, Any]) -> None:
+    """Write tensors and plain values for ``torch.load``, as :func:`write_atomically` does."""
+    # torch.save doesn't write the file itself: its error on a full disk is not an OSError.
+    serialised = io.BytesIO()
+    torch.save(tensors, serialised)
+    write_atomically(file, serialised.getvalue())

@@ -1,0 +1,159 @@
+"""Several processes that train one network together, as ``torchrun`` starts them.
+
+The processes share every batch: each computes its part, the gradients are averaged, and all of
+them hold the same weights after each step. All processes draw the same random numbers, so the
+result of a training does not depend on their number, except for rounding.
+"""
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+import psutil
+import torch
+from torch import Tensor, distributed, nn
+from torch.distributed import DistNetworkError, TCPStore  # type: ignore[attr-defined]
+from torch.nn.parallel import DistributedDataParallel
+
+# Longest time that a process waits for the others, such as for the first one to decode the images.
+COLLECTIVE_TIMEOUT = timedelta(hours=6)
+# Longest time until the first process has opened the store.
+STORE_TIMEOUT = timedelta(minutes=5)
+# Longest time of one attempt to connect to the store.
+CONNECTION_TIMEOUT = timedelta(seconds=2)
+# Key under which torchrun's own store holds the port of ours.
+STORE_KEY = "port of the store of this start"
+
+
+@dataclass(frozen=True)
+class ProcessGroup:
+    """The processes that train together, as one of them sees the group.
+
+    Attributes:
+        rank: number of this process, from 0; only the first process writes files.
+        size: number of processes on all machines.
+        local_rank: number of this process on its machine, from 0.
+        restarts: how many times ``torchrun`` has restarted the processes.
+    """
+
+    rank: int = 0
+    size: int = 1
+    local_rank: int = 0
+    restarts: int = 0
+
+    @classmethod
+    def from_environment(cls) -> "ProcessGroup":
+        """Read the variables that ``torchrun`` sets; without them this process is alone."""
+        return cls(
+            rank=int(os.environ.get("RANK", "0")),
+            size=int(os.environ.get("WORLD_SIZE", "1")),
+            local_rank=int(os.environ.get("LOCAL_RANK", "0")),
+            restarts=int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")),
+        )
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this process writes the files of the run."""
+        return self.rank == 0
+
+    @property
+    def is_distributed(self) -> bool:
+        """Whether there is more than one process."""
+        return self.size > 1
+
+    def own_part(self, images: int) -> slice:
+        """Return the part of a batch of ``images`` that this process computes; it may be empty."""
+        return slice(images * self.rank // self.size, images * (self.rank + 1) // self.size)
+
+    def average_gradients(self, network: nn.Module) -> nn.Module:
+        """Wrap ``network`` so that its gradients are averaged over the processes."""
+        return DistributedDataParallel(network) if self.is_distributed else network
+
+    def sum(self, values: Tensor) -> Tensor:
+        """Add up the ``values`` of all processes, in place, and return them."""
+        if self.is_distributed:
+            distributed.all_reduce(values)
+        return values
+
+    def maximum(self, value: int) -> int:
+        """Return the largest ``value`` of all processes."""
+        if not self.is_distributed:
+            return value
+        # The tensor is on the CPU, so that no process has to wait for its GPU.
+        maximum = torch.tensor(value)
+        distributed.all_reduce(maximum, distributed.ReduceOp.MAX)
+        return int(maximum)
+
+    def broadcast(self, text: str) -> str:
+        """Return the ``text`` of the first process."""
+        if not self.is_distributed:
+            return text
+        texts = [text]
+        distributed.broadcast_object_list(texts)
+        return texts[0]
+
+    @contextmanager
+    def first_of_each_machine_goes_first(self) -> Iterator[None]:
+        """Let the first process of each machine run the block, and then the others."""
+        if self.local_rank > 0:
+            self._wait_for_all()
+        yield
+        if self.local_rank == 0:
+            self._wait_for_all()
+
+    def _wait_for_all(self) -> None:
+        self.maximum(0)
+
+    @contextmanager
+    def connected(self, device: torch.device) -> Iterator[None]:
+        """Connect the processes for the block, over NCCL if they train on GPUs, else over Gloo."""
+        if not self.is_distributed:
+            yield
+            return
+        backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
+        restartable = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
+        distributed.init_process_group(
+            backend,
+            store=self._store_of_this_start() if restartable else None,
+            rank=self.rank,
+            world_size=self.size,
+            timeout=COLLECTIVE_TIMEOUT,
+        )
+        yield
+        # After an error this is skipped: it would wait for processes that may have ended.
+        distributed.destroy_process_group()
+
+    def _store_of_this_start(self) -> TCPStore:
+        """Return a store that knows only the processes of this start.
+
+        ``torchrun``'s own store outlives a restart, and processes that find the addresses of dead
+        ones there wait for them for ever (https://github.com/pytorch/pytorch/issues/135712). So the
+        first process opens a new store and publishes its port in the old one. A process that still
+        reads the port of an earlier store can't connect to it, and tries again.
+        """
+        host = os.environ["MASTER_ADDR"]
+        torchrun_store = TCPStore(host, int(os.environ["MASTER_PORT"]), is_master=False)
+        if self.is_first:
+            store = TCPStore(host, 0, is_master=True, wait_for_workers=False)
+            torchrun_store.set(STORE_KEY, str(store.port))
+            return store
+        deadline = time.monotonic() + STORE_TIMEOUT.total_seconds()
+        while True:
+            port = int(torchrun_store.get(STORE_KEY))
+            try:
+                store = TCPStore(host, port, is_master=False, timeout=CONNECTION_TIMEOUT)
+            except DistNetworkError:
+                if time.monotonic() > deadline:
+                    raise
+            else:
+                store.set_timeout(COLLECTIVE_TIMEOUT)
+                return store
+
+
+def launch_time() -> float:
+    """Return when this training was launched, in seconds since 1970; a restart changes nothing."""
+    pid = os.getppid() if "TORCHELASTIC_RUN_ID" in os.environ else os.getpid()
+    return float(psutil.Process(pid).create_time())

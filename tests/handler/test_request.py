@@ -1,0 +1,202 @@
+import base64
+import json
+from collections.abc import Callable
+
+import pytest
+
+from handler.request import (
+    MAX_INSTANCES,
+    InvalidParameterError,
+    InvalidRequestError,
+    TooManyInstancesError,
+    read_request,
+)
+from model.images.errors import EmptyBodyError, ImageError
+
+PICTURE = b"\x89PNG picture"
+B64 = base64.b64encode(PICTURE).decode()
+
+
+def errors_of(content: bytes) -> list[str]:
+    return [type(image).__name__ for image in read_request({"body": content}, {}).images]
+
+
+@pytest.mark.parametrize("name", ["body", "data"])
+def test_a_picture_is_taken_as_it_is(name: str) -> None:
+    request = read_request({name: PICTURE}, {})
+    assert (request.images, request.top_k, request.as_instances) == ([PICTURE], None, False)
+
+
+def test_an_empty_body_is_a_picture_of_no_bytes() -> None:
+    assert read_request({"body": b""}, {}).images == [b""]
+
+
+def test_nothing_at_all_is_empty_and_another_field_is_named() -> None:
+    with pytest.raises(EmptyBodyError):
+        read_request({}, {})
+    with pytest.raises(EmptyBodyError):
+        read_request({"top_k": b"3", "model_input": b"true"}, {})
+    with pytest.raises(InvalidRequestError, match="only: file, image"):
+        read_request({"image": PICTURE, "file": PICTURE}, {})
+    with pytest.raises(InvalidRequestError) as caught:
+        read_request({f"field {index}": b"" for index in range(1000)}, {})
+    assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"instances": [{"b64": "%s"}]}',
+        '  \r\n\t{"instances":[{"b64":"%s"}]}\n',
+        '{"instances": [{"b64": "%s", "name": "x"}], "signature_name": "y"}',
+        '{"instances": 1, "instances": [{"b64": "a", "b64": "%s"}]}',
+        '{"instances": [{"\\u0062\\u0036\\u0034": "%s"}]}',
+    ],
+)
+def test_instances_are_decoded(text: str) -> None:
+    request = read_request({"body": text.replace("%s", B64).encode()}, {})
+    assert request.images == [PICTURE]
+    assert request.as_instances
+
+
+def test_each_bad_instance_has_an_error_in_its_place() -> None:
+    document = {"instances": [{"b64": B64}, {"b64": 1}, B64, None, [], {}, {"b64": "ä"}]}
+    images = read_request({"data": json.dumps(document).encode()}, {}).images
+    assert images[0] == PICTURE
+    assert [type(image) for image in images[1:]] == [InvalidRequestError] * 6
+
+
+@pytest.mark.parametrize("text", ["====", "A", "QQ=", "Q Q=", "QQ==\n", "Q-_=", "\0"])
+def test_base64_with_anything_else_in_it_is_refused(text: str) -> None:
+    content = json.dumps({"instances": [{"b64": text}]}).encode()
+    assert errors_of(content) == ["InvalidRequestError"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"{",
+        b"[",
+        b"{}",
+        b"[]",
+        b'[{"b64": ""}]',
+        b'{"b64": ""}',
+        b'{"instances": null}',
+        b'{"instances": {"b64": ""}}',
+        b'{"instances": "text"}',
+        b'{"instances": 1e999}',
+        b'{"instances": ' + b"9" * 5000 + b"}",
+        b'{"instances": [NaN]}',
+        b'{"instances": [{"b64": "\xff"}]}',
+        b'{"instances": [{"b64": "\\ud800"}]}',
+        b'{"instances": []}\0',
+        b'{"instances": []} {}',
+        b"[" * 100_000,
+        b'{"instances":' * 100_000,
+        b'{"instances": [' + b"[" * 2000 + b"]" * 2000 + b"]}",
+        b"{\0}",
+    ],
+)
+def test_json_of_another_shape_is_refused_with_words_that_fit_a_screen(content: bytes) -> None:
+    with pytest.raises(InvalidRequestError) as caught:
+        read_request({"body": content}, {})
+    assert 20 < len(str(caught.value)) < 300
+
+
+def test_an_instance_that_is_nested_or_huge_is_an_error_of_its_own() -> None:
+    nested = b'{"instances": [' + b"[" * 500 + b"]" * 500 + b', 1e308, {"b64": {"b64": ""}}]}'
+    assert errors_of(nested) == ["InvalidRequestError"] * 3
+
+
+def test_no_instances_and_too_many_are_refused() -> None:
+    with pytest.raises(EmptyBodyError):
+        read_request({"body": b'{"instances": []}'}, {})
+    most = json.dumps({"instances": [{"b64": B64}] * MAX_INSTANCES}).encode()
+    assert read_request({"body": most}, {}).images == [PICTURE] * MAX_INSTANCES
+    more = json.dumps({"instances": [0] * (MAX_INSTANCES + 1)}).encode()
+    with pytest.raises(TooManyInstancesError) as caught:
+        read_request({"body": more}, {})
+    assert caught.value.code == 413
+
+
+@pytest.mark.parametrize("spell", [str.lower, str.upper, str.title])
+@pytest.mark.parametrize("separator", ["_", "-"])
+def test_parameters_are_headers_in_any_spelling(
+    spell: Callable[[str], str], separator: str
+) -> None:
+    headers = {spell(f"top{separator}k"): "3", spell(f"model{separator}input"): "true"}
+    request = read_request({"body": PICTURE}, {"Accept": "x", **headers})
+    assert (request.top_k, request.model_input) == (3, True)
+
+
+def test_fields_of_a_form_go_before_headers() -> None:
+    fields = {"data": PICTURE, "top_k": b"7", "model_input": b"false"}
+    for headers in ({}, {"top_k": "3", "Model-Input": "true"}):
+        request = read_request(fields, headers)
+        assert (request.top_k, request.model_input) == (7, False)
+
+
+def test_without_parameters_all_classes_and_no_model_input_are_asked_for() -> None:
+    request = read_request({"body": PICTURE}, {"Accept": "x"})
+    assert (request.top_k, request.model_input) == (None, False)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"), [("3", 3), ("03", 3), (" 3 ", 3), (b"3\r\n", 3), ("9999", 9999)]
+)
+def test_top_k_may_have_blanks_and_zeros_before_it_and_be_larger_than_any_model(
+    value: str | bytes, expected: int
+) -> None:
+    assert read_request({"body": PICTURE}, {"top_k": value}).top_k == expected
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("0", "0000", "-1", "+1", "1.5", "1e1", "0x1", "1_0", "10000", "1" + "0" * 30),
+        *("abc", "", " ", "\0", "١", "９", b"\xff"),  # noqa: RUF001
+    ],
+)
+def test_a_top_k_that_is_not_a_number_of_classes_is_refused(value: str | bytes) -> None:
+    field = value if isinstance(value, bytes) else value.encode()
+    with pytest.raises(InvalidParameterError, match="1 to 9999"):
+        read_request({"data": PICTURE, "top_k": field}, {})
+    if isinstance(value, str):
+        with pytest.raises(InvalidParameterError, match="1 to 9999"):
+            read_request({"body": PICTURE}, {"Top-K": value})
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        *(("true", True), ("TRUE", True), (" True\t", True), ("1", True)),
+        *(("false", False), ("FALSE", False), (" fAlSe ", False), ("0", False)),
+    ],
+)
+def test_model_input_may_be_true_or_false_in_any_case(value: str, *, expected: bool) -> None:
+    field = f"{value}\r\n".encode()
+    assert read_request({"body": PICTURE}, {"model_input": value}).model_input is expected
+    assert read_request({"data": PICTURE, "model_input": field}, {}).model_input is expected
+
+
+@pytest.mark.parametrize("value", [b"", b"yes", b"2", b"truefalse", b"tr\0ue", b"\xfftrue"])
+def test_a_model_input_that_is_neither_true_nor_false_is_refused(value: bytes) -> None:
+    with pytest.raises(InvalidParameterError, match="model_input must be true or false"):
+        read_request({"data": PICTURE, "model_input": value}, {})
+
+
+def test_the_first_of_two_spellings_of_a_header_counts() -> None:
+    assert read_request({"body": PICTURE}, {"Top-K": "2", "top_k": "3"}).top_k == 2
+
+
+def test_a_wrong_parameter_is_reported_before_the_missing_picture() -> None:
+    with pytest.raises(InvalidParameterError):
+        read_request({}, {"top_k": "0"})
+    with pytest.raises(InvalidParameterError):
+        read_request({}, {"model_input": "maybe"})
+
+
+def test_all_errors_are_ones_that_the_handler_answers() -> None:
+    for error in (InvalidRequestError, InvalidParameterError, TooManyInstancesError):
+        assert issubclass(error, ImageError)
+        assert 400 <= error.code < 500

@@ -1,0 +1,248 @@
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import model.data.cifar10
+import model.data.image_files
+from model.data.cifar10 import load_cifar10
+from model.data.dataset import DataError
+from model.data.folders import load_folders
+from model.images.preprocessing import prepare
+from tests.helpers.pictures import encode
+
+MakeFolder = Callable[..., Path]
+
+
+def decode(file: Path) -> torch.Tensor:
+    return torch.from_numpy(prepare(file.read_bytes(), 32).pixels).permute(2, 0, 1)
+
+
+@pytest.fixture
+def folder(make_image_folder: MakeFolder) -> Path:
+    return make_image_folder(images_per_class=3)
+
+
+def forbid_decoding(*_arguments: object) -> None:
+    pytest.fail("the images were decoded again")
+
+
+def test_folders_become_labelled_pixels(folder: Path) -> None:
+    dataset = load_folders(folder, 32)
+    assert dataset.class_names == ("night", "snow")
+    assert dataset.train.labels.tolist() == [0, 0, 0, 1, 1, 1]
+    assert dataset.train.pixels.shape == (6, 3, 32, 32)
+    assert dataset.test_files[5] == "test/snow/002.png"
+    assert torch.equal(dataset.test.pixels[5], decode(folder / dataset.test_files[5]))
+
+
+@pytest.mark.parametrize("spelling", ["absolute", "relative"])
+def test_the_second_start_reads_the_cache_however_the_folder_is_spelt(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, spelling: str
+) -> None:
+    first = load_folders(folder, 32)
+    cached = np.load(folder / ".decoded" / "train-32.npy")
+    assert np.array_equal(cached, first.train.pixels.numpy())
+    monkeypatch.setattr(model.data.image_files, "prepare", forbid_decoding)
+    monkeypatch.chdir(folder.parent)
+    second = load_folders(folder if spelling == "absolute" else Path(folder.name), 32)
+    assert torch.equal(first.train.pixels, second.train.pixels)
+    assert torch.equal(first.test.labels, second.test.labels)
+
+
+@pytest.mark.parametrize("change", ["edit", "add", "remove", "rename", "touch"])
+def test_the_cache_notices_that_the_data_changed(folder: Path, change: str) -> None:
+    load_folders(folder, 32)
+    file = folder / "train" / "snow" / "001.png"
+    black = encode(Image.new("RGB", (32, 32)))
+    status = file.stat()
+    if change == "edit":
+        file.write_bytes(black)
+    elif change == "add":
+        (file.parent / "009.png").write_bytes(black)
+    elif change == "remove":
+        file.unlink()
+    elif change == "rename":
+        file.rename(file.parent / "zzz.png")
+    else:
+        file.write_bytes(black + bytes(status.st_size - len(black)))
+        assert file.stat().st_size == status.st_size
+    again = load_folders(folder, 32).train
+    files = sorted((folder / "train").glob("*/*.png"))
+    expected = torch.stack([decode(path) for path in files])
+    assert torch.equal(again.pixels, expected)
+
+
+def test_a_damaged_cache_is_made_again(folder: Path) -> None:
+    first = load_folders(folder, 32)
+    for damage in (b"", b"damaged"):
+        (folder / ".decoded" / "train-32.npy").write_bytes(damage)
+        assert torch.equal(load_folders(folder, 32).train.pixels, first.train.pixels)
+
+
+def test_data_that_cannot_be_written_beside_is_used_without_a_cache(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / ".decoded").write_text("a file in the cache's place")
+    assert len(load_folders(folder, 32).train) == 6
+    assert "not kept" in capsys.readouterr().err
+
+
+def test_unreadable_files_are_listed_and_can_be_left_out(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good = load_folders(folder, 32).train
+    (folder / "train" / "night" / "000.png").write_bytes(b"not a picture")
+    (folder / "train" / "snow" / "notes.txt").write_text("of the photographer")
+    for _ in ("decoded", "from the cache"):
+        with pytest.raises(DataError, match=r"2 of 7 files.*--skip-unreadable"):
+            load_folders(folder, 32)
+        listed = capsys.readouterr().err.splitlines()
+        assert len(listed) == 2
+        assert str(folder / "train" / "night" / "000.png") in listed[0]
+        assert str(folder / "train" / "snow" / "notes.txt") in listed[1]
+        train = load_folders(folder, 32, skip_unreadable=True).train
+        assert torch.equal(train.pixels, good.pixels[1:])
+        assert train.labels.tolist() == [0, 0, 1, 1, 1]
+        assert "2 of 7 files can't be read as pictures and are left out" in capsys.readouterr().err
+
+
+def test_a_file_that_cannot_be_opened_is_unreadable(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "train" / "snow" / "gone.png").symlink_to(folder / "nowhere.png")
+    with pytest.raises(DataError, match="1 of 7"):
+        load_folders(folder, 32)
+    assert "gone.png: The file can't be opened" in capsys.readouterr().err
+
+
+def test_a_class_of_which_nothing_is_readable_is_named(make_image_folder: MakeFolder) -> None:
+    folder = make_image_folder(images_per_class=1)
+    (folder / "train" / "snow" / "000.png").write_bytes(b"not a picture")
+    with pytest.raises(DataError, match=r"without a readable picture .*: snow"):
+        load_folders(folder, 32, skip_unreadable=True)
+
+
+@pytest.mark.parametrize("layout", ["train only", "flat"])
+def test_without_a_test_folder_a_fifth_of_every_class_is_held_out_and_announced(
+    make_image_folder: MakeFolder, capsys: pytest.CaptureFixture[str], layout: str
+) -> None:
+    folder = make_image_folder(images_per_class=10)
+    shutil.rmtree(folder / "test")
+    if layout == "flat":
+        folder = folder / "train"
+    dataset = load_folders(folder, 32)
+    assert torch.bincount(dataset.train.labels).tolist() == [8, 8]
+    assert torch.bincount(dataset.test.labels).tolist() == [2, 2]
+    assert "4 of its 20 images" in capsys.readouterr().out
+    for file, pixels in zip(dataset.test_files, dataset.test.pixels, strict=True):
+        assert torch.equal(decode(folder / file), pixels)
+    assert torch.equal(load_folders(folder, 32).test.pixels, dataset.test.pixels)
+    held_out = {tuple(image.flatten().tolist()) for image in dataset.test.pixels}
+    assert not held_out & {tuple(image.flatten().tolist()) for image in dataset.train.pixels}
+
+
+def test_a_test_folder_can_be_read_alone(make_image_folder: MakeFolder) -> None:
+    folder = make_image_folder(images_per_class=2)
+    shutil.rmtree(folder / "train")
+    shutil.rmtree(folder / "test" / "night")
+    dataset = load_folders(folder, 32, test_alone=True)
+    assert (len(dataset.train), len(dataset.test)) == (0, 2)
+    assert dataset.class_names == ("snow",)
+
+
+def test_a_class_called_train_is_a_class(make_image_folder: MakeFolder) -> None:
+    folder = make_image_folder(images_per_class=4) / "train"
+    (folder / "night").rename(folder / "train")
+    assert load_folders(folder, 32).class_names == ("snow", "train")
+
+
+def test_a_class_that_is_too_small_to_be_split_is_named(make_image_folder: MakeFolder) -> None:
+    folder = make_image_folder(images_per_class=5) / "train"
+    for number in range(3):
+        (folder / "snow" / f"{number:03}.png").unlink()
+    with pytest.raises(DataError, match=r"at least 3.*snow \(2\)"):
+        load_folders(folder, 32)
+
+
+def test_a_dry_run_reads_a_few_images_of_each_class_and_leaves_the_cache_alone(
+    make_image_folder: MakeFolder,
+) -> None:
+    folder = make_image_folder(images_per_class=9)
+    dataset = load_folders(folder, 32, images_per_class=2)
+    assert torch.bincount(dataset.train.labels).tolist() == [2, 2]
+    assert torch.bincount(dataset.test.labels).tolist() == [2, 2]
+    assert not (folder / ".decoded").exists()
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ([], "no class folders"),
+        (["train/owl/a.png", "test/owl/a.png"], "single class"),
+        (["test/owl/a.png", "test/cat/a.png"], "test/ folder but no train/"),
+        (["owl/a.png"], "single class"),
+        (["owl/a.png", "cat\x07/a.png"], "can't be printed"),
+    ],
+)
+def test_another_tree_is_refused(
+    tmp_path: Path, png: bytes, files: list[str], message: str
+) -> None:
+    for file in files:
+        (tmp_path / file).parent.mkdir(parents=True)
+        (tmp_path / file).write_bytes(png)
+    with pytest.raises(DataError, match=message):
+        load_folders(tmp_path, 32)
+
+
+def test_classes_that_differ_between_the_splits_are_named(folder: Path) -> None:
+    (folder / "test" / "snow").rename(folder / "test" / "rain")
+    with pytest.raises(DataError, match="rain, snow"):
+        load_folders(folder, 32)
+
+
+def test_cifar10_from_torchvision_is_read_as_folders_are(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The download itself needs the network; what follows it is torchvision's arrays, as here."""
+    expected = load_folders(folder, 32)
+
+    def downloaded(_root: str, *, train: bool, download: bool) -> SimpleNamespace:
+        assert download
+        split = expected.train if train else expected.test
+        return SimpleNamespace(
+            data=split.pixels.permute(0, 2, 3, 1).contiguous().numpy(),
+            targets=split.labels.tolist(),
+            classes=["night", "snow"],
+        )
+
+    monkeypatch.setattr(model.data.cifar10, "CIFAR10", downloaded)
+    dataset = load_cifar10(folder)
+    assert dataset.class_names == expected.class_names
+    for ours, theirs in ((dataset.train, expected.train), (dataset.test, expected.test)):
+        assert torch.equal(ours.pixels, theirs.pixels)
+        assert torch.equal(ours.labels, theirs.labels)
+
+
+def test_without_a_network_the_download_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in ("http_proxy", "https_proxy"):
+        monkeypatch.setenv(variable, "http://127.0.0.1:9")
+        monkeypatch.setenv(variable.upper(), "http://127.0.0.1:9")
+    with pytest.raises(DataError, match="--data DIR"):
+        load_cifar10(tmp_path)
+
+
+def test_hidden_files_are_not_images(folder: Path) -> None:
+    (folder / "train" / "snow" / ".DS_Store").write_bytes(os.urandom(10))
+    hidden = folder / "train" / "snow" / ".thumbnails"
+    hidden.mkdir()
+    shutil.copy(folder / "train" / "snow" / "000.png", hidden)
+    assert len(load_folders(folder, 32).train) == 6

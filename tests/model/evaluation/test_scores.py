@@ -1,0 +1,42 @@
+import math
+
+import pytest
+
+from model.evaluation.scores import printable, wilson_interval
+from tests.helpers.evaluations import make_evaluation
+
+
+# Newcombe, Statistics in Medicine 17 (1998), table I, method 3.
+@pytest.mark.parametrize(
+    ("correct", "total", "low", "high"),
+    [
+        (81, 263, 0.2553, 0.3662),
+        (15, 148, 0.0624, 0.1605),
+        (0, 20, 0.0, 0.1611),
+        (1, 29, 0.0061, 0.1718),
+    ],
+)
+def test_the_interval_is_wilsons(correct: int, total: int, low: float, high: float) -> None:
+    assert wilson_interval(correct, total) == pytest.approx((low, high), abs=5e-5)
+
+
+def test_the_images_of_a_cell_come_most_confident_first() -> None:
+    answers = [(0, 1, 0.5), (0, 1, 0.9), (1, 1, 0.7), (0, 1, 0.9), (0, 0, 0.6)]
+    cells = make_evaluation(["cat", "dog"], answers).images_by_cell
+    assert cells == {(0, 1): [1, 3, 0], (1, 1): [2], (0, 0): [4]}
+
+
+def test_scores_of_a_class_without_images_are_nan() -> None:
+    evaluation = make_evaluation(["cat", "dog", "none"], [(0, 0, 0.9), (0, 1, 0.8), (1, 1, 0.7)])
+    cat, dog, none = evaluation.scores
+    assert (cat.images, cat.precision, cat.recall) == (2, 1.0, 0.5)
+    assert (dog.images, dog.precision, dog.recall) == (1, 0.5, 1.0)
+    assert none.images == 0
+    assert all(map(math.isnan, (none.precision, none.recall)))
+    assert evaluation.accuracy == pytest.approx(2 / 3)
+    assert evaluation.matrix.tolist() == [[1, 1, 0], [0, 1, 0], [0, 0, 0]]
+
+
+def test_what_cannot_be_printed_is_replaced() -> None:
+    assert printable("Ёж\n猫 \udcff\x1b[0m\u2028") == "Ёж\n猫 ��[0m�"
+    assert printable("two\nlines", kept="") == "two�lines"

@@ -1,0 +1,71 @@
+import math
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from model.images.errors import UnsupportedFormatError
+from model.inference.card import ModelCard
+from model.inference.classifier import Classifier
+from tests.helpers.pictures import SHIPPED_ARCHIVE, encode
+
+
+@pytest.fixture(scope="module")
+def classifier() -> Classifier:
+    return Classifier.load(SHIPPED_ARCHIVE)
+
+
+def test_an_answer_ranks_all_classes_and_names_the_first(
+    classifier: Classifier, png: bytes
+) -> None:
+    answer = classifier.classify(png)
+    values = list(answer["probabilities"].values())
+    assert list(answer) == ["label", "confidence", "probabilities", "model", "image"]
+    assert set(answer["probabilities"]) == set(classifier.card.class_names)
+    assert values == sorted(values, reverse=True)
+    assert math.fsum(values) == pytest.approx(1, abs=1e-5)
+    assert answer["label"] == next(iter(answer["probabilities"]))
+    assert answer["confidence"] == values[0]
+
+
+def test_answers_for_many_are_those_for_each(classifier: Classifier, png: bytes) -> None:
+    pictures = [png, encode(Image.new("RGB", (20, 30), "red"), "JPEG")]
+    together = classifier.answers([classifier.prepare(picture) for picture in pictures])
+    for answer, picture in zip(together, pictures, strict=True):
+        alone = classifier.classify(picture)
+        assert answer["probabilities"] == pytest.approx(alone["probabilities"], abs=1e-5)
+        assert answer["image"] == alone["image"]
+    assert together[1]["image"] == {"format": "JPEG", "width": 20, "height": 30, "fit": "resize"}
+
+
+def test_what_is_not_an_image_is_an_error(classifier: Classifier) -> None:
+    with pytest.raises(UnsupportedFormatError):
+        classifier.classify(b"not a picture")
+
+
+def test_what_is_missing_or_damaged_is_refused(tmp_path: Path, classifier: Classifier) -> None:
+    with pytest.raises(FileNotFoundError):
+        Classifier.load(tmp_path)
+    (tmp_path / "model_card.json").write_text("{}")
+    with pytest.raises(ValueError, match="model card"):
+        Classifier.load(tmp_path)
+    classifier.card.save(tmp_path)
+    (tmp_path / "model.onnx").write_bytes(b"not a graph")
+    with pytest.raises(ValueError, match="can't be read"):
+        Classifier.load(tmp_path)
+
+
+def test_a_card_survives_its_file(tmp_path: Path, classifier: Classifier) -> None:
+    classifier.card.save(tmp_path)
+    assert ModelCard.from_json((tmp_path / "model_card.json").read_text()) == classifier.card
+
+
+@pytest.mark.parametrize("damaged", ["directory", "content"])
+def test_a_damaged_archive_is_refused(tmp_path: Path, damaged: str) -> None:
+    content = bytearray(SHIPPED_ARCHIVE.read_bytes())
+    place = slice(-1500, -100) if damaged == "directory" else slice(100, -4000)
+    content[place] = bytes(len(content[place]))
+    archive = tmp_path / "damaged.mar"
+    archive.write_bytes(content)
+    with pytest.raises(ValueError, match="damaged"):
+        Classifier.load(archive)

@@ -1,0 +1,93 @@
+import runpy
+import sys
+
+import pytest
+
+import model.evaluate
+import webui.languages
+from model.command_line import OneLineParser, format_percentage, visible
+from model.training import options
+
+
+@pytest.mark.parametrize(
+    ("fraction", "expected"),
+    [
+        (0.0, "0.0 %"),
+        (1e-30, "< 0.1 %"),
+        (0.00099999, "< 0.1 %"),
+        (0.001, "0.1 %"),
+        (0.0684, "6.8 %"),
+        (0.999, "99.9 %"),
+        (0.9990001, "> 99.9 %"),
+        (1.0, "100.0 %"),
+    ],
+)
+def test_percentage_is_honest_and_the_web_pages(fraction: float, expected: str) -> None:
+    assert format_percentage(fraction) == expected
+    assert webui.languages.format_percentage(fraction) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("a ship.png", "a ship.png"),
+        ("Flößer 船.png", "Flößer 船.png"),
+        ("two\nlines\r\t", "two\\nlines\\r\\t"),
+        ("\x1b[31mred", "\\x1b[31mred"),
+        ("\udcff", "\\udcff"),
+        ("right\u202eleft", "right\\u202eleft"),
+    ],
+)
+def test_a_name_is_shown_on_one_line(name: str, expected: str) -> None:
+    assert visible(name) == expected
+
+
+def run(monkeypatch: pytest.MonkeyPatch, module: str, *arguments: str) -> object:
+    """Run a module as a program, and return its exit code."""
+    monkeypatch.setattr(sys, "argv", [module, *arguments])
+    monkeypatch.delitem(sys.modules, module, raising=False)
+    with pytest.raises(SystemExit) as exit_:
+        runpy.run_module(module, run_name="__main__")
+    return exit_.value.code
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        *(("model.archive",), ("model.evaluate",), ("model.from_keras",), ("model.predict",)),
+        *(("model.predict", "--top-k", "0", "x"), ("model.predict", "--top-k", "two", "x")),
+        ("train", "--unknown"),
+    ],
+)
+def test_a_wrong_command_line_is_one_line(
+    arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, *arguments) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(("python -m ", "train.py")[arguments[0] == "train"])
+    assert ": error: " in error
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("module", "example"),
+    [
+        ("model.archive", "python -m model.archive runs/NAME"),
+        ("model.evaluate", "python -m model.evaluate runs/long"),
+        ("model.from_keras", "python -m model.from_keras cnn_cifar10_model.keras"),
+        ("model.predict", "python -m model.predict docs/ship.png"),
+        ("train", "python train.py --data DIR"),
+    ],
+)
+def test_help_shows_examples(
+    module: str, example: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, module, "--help") == 0
+    assert example in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("parser", [model.evaluate.create_parser(), options.create_parser()])
+def test_help_explains_every_option(parser: OneLineParser) -> None:
+    for action in parser._actions:  # noqa: SLF001
+        assert action.help is not None, action.option_strings
+        assert len(action.help) > 12, action.option_strings

@@ -1,0 +1,18 @@
+import subprocess
+from pathlib import Path
+
+from serving.java import OLDEST_JAVA, find_java_home, java_version
+
+
+def test_an_old_or_missing_java_is_not_accepted(tmp_path: Path) -> None:
+    java = tmp_path / "java"
+    java.write_text("#!/bin/sh\necho 'openjdk version \"11.0.2\" 2019-01-15' >&2\n")
+    java.chmod(0o755)
+    assert java_version(java) == 11
+    assert java_version(tmp_path / "absent") == 0
+
+
+def test_a_java_that_is_found_runs() -> None:
+    home = Path(find_java_home())
+    subprocess.run([home / "bin" / "java", "-version"], check=True, capture_output=True)
+    assert java_version(home / "bin" / "java") >= OLDEST_JAVA
