@@ -1,41 +1,22 @@
 """What all tests share: pictures made on the spot, and the real data where it is at hand."""
 
-import io
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import numpy as np
-import pillow_heif
 import pytest
-import urllib3
 from PIL import Image
+from playwright.sync_api import Browser, sync_playwright
 
-from model.cpu import tune_cpu
-from tests.serving import PROJECT, Server, running_server
+from benchmarks.page.chromium import launch_options
+from model.archive import make_archive
+from model.training.devices import tune_cpu
+from tests.helpers.pictures import SHARED, encode, make_gradient, write_image_folder
+from tests.helpers.server import Server, running_server
+from tests.helpers.training import FinishedRun, train_once
 
 # As train.py does, before there are threads: so a training here and one of its own agree.
 tune_cpu()
-
-# So that pictures can be written as HEIF.
-pillow_heif.register_heif_opener()
-
-SHARED = PROJECT.parent / "shared"
-SHIPPED_ARCHIVE = PROJECT / "model_store" / "cifar10.mar"
-
-
-def encode(image: Image.Image, image_format: str = "PNG", **options: object) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, image_format, **options)
-    return buffer.getvalue()
-
-
-def make_gradient() -> Image.Image:
-    """A 48×32 picture in which every quarter looks different, so that a turn shows."""
-    horizontal = np.linspace(0, 255, 48)[None, :].repeat(32, axis=0)
-    vertical = np.linspace(0, 255, 32)[:, None].repeat(48, axis=1)
-    blue = np.full_like(horizontal, 40)
-    return Image.fromarray(np.stack([horizontal, vertical, blue], axis=-1).astype(np.uint8))
 
 
 @pytest.fixture
@@ -48,23 +29,30 @@ def png(gradient: Image.Image) -> bytes:
     return encode(gradient)
 
 
-def write_image_folder(folder: Path, images_per_class: int = 12) -> Path:
-    """Write a folder-per-class tree of two classes that even a tiny training tells apart."""
-    generator = np.random.default_rng(0)
-    for split in ("train", "test"):
-        for name, colour in (("night", 30), ("snow", 225)):
-            (folder / split / name).mkdir(parents=True)
-            for index in range(images_per_class):
-                noise = generator.integers(-25, 26, (32, 32, 3))
-                pixels = (colour + noise).clip(0, 255).astype(np.uint8)
-                file = folder / split / name / f"{index:03}.png"
-                file.write_bytes(encode(Image.fromarray(pixels)))
-    return folder
-
-
 @pytest.fixture
 def make_image_folder(tmp_path: Path) -> Callable[..., Path]:
     return lambda images_per_class=12: write_image_folder(tmp_path / "pictures", images_per_class)
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Pictures to train on; three of the test split lie in the wrong class."""
+    folder = write_image_folder(tmp_path_factory.mktemp("training") / "pictures")
+    for name in ("000.png", "001.png", "002.png"):
+        moved = folder / "test" / "snow" / f"moved-{name}"
+        (folder / "test" / "night" / name).rename(moved)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def finished_run(pictures: Path) -> FinishedRun:
+    """A run with its report, for tests that only read it or change a copy."""
+    return train_once(pictures, "finished")
+
+
+@pytest.fixture(scope="session")
+def weather_archive(finished_run: FinishedRun) -> Path:
+    return make_archive(finished_run.path, finished_run.pictures.parent, "weather", "3.1")
 
 
 @pytest.fixture
@@ -84,10 +72,8 @@ def server() -> Iterator[Server]:
 
 
 @pytest.fixture(scope="session")
-def http() -> Iterator[urllib3.PoolManager]:
-    # TorchServe closes the connection after an error, so a kept one may be gone.
-    manager = urllib3.PoolManager(
-        maxsize=16, retries=urllib3.Retry(2, allowed_methods=None), timeout=60
-    )
-    yield manager
-    manager.clear()
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(**launch_options())
+        yield chromium
+        chromium.close()

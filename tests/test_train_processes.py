@@ -3,8 +3,7 @@
 import signal
 import socket
 import sys
-import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 
 import psutil
@@ -12,78 +11,84 @@ import pytest
 import torch
 
 import train
-from model.reports import read_metrics
-from tests.training import Process, arguments_for, start_train
+from model.training.metrics import EpochMetrics, read_metrics
+from tests.helpers.training import (
+    FinishedRun,
+    Process,
+    arguments_for,
+    start_train,
+    train_once,
+    wait_for_epoch,
+)
 
-MakeFolder = Callable[..., Path]
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run"]
 TWO_PROCESSES = [*TORCHRUN, "--standalone", "--nproc-per-node", "2"]
 # In float32 the order of a sum is all that differs. 21 images in batches of 5 leave one for the
 # last step, in which one of two processes has nothing to do.
 EXACT = ("--precision", "fp32", "--device", "cpu", "--validation-images", 3, "--batch-size", 5)
+# Two processes with two threads each would wait for one another on two cores.
+ONE_THREAD = {"OMP_NUM_THREADS": "1"}
+MANY = ("--no-test", "--epochs", 15)
 
 
-def assert_nearly_same_training(first: Path, second: Path) -> None:
-    for ours, theirs in zip(read_metrics(first), read_metrics(second), strict=True):
+def assert_nearly_same_training(
+    first: Sequence[EpochMetrics], second: Sequence[EpochMetrics]
+) -> None:
+    for ours, theirs in zip(first, second, strict=True):
         for metric in ("training_loss", "validation_loss"):
             assert getattr(ours, metric) == pytest.approx(getattr(theirs, metric), rel=1e-4)
         assert ours.training_accuracy == theirs.training_accuracy
         assert ours.validation_accuracy == theirs.validation_accuracy
+
+
+def assert_same_end(first: Path, second: Path) -> None:
+    assert_nearly_same_training(read_metrics(first), read_metrics(second))
     weights = [torch.load(run / "weights.pt", weights_only=True) for run in (first, second)]
     for name, value in weights[0].items():
         torch.testing.assert_close(value, weights[1][name], atol=1e-4, rtol=1e-3)
 
 
-def finish(process: Process, exit_code: int = 0) -> str:
+def finish(process: Process) -> str:
     output, error = process.communicate(timeout=200)
-    assert process.returncode == exit_code, error
+    assert process.returncode == 0, error
     return output
 
 
-def test_two_processes_train_as_one_does(make_image_folder: MakeFolder) -> None:
-    folder = make_image_folder()
-    runs = folder.parent / "runs"
-    process = start_train(
-        *arguments_for(folder, "two", *EXACT), command=[*TWO_PROCESSES, "train.py"]
-    )
-    output = finish(process)
-    assert output.count("epoch   1/3") == 1
-    assert "batch 5, shared by 2 processes" in output
-    assert train.main(arguments_for(folder, "one", *EXACT)) == 0
-    assert_nearly_same_training(runs / "two", runs / "one")
-    report = "classification_report.txt"
-    assert (runs / "two" / report).read_text() == (runs / "one" / report).read_text()
+@pytest.fixture(scope="module")
+def alone(pictures: Path) -> FinishedRun:
+    return train_once(pictures, "alone", *EXACT, *MANY)
 
 
-def test_processes_on_two_machines_train_as_one_does(make_image_folder: MakeFolder) -> None:
-    folder = make_image_folder()
-    runs = folder.parent / "runs"
+def test_processes_on_two_machines_train_as_one_does(pictures: Path, alone: FinishedRun) -> None:
     with socket.socket() as opened:
         opened.bind(("127.0.0.1", 0))
         port = opened.getsockname()[1]
     command = [*TORCHRUN, "--nnodes", "2", "--nproc-per-node", "1", "--master-addr", "127.0.0.1"]
     machines = [
         start_train(
-            *arguments_for(folder, "two", *EXACT),
+            *arguments_for(pictures, "machines", *EXACT),
             command=[*command, "--master-port", str(port), "--node-rank", rank, "train.py"],
+            **ONE_THREAD,
         )
         for rank in ("0", "1")
     ]
-    outputs = [finish(machine) for machine in machines]
-    assert ["epoch   1/3" in output for output in outputs] == [True, False]
-    assert train.main(arguments_for(folder, "one", *EXACT)) == 0
-    assert_nearly_same_training(runs / "two", runs / "one")
+    first, second = [finish(machine) for machine in machines]
+    assert first.count("epoch   1/3") == 1
+    assert "2 processes" in first
+    assert "accuracy 87.50%" in first
+    assert second == ""
+    run = alone.path.with_name("machines")
+    assert_nearly_same_training(read_metrics(run), read_metrics(alone.path)[:3])
 
 
 def test_a_killed_worker_is_started_again_and_goes_on_from_the_checkpoint(
-    make_image_folder: MakeFolder,
+    alone: FinishedRun,
 ) -> None:
-    folder = make_image_folder()
-    runs = folder.parent / "runs"
-    many = (*EXACT, "--no-test", "--epochs", 60, "--checkpoint-seconds", 0)
+    run = alone.path.with_name("worker-killed")
+    arguments = arguments_for(alone.pictures, run.name, *EXACT, *MANY, "--checkpoint-seconds", 0)
     command = [*TWO_PROCESSES, "--max-restarts", "1", "train.py"]
-    process = start_train(*arguments_for(folder, "killed", *many), command=command)
-    wait_for_epoch(runs / "killed", process, 3)
+    process = start_train(*arguments, command=command, **ONE_THREAD)
+    wait_for_epoch(run, 2, process)
     workers = [
         child
         for child in psutil.Process(process.pid).children()
@@ -92,33 +97,19 @@ def test_a_killed_worker_is_started_again_and_goes_on_from_the_checkpoint(
     assert len(workers) == 2
     workers[1].kill()
     output = finish(process)
-    assert "going on after epoch" in output
-    assert train.main(arguments_for(folder, "one", *many)) == 0
-    assert_nearly_same_training(runs / "killed", runs / "one")
+    assert "after epoch" in output
+    assert_same_end(run, alone.path)
 
 
-def test_processes_stop_together_and_a_different_number_goes_on(
-    make_image_folder: MakeFolder,
-) -> None:
-    folder = make_image_folder()
-    runs = folder.parent / "runs"
-    many = (*EXACT, "--no-test", "--epochs", 60)
-    process = start_train(
-        *arguments_for(folder, "stopped", *many), command=[*TWO_PROCESSES, "train.py"]
-    )
-    wait_for_epoch(runs / "stopped", process, 3)
+def test_processes_stop_together_and_a_different_number_goes_on(alone: FinishedRun) -> None:
+    run = alone.path.with_name("workers-stopped")
+    arguments = arguments_for(alone.pictures, run.name, *EXACT, *MANY)
+    process = start_train(*arguments, command=[*TWO_PROCESSES, "train.py"], **ONE_THREAD)
+    wait_for_epoch(run, 2, process)
     process.send_signal(signal.SIGTERM)
     _, error = process.communicate(timeout=60)
     assert process.returncode != 0
-    assert f"train.py --resume {runs / 'stopped'}" in error
+    assert f"train.py --resume {run}" in error
     assert error.count("everything is saved") == 1
-    assert train.main(["--resume", str(runs / "stopped")]) == 0
-    assert train.main(arguments_for(folder, "one", *many)) == 0
-    assert_nearly_same_training(runs / "stopped", runs / "one")
-
-
-def wait_for_epoch(run: Path, process: Process, epoch: int) -> None:
-    metrics = run / "metrics.csv"
-    while not metrics.exists() or metrics.read_text().count("\n") <= epoch:
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.01)
+    assert train.main(["--resume", str(run)]) == 0
+    assert_same_end(run, alone.path)

@@ -1,80 +1,64 @@
-"""A real Chromium, the system's own, driven by Playwright."""
+"""Web UIs and pages in a real Chromium, the system's own, driven by Playwright."""
 
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 
 import pytest
-from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
+from playwright.sync_api import Browser, Page
 
-from model.classifier import Classifier
-from tests.browser.chromium import launch_options
-from tests.conftest import SHIPPED_ARCHIVE
-from tests.serving import Server
+from benchmarks.page.chromium import launch_options
+from model.inference.classifier import Classifier
+from tests.helpers.browser.pages import opened_page
+from tests.helpers.browser.web_uis import running_web_ui, running_web_uis
+from tests.helpers.pictures import SHIPPED_ARCHIVE
+from tests.helpers.server import Server
+from webui.settings import Settings
 
-TIMEOUT_MILLISECONDS = 20_000
-WIDTHS = {"wide": 1280, "narrow": 320}
-HEIGHT = 900
-expect.set_options(timeout=TIMEOUT_MILLISECONDS)
-# Chromium logs each answer that is an error, however well the page shows it.
-ANSWERED_WITH_AN_ERROR = "the server responded with a status of"
+OpenWebUI = Callable[[Settings], Page]
+
+
+@pytest.fixture
+def page(browser: Browser, server: Server) -> Iterator[Page]:
+    """A page as wide as a desktop's window; anything it logs as an error fails the test."""
+    with opened_page(browser, server.web_ui) as opened:
+        yield opened
+
+
+@pytest.fixture
+def page_without_javascript(browser: Browser, server: Server) -> Iterator[Page]:
+    with opened_page(browser, server.web_ui, java_script_enabled=False) as opened:
+        yield opened
+
+
+@pytest.fixture
+def open_web_ui(browser: Browser) -> Iterator[OpenWebUI]:
+    """Open the start page of a web UI with settings of its own."""
+    with ExitStack() as opened:
+
+        def open_page(settings: Settings) -> Page:
+            web_ui = opened.enter_context(running_web_ui(settings))
+            page = opened.enter_context(opened_page(browser, web_ui.url))
+            page.goto("/")
+            return page
+
+        yield open_page
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(**launch_options())
-        yield chromium
-        chromium.close()
+def browser_with_camera(browser: Browser) -> Iterator[Browser]:
+    """A Chromium with a camera that sees a moving pattern."""
+    options = launch_options()
+    options["args"] += ["--use-fake-device-for-media-stream"]
+    chromium = browser.browser_type.launch(**options)
+    yield chromium
+    chromium.close()
 
 
-@contextmanager
-def opened_page(
-    browser: Browser, address: str, ignored: Collection[str] = (), **options: Any
-) -> Iterator[Page]:
-    """A page in a context of its own; whatever it logs as an error fails the test.
-
-    Args:
-        browser: where it is opened.
-        address: what its paths are relative to; nothing is loaded yet.
-        ignored: parts of messages that are no failure.
-        options: of the context.
-    """
-    context = browser.new_context(base_url=address, **options)
-    context.set_default_timeout(TIMEOUT_MILLISECONDS)
-    problems: list[str] = []
-    context.on("weberror", lambda error: problems.append(str(error.error)))
-    context.on(
-        "console",
-        lambda message: problems.append(message.text) if message.type == "error" else None,
-    )
-    yield context.new_page()
-    context.close()
-    expected = (ANSWERED_WITH_AN_ERROR, *ignored)
-    assert [each for each in problems if not any(part in each for part in expected)] == []
-
-
-@pytest.fixture(params=list(WIDTHS))
-def viewport(request: pytest.FixtureRequest) -> ViewportSize:
-    """The size of a desktop's window and of a phone's."""
-    return {"width": WIDTHS[request.param], "height": HEIGHT}
-
-
-@pytest.fixture
-def page(browser: Browser, server: Server, viewport: ViewportSize) -> Iterator[Page]:
-    """A page at desktop and at phone width; anything it logs as an error fails the test."""
-    with opened_page(browser, server.web_ui, viewport=viewport) as opened:
-        yield opened
-
-
-@pytest.fixture
-def page_without_javascript(
-    browser: Browser, server: Server, viewport: ViewportSize
-) -> Iterator[Page]:
-    with opened_page(
-        browser, server.web_ui, viewport=viewport, java_script_enabled=False
-    ) as opened:
-        yield opened
+@pytest.fixture(scope="session")
+def web_uis(server: Server) -> Iterator[Mapping[str, str]]:
+    """The address of a web UI of each kind."""
+    with running_web_uis(server) as addresses:
+        yield addresses
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,7 @@ import re
 
 from playwright.sync_api import Page, Route, expect
 
-from tests.browser.start_page import (
+from tests.helpers.browser.start_page import (
     LETTER,
     SHIP,
     SKY,
@@ -12,9 +12,11 @@ from tests.browser.start_page import (
     cards,
     choose,
     classify,
+    expect_labels,
     held_predictions,
-    labels,
+    open_with,
     wait_for_answers,
+    wait_until_kept,
     watch_predictions,
 )
 
@@ -22,7 +24,7 @@ TITLE = "What is in this picture? – Image classifier"
 SHIP_TITLE = "ship (> 99.9 %) – Image classifier"
 SKY_TITLE = "airplane (53.9 %) – Image classifier"
 ADDRESS = re.compile(r"/#answers-\w+$")
-# More than the page holds on to.
+# Number of batches that is more than the page remembers.
 BATCHES = 20
 GONE = "These answers are no longer kept in this browser."
 
@@ -47,24 +49,23 @@ def test_back_and_forward_lead_to_what_was_there(page: Page) -> None:
     expect(page).to_have_title(SKY_TITLE)
     sent = watch_predictions(page)
     page.go_back()
-    assert labels(page) == ["ship"]
+    expect_labels(page, ["ship"])
     expect(page).to_have_title(SHIP_TITLE)
     page.go_back()
     expect(cards(page)).to_have_count(0)
     expect(page).to_have_title(TITLE)
     page.go_forward()
     page.go_forward()
-    assert labels(page) == ["airplane"]
+    expect_labels(page, ["airplane"])
     expect(page).to_have_title(SKY_TITLE)
     assert sent == []
 
 
 def test_reload_shows_the_same_answers_with_their_pictures(page: Page) -> None:
     files = {"ship.png": SHIP, "letter.txt": LETTER, "sky.png": SKY}
-    page.goto("/")
-    choose(page, files)
+    open_with(page, files)
     wait_for_answers(page, 2)
-    expect(page.locator("#recent img")).to_have_count(2)
+    wait_until_kept(page, 3)
     before = cards(page).all_inner_texts()
     sent = watch_predictions(page)
     page.reload()
@@ -78,9 +79,8 @@ def test_reload_shows_the_same_answers_with_their_pictures(page: Page) -> None:
 
 
 def test_a_batch_goes_on_while_something_else_is_looked_at(page: Page) -> None:
-    page.goto("/")
     with held_predictions(page):
-        choose(page, {"ship.png": SHIP})
+        open_with(page, {"ship.png": SHIP})
         expect(page.locator(".waiting")).to_have_count(1)
         page.go_back()
         expect(cards(page)).to_have_count(0)
@@ -91,38 +91,34 @@ def test_a_batch_goes_on_while_something_else_is_looked_at(page: Page) -> None:
     expect(cards(page)).to_have_count(0)
     expect(page).to_have_title(TITLE)
     page.go_forward()
-    wait_for_answers(page)
-    assert labels(page) == ["ship"]
+    expect_labels(page, ["ship"])
     expect(page).to_have_title(SHIP_TITLE)
 
 
 def test_pictures_can_be_chosen_while_others_wait(page: Page) -> None:
-    page.goto("/")
     with held_predictions(page):
-        choose(page, {"ship.png": SHIP})
+        open_with(page, {"ship.png": SHIP})
         expect(page.locator(".waiting")).to_have_count(1)
         choose(page, {"sky.png": SKY})
         expect(cards(page).locator(".filename")).to_have_text("sky.png")
-    wait_for_answers(page)
-    assert labels(page) == ["airplane"]
+    expect_labels(page, ["airplane"])
     page.go_back()
-    wait_for_answers(page)
-    assert labels(page) == ["ship"]
+    expect_labels(page, ["ship"])
 
 
 def test_no_batch_is_forgotten_while_its_pictures_wait(page: Page) -> None:
-    page.goto("/")
     with held_predictions(page):
-        choose(page, {"ship.png": SHIP})
-        first = page.url
+        open_with(page, {"ship.png": SHIP})
+        expect(page.locator(".waiting")).to_have_count(1)
+        first = page.evaluate("location.href")
         for _ in range(BATCHES):
             choose(page, {"letter.txt": b""})
     expect(page.locator("#announcements")).to_contain_text("ship.png: ship")
     page.evaluate("address => { location = address; }", first)
-    wait_for_answers(page)
-    assert labels(page) == ["ship"]
+    expect_labels(page, ["ship"])
+    wait_until_kept(page, BATCHES + 1)
     page.reload()
-    assert labels(page) == ["ship"]
+    expect_labels(page, ["ship"])
 
 
 def test_another_language_leaves_the_answers_in_place(page: Page) -> None:
@@ -131,13 +127,12 @@ def test_another_language_leaves_the_answers_in_place(page: Page) -> None:
     page.get_by_role("link", name="Deutsch").click()
     expect(page.locator("html")).to_have_attribute("lang", "de")
     expect(page).to_have_url(re.compile(r"/\?language=de#answers-\w+$"))
-    assert labels(page) == ["ship"]
+    expect_labels(page, ["ship"])
 
 
 def test_a_reload_while_pictures_wait_says_that_they_are_gone(page: Page) -> None:
-    page.goto("/")
     with held_predictions(page):
-        choose(page, {"ship.png": SHIP})
+        open_with(page, {"ship.png": SHIP})
         expect(page.locator(".waiting")).to_have_count(1)
         page.reload()
     expect(page.get_by_text(GONE)).to_be_visible()
@@ -160,7 +155,7 @@ def test_a_reload_keeps_the_answers_that_came_while_another_picture_waits(page: 
     expect(page.locator(".recent-answer")).to_have_count(1)
     assert len(held) == 1
     page.reload()
-    assert labels(page) == ["ship"]
+    expect_labels(page, ["ship"])
 
 
 def test_an_address_of_answers_that_are_not_kept_says_so(page: Page) -> None:
@@ -178,7 +173,7 @@ def test_the_address_of_answers_works_in_a_new_tab(page: Page) -> None:
     tab = page.context.new_page()
     tab.goto(page.url)
     wait_for_answers(tab)
-    assert labels(tab) == ["ship"]
+    expect_labels(tab, ["ship"])
 
 
 def test_the_skip_link_hides_no_answer(page: Page) -> None:
@@ -187,7 +182,7 @@ def test_the_skip_link_hides_no_answer(page: Page) -> None:
     page.get_by_role("link", name="Skip to the content").focus()
     page.keyboard.press("Enter")
     expect(page.locator("#main")).to_be_focused()
-    assert labels(page) == ["ship"]
+    expect_labels(page, ["ship"])
     expect(page).to_have_title(SHIP_TITLE)
     assert page.url == address
 

@@ -1,27 +1,26 @@
 """A photo taken on the spot: in a dialog of the page, or with the phone's own camera program."""
 
-import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserType, Page, ViewportSize, expect
+from playwright.sync_api import Browser, Page, expect
 
-from model.classifier import Classifier
-from tests.browser.chromium import launch_options
-from tests.browser.conftest import opened_page
-from tests.browser.start_page import (
+from model.inference.classifier import Classifier
+from tests.helpers.browser.pages import PHONE, opened_page
+from tests.helpers.browser.start_page import (
     SHIP,
     SKY,
     answers,
     cards,
     choose,
-    labels,
+    expect_labels,
     wait_for_answers,
 )
-from tests.browser.web_uis import running_web_ui
-from tests.serving import Server
+from tests.helpers.browser.web_uis import running_web_ui
+from tests.helpers.server import Server
+from tests.helpers.waiting import wait_until
 
-SECONDS_TO_SETTLE = 10
 LIVE_TRACKS = """() => window.streams.flatMap((stream) => stream.getTracks())
     .filter((track) => track.readyState === "live").length"""
 REMEMBER_STREAMS = """
@@ -35,37 +34,17 @@ REMEMBER_STREAMS = """
 """
 
 
-def launch(chromium: BrowserType, device: str) -> Browser:
-    options = launch_options()
-    return chromium.launch(**{**options, "args": [*options["args"], device]})
-
-
-@pytest.fixture(scope="module")
-def browser_with_camera(browser: Browser) -> Iterator[Browser]:
-    """A Chromium with a camera that sees a moving pattern."""
-    launched = launch(browser.browser_type, "--use-fake-device-for-media-stream")
-    yield launched
-    launched.close()
-
-
 @pytest.fixture
-def page_with_camera(
-    browser_with_camera: Browser, server: Server, viewport: ViewportSize
-) -> Iterator[Page]:
-    with opened_page(
-        browser_with_camera, server.web_ui, viewport=viewport, permissions=["camera"]
-    ) as page:
+def page_with_camera(browser_with_camera: Browser, server: Server) -> Iterator[Page]:
+    with opened_page(browser_with_camera, server.web_ui, permissions=["camera"]) as page:
         page.add_init_script(REMEMBER_STREAMS)
         page.goto("/")
         yield page
 
 
 def expect_live_tracks(page: Page, number: int) -> None:
-    """Wait for it: a dialog is hidden at once, but tells that it was closed a moment later."""
-    deadline = time.monotonic() + SECONDS_TO_SETTLE
-    while (live := page.evaluate(LIVE_TRACKS)) != number and time.monotonic() < deadline:
-        page.wait_for_timeout(50)
-    assert live == number
+    """Wait for so many: a dialog is hidden a moment before it says that it was closed."""
+    wait_until(lambda: page.evaluate(LIVE_TRACKS) == number)
 
 
 def open_camera(page: Page) -> None:
@@ -75,28 +54,42 @@ def open_camera(page: Page) -> None:
 
 
 def test_a_photo_is_answered(
-    browser_with_camera: Browser, server: Server, viewport: ViewportSize, classifier: Classifier
+    browser_with_camera: Browser, server: Server, classifier: Classifier
 ) -> None:
     with (
         running_web_ui(server.settings) as web_ui,
-        opened_page(
-            browser_with_camera, web_ui.url, viewport=viewport, permissions=["camera"]
-        ) as page,
+        opened_page(browser_with_camera, web_ui.url, permissions=["camera"]) as page,
     ):
         page.goto("/")
         open_camera(page)
-        shutter = page.get_by_role("button", name="Take it")
-        expect(shutter).to_be_focused()
-        shutter.press("Enter")
+        page.get_by_role("button", name="Take it").click()
         wait_for_answers(page)
         expect(page.get_by_role("dialog")).to_be_hidden()
         (photo,) = web_ui.uploads
         offline = classifier.classify(photo)
-        assert labels(page) == [offline["label"]]
+        expect_labels(page, [offline["label"]])
         assert offline["image"]["format"] == "JPEG"
         assert offline["image"]["width"] >= 640
         expect(answers(page).locator(".filename")).to_have_text("camera.jpg")
         expect(answers(page).locator("[data-preview] img")).to_be_visible()
+
+
+def test_a_photo_is_taken_with_the_keyboard_alone(page_with_camera: Page) -> None:
+    page = page_with_camera
+    page.locator("#open-camera").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("dialog", name="Take a photo")).to_be_visible()
+    shutter = page.get_by_role("button", name="Take it")
+    expect(shutter).to_be_focused()
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("button", name="Cancel")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_be_hidden()
+    expect(page.locator("#open-camera")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(shutter).to_be_focused()
+    page.keyboard.press("Space")
+    wait_for_answers(page)
 
 
 def test_the_camera_is_off_after_a_photo(page_with_camera: Page) -> None:
@@ -110,14 +103,10 @@ def test_the_camera_is_off_after_a_photo(page_with_camera: Page) -> None:
     expect(cards(page)).to_have_count(0)
 
 
-@pytest.mark.parametrize("way", ["Escape", "Cancel"])
-def test_the_camera_is_off_when_the_dialog_closes(page_with_camera: Page, way: str) -> None:
+def test_the_camera_is_off_when_the_dialog_closes(page_with_camera: Page) -> None:
     page = page_with_camera
     open_camera(page)
-    if way == "Escape":
-        page.keyboard.press(way)
-    else:
-        page.get_by_role("button", name=way).click()
+    page.get_by_role("button", name="Cancel").click()
     expect(page.get_by_role("dialog")).to_be_hidden()
     expect_live_tracks(page, 0)
     expect(page.get_by_role("button", name="Take a photo")).to_be_focused()
@@ -146,10 +135,8 @@ def test_the_camera_is_off_when_the_dialog_closes_before_it_is_ready(
     expect_live_tracks(page, 0)
 
 
-def test_a_camera_that_is_refused_is_said(
-    browser_with_camera: Browser, server: Server, viewport: ViewportSize
-) -> None:
-    with opened_page(browser_with_camera, server.web_ui, viewport=viewport) as page:
+def test_a_camera_that_is_refused_is_said(browser_with_camera: Browser, server: Server) -> None:
+    with opened_page(browser_with_camera, server.web_ui) as page:
         page.goto("/")
         page.get_by_role("button", name="Take a photo").click()
         expect(page.get_by_role("alert")).to_contain_text("This page may not use the camera.")
@@ -159,25 +146,29 @@ def test_a_camera_that_is_refused_is_said(
         wait_for_answers(page)
 
 
-def test_a_missing_camera_is_said(browser: Browser, server: Server, viewport: ViewportSize) -> None:
-    none = "--use-fake-device-for-media-stream=device-count=0"
-    launched = launch(browser.browser_type, none)
-    with opened_page(launched, server.web_ui, viewport=viewport, permissions=["camera"]) as page:
-        page.goto("/")
-        page.get_by_role("button", name="Take a photo").click()
-        expect(page.get_by_role("alert")).to_have_text("No camera was found.")
-        page.keyboard.press("Escape")
-        expect(page.get_by_role("dialog")).to_be_hidden()
-    launched.close()
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        ("NotFoundError", "No camera was found."),
+        ("NotReadableError", "The camera cannot be used. Does another program use it?"),
+    ],
+)
+def test_a_camera_that_does_not_work_is_said(page: Page, error: str, message: str) -> None:
+    page.add_init_script(
+        "MediaDevices.prototype.getUserMedia = async () => {"
+        f"throw new DOMException('', '{error}'); }};"
+    )
+    page.goto("/")
+    page.get_by_role("button", name="Take a photo").click()
+    expect(page.get_by_role("alert")).to_have_text(message)
+    expect(page.get_by_role("button", name="Take it")).to_be_disabled()
 
 
 def test_a_phone_opens_its_own_camera_program(
     browser: Browser, server: Server, classifier: Classifier
 ) -> None:
-    viewport = {"width": 390, "height": 844}
-    with opened_page(
-        browser, server.web_ui, viewport=viewport, has_touch=True, is_mobile=True
-    ) as page:
+    options: dict[str, Any] = {"viewport": PHONE, "has_touch": True, "is_mobile": True}
+    with opened_page(browser, server.web_ui, **options) as page:
         page.goto("/")
         with page.expect_file_chooser() as opened:
             page.get_by_role("button", name="Take a photo").tap()
@@ -185,5 +176,4 @@ def test_a_phone_opens_its_own_camera_program(
         assert asked.get_attribute("capture") == "environment"
         assert asked.get_attribute("accept") == "image/*"
         opened.value.set_files({"name": "photo.jpg", "mimeType": "image/jpeg", "buffer": SKY})
-        wait_for_answers(page)
-        assert labels(page) == [classifier.classify(SKY)["label"]]
+        expect_labels(page, [classifier.classify(SKY)["label"]])

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.start_page import PICTURES, SHIP, answers, classify, labels
+from tests.helpers.browser.start_page import PICTURES, SHIP, answers, classify, labels
 
 NAMES = ["ship.png", "my 'best' ship, 50%; \"north\" $HOME `x`.png", "Schiff – ü.png"]
-# How each is run, and how its answer is read.
+# The command that runs each snippet, and the function that reads its answer.
 COMMANDS: dict[str, tuple[list[str], Callable[[str], Any]]] = {
     "curl": (["sh", "-c"], json.loads),
     "Python": ([sys.executable, "-c"], ast.literal_eval),
@@ -72,8 +72,10 @@ def test_the_code_of_a_kept_answer_can_be_copied(page: Page) -> None:
 
 
 def test_copied_is_said_for_a_moment(page: Page) -> None:
+    page.clock.install()
     classify(page, {"ship.png": SHIP})
     copy(page, "curl")
+    page.clock.fast_forward(3000)
     expect(answers(page).get_by_role("status").first).to_be_empty()
 
 

@@ -1,11 +1,11 @@
-"""The recent answers, which the browser keeps and nobody else."""
+"""The recent answers, which nobody but the browser keeps."""
 
 import json
 
-from playwright.sync_api import Browser, Page, ViewportSize, expect
+from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import opened_page
-from tests.browser.start_page import (
+from tests.helpers.browser.pages import opened_page
+from tests.helpers.browser.start_page import (
     LETTER,
     PICTURES,
     SHIP,
@@ -13,11 +13,12 @@ from tests.browser.start_page import (
     cards,
     choose,
     classify,
-    labels,
+    expect_labels,
+    open_with,
     wait_for_answers,
 )
-from tests.browser.web_uis import running_web_ui
-from tests.serving import Server
+from tests.helpers.browser.web_uis import running_web_ui
+from tests.helpers.server import Server
 
 MOST = 24
 BLOCK_STORAGE = """
@@ -25,7 +26,7 @@ BLOCK_STORAGE = """
         get() { throw new DOMException("blocked", "SecurityError"); },
     });
 """
-# What other programs at this address may have left.
+# Values that other programs at this address may have left.
 FOREIGN = ["{", "5", "{}", '[null, 1, {"id": "a"}, {"id": "answers-a", "cards": ["", 5]}]']
 
 
@@ -67,8 +68,7 @@ def test_one_leads_to_its_batch(page: Page) -> None:
     expect(page.locator("#recent li")).to_have_count(2)
     page.goto("/")
     page.locator("#recent a").last.click()
-    wait_for_answers(page, 2)
-    assert labels(page) == ["ship", "airplane"]
+    expect_labels(page, ["ship", "airplane"])
     expect(page.locator("#answers")).to_be_in_viewport()
     page.go_back()
     expect(cards(page)).to_have_count(0)
@@ -104,14 +104,13 @@ def test_with_storage_blocked_everything_else_works(page: Page) -> None:
     choose(page, {"sky.png": SKY})
     wait_for_answers(page)
     page.go_back()
-    assert labels(page) == ["ship"]
+    expect_labels(page, ["ship"])
 
 
 def test_with_storage_full_the_oldest_give_way(page: Page) -> None:
-    page.goto("/")
-    choose(page, {"ship.png": SHIP})
+    open_with(page, {"ship.png": SHIP})
     expect(page.locator("#recent li")).to_have_count(1)
-    # Nothing but what one answer takes is left.
+    # The first answer gives way, and leaves just enough room for the second.
     page.evaluate(
         """() => {
             let length = 4 * 1024 * 1024;
@@ -125,8 +124,7 @@ def test_with_storage_full_the_oldest_give_way(page: Page) -> None:
         }"""
     )
     choose(page, {"sky.png": SKY})
-    wait_for_answers(page)
-    assert labels(page) == ["airplane"]
+    expect_labels(page, ["airplane"])
     expect(page.locator("#recent .recent-label")).to_have_text(["airplane"])
     page.evaluate("localStorage.removeItem('other')")
     choose(page, {"ship.png": SHIP})
@@ -144,12 +142,10 @@ def test_what_another_program_has_left_under_that_name_stops_nothing(page: Page)
         expect(page.locator("#recent li")).to_have_count(1)
 
 
-def test_nothing_of_them_is_sent_and_no_cookie_is_set(
-    browser: Browser, server: Server, viewport: ViewportSize
-) -> None:
+def test_nothing_of_them_is_sent_and_no_cookie_is_set(browser: Browser, server: Server) -> None:
     with (
         running_web_ui(server.settings) as web_ui,
-        opened_page(browser, web_ui.url, viewport=viewport) as page,
+        opened_page(browser, web_ui.url) as page,
     ):
         classify(page, {"ship.png": SHIP})
         expect(page.locator("#recent li")).to_have_count(1)

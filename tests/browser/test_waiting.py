@@ -1,39 +1,41 @@
-"""What the page says and does while there is no answer yet, and where none comes."""
+"""What the page says and does while there is no answer yet, and when none comes."""
 
 import json
 import shutil
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import psutil
 import pytest
-import urllib3
-from playwright.sync_api import Browser, Page, ViewportSize, expect
+from playwright.sync_api import Browser, Page, expect
 
-import serve
-from tests.browser.conftest import HEIGHT, WIDTHS, opened_page
-from tests.browser.start_page import (
+from serving.java import find_java_home
+from serving.torchserve import run_directory, torchserve
+from tests.browser.conftest import OpenWebUI
+from tests.helpers.browser.pages import OFFLINE, opened_page
+from tests.helpers.browser.start_page import (
     PICTURES,
     SHIP,
     SKY,
     answers,
     cards,
     choose,
+    expect_labels,
     held_predictions,
-    labels,
+    open_with,
     wait_for_answers,
+    wait_until_kept,
 )
-from tests.browser.web_uis import running_web_ui
-from tests.serving import Server, free_ports, server_environment
+from tests.helpers.browser.web_uis import running_web_ui
+from tests.helpers.server import Server, free_ports, server_environment
 from webui.settings import Settings
-from webui.torchserve_client import TorchServeClient
 
 START_MILLISECONDS = 120_000
-# More than TorchServe lets wait, and what its workers have in hand.
+# Number of pictures that is more than TorchServe's queue and its workers hold.
 MORE_THAN_THE_QUEUE = 180
 GOES_ON = "This page goes on by itself as soon as it can."
 OTHERS_ANSWERS = {
@@ -44,9 +46,9 @@ OTHERS_ANSWERS = {
 
 
 @contextmanager
-def suspended_workers(server: Server, http: urllib3.PoolManager) -> Iterator[None]:
+def suspended_workers(server: Server) -> Iterator[None]:
     """Let nothing be answered for the length of the block."""
-    workers = [psutil.Process(pid) for pid in server.worker_pids(http)]
+    workers = [psutil.Process(pid) for pid in server.worker_pids()]
     for worker in workers:
         worker.suspend()
     try:
@@ -57,11 +59,11 @@ def suspended_workers(server: Server, http: urllib3.PoolManager) -> Iterator[Non
 
 
 @contextmanager
-def full_queue(server: Server, http: urllib3.PoolManager) -> Iterator[None]:
+def full_queue(server: Server) -> Iterator[None]:
     """Let as many pictures wait as TorchServe takes, until the end of the block."""
     with ThreadPoolExecutor(MORE_THAN_THE_QUEUE) as pool:
-        with suspended_workers(server, http):
-            sent = [pool.submit(server.predict, http, SKY) for _ in range(MORE_THAN_THE_QUEUE)]
+        with suspended_workers(server):
+            sent = [pool.submit(server.predict, SKY) for _ in range(MORE_THAN_THE_QUEUE)]
             while not any(each.done() for each in sent):
                 time.sleep(0.01)
             yield
@@ -70,27 +72,19 @@ def full_queue(server: Server, http: urllib3.PoolManager) -> Iterator[None]:
 
 def retry(page: Page) -> None:
     page.get_by_role("button", name="Try again").click()
-    wait_for_answers(page)
-    assert labels(page) == ["ship"]
-
-
-def test_a_server_that_is_there_has_no_banner(page: Page) -> None:
-    page.goto("/")
-    choose(page, {"ship.png": SHIP})
-    wait_for_answers(page)
-    expect(page.locator("#server-state")).to_be_empty()
+    expect_labels(page, ["ship"])
 
 
 def test_a_picture_that_waits_looks_like_it(page: Page) -> None:
-    page.goto("/")
     with held_predictions(page):
-        choose(page, {"ship.png": SHIP})
+        open_with(page, {"ship.png": SHIP})
         card = page.locator(".waiting")
         expect(card).to_have_attribute("aria-busy", "true")
         expect(card.get_by_role("heading")).to_have_text("Classifying …")
         expect(card.get_by_text("One moment")).to_be_visible()
     wait_for_answers(page)
     expect(page.locator("[aria-busy]")).to_have_count(0)
+    expect(page.locator("#server-state")).to_be_empty()
 
 
 def test_a_page_opened_before_the_model_is_there_says_so_and_goes_on_by_itself(
@@ -98,79 +92,62 @@ def test_a_page_opened_before_the_model_is_there_says_so_and_goes_on_by_itself(
 ) -> None:
     ports = free_ports()
     settings = Settings.from_environment(server_environment(tmp_path, ports))
-    with ExitStack() as stack:
-        web_ui = stack.enter_context(running_web_ui(settings))
-        pages = [
-            stack.enter_context(
-                opened_page(browser, web_ui.url, viewport={"width": width, "height": HEIGHT})
-            )
-            for width in WIDTHS.values()
-        ]
-        for page in pages:
-            page.goto("/")
-            banner = page.get_by_role("status")
-            expect(banner).to_contain_text("the model server behind it does not answer")
-            expect(banner).to_contain_text("You can choose pictures already")
-            choose(page, {"ship.png": SHIP, "sky.png": SKY})
-            headings = cards(page).get_by_role("heading")
-            expect(headings).to_have_text(["The model server does not answer"] * 2)
-            expect(cards(page).get_by_text(GOES_ON)).to_have_count(2)
-        stack.enter_context(serve.run_directory(settings))
-        stack.enter_context(serve.torchserve(settings, serve.find_java_home()))
-        for page in pages:
-            expect(answers(page)).to_have_count(2, timeout=START_MILLISECONDS)
-            assert labels(page) == ["ship", "airplane"]
-            expect(page.get_by_role("status").first).to_be_empty()
-
-
-def test_a_model_that_is_not_there_yet_is_said(
-    browser: Browser, server: Server, viewport: ViewportSize
-) -> None:
-    settings = replace(server.settings, model_name="absent")
-    with (
-        running_web_ui(settings) as web_ui,
-        opened_page(browser, web_ui.url, viewport=viewport) as page,
-    ):
+    with running_web_ui(settings) as web_ui, opened_page(browser, web_ui.url) as page:
         page.goto("/")
-        expect(page.get_by_role("status")).to_contain_text("no model called “absent” yet")
-        choose(page, {"ship.png": SHIP})
-        expect(cards(page).get_by_role("heading")).to_have_text("The model is not ready")
-        expect(cards(page)).to_contain_text(GOES_ON)
+        banner = page.get_by_role("status")
+        expect(banner).to_contain_text("the model server behind it does not answer")
+        expect(banner).to_contain_text("You can choose pictures already")
+        choose(page, {"ship.png": SHIP, "sky.png": SKY})
+        headings = cards(page).get_by_role("heading")
+        expect(headings).to_have_text(["The model server does not answer"] * 2)
+        expect(cards(page).get_by_text(GOES_ON)).to_have_count(2)
+        with (
+            run_directory(settings),
+            torchserve(settings, find_java_home()),
+        ):
+            expect(answers(page)).to_have_count(2, timeout=START_MILLISECONDS)
+            expect_labels(page, ["ship", "airplane"])
+            expect(banner.first).to_be_empty()
+
+
+def test_a_model_that_is_not_there_yet_is_said(open_web_ui: OpenWebUI, server: Server) -> None:
+    settings = replace(server.settings, model_name="absent")
+    page = open_web_ui(settings)
+    expect(page.get_by_role("status")).to_contain_text("no model called “absent” yet")
+    choose(page, {"ship.png": SHIP})
+    expect(cards(page).get_by_role("heading")).to_have_text("The model is not ready")
+    expect(cards(page)).to_contain_text(GOES_ON)
 
 
 def test_the_page_is_ready_when_the_server_is(
-    browser: Browser, server: Server, viewport: ViewportSize, tmp_path: Path
+    open_web_ui: OpenWebUI, server: Server, tmp_path: Path
 ) -> None:
     settings = replace(server.settings, torchserve_run_directory=tmp_path)
-    with (
-        running_web_ui(settings) as web_ui,
-        opened_page(browser, web_ui.url, viewport=viewport) as page,
-    ):
-        page.goto("/")
-        expect(page.get_by_role("status")).to_contain_text("does not answer")
-        shutil.copy(server.settings.key_file, settings.key_file)
-        expect(page.get_by_role("status")).to_have_text("The model is ready.")
-        expect(page.get_by_role("status")).to_be_empty()
+    page = open_web_ui(settings)
+    page.clock.install()
+    page.reload()
+    expect(page.get_by_role("status")).to_contain_text("does not answer")
+    shutil.copy(server.settings.key_file, settings.key_file)
+    expect(page.get_by_role("status")).to_have_text("The model is ready.")
+    page.clock.fast_forward(5000)
+    expect(page.get_by_role("status")).to_be_empty()
 
 
 def test_with_too_many_pictures_waiting_it_says_so_and_goes_on_by_itself(
-    page: Page, server: Server, http: urllib3.PoolManager
+    page: Page, server: Server
 ) -> None:
     page.goto("/")
-    with full_queue(server, http):
+    with full_queue(server):
         choose(page, {"ship.png": SHIP})
         expect(cards(page).get_by_role("heading")).to_have_text("Too many pictures are waiting")
         expect(cards(page)).to_contain_text(GOES_ON)
-    wait_for_answers(page)
-    assert labels(page) == ["ship"]
+    expect_labels(page, ["ship"])
 
 
-def test_when_the_overload_does_not_pass_another_try_is_offered(
-    page: Page, server: Server, http: urllib3.PoolManager
-) -> None:
+def test_when_the_overload_does_not_pass_another_try_is_offered(page: Page, server: Server) -> None:
     page.clock.install()
     page.goto("/")
-    with full_queue(server, http):
+    with full_queue(server):
         choose(page, {"ship.png": SHIP})
         button = page.get_by_role("button", name="Try again")
         while not button.is_visible():
@@ -181,27 +158,20 @@ def test_when_the_overload_does_not_pass_another_try_is_offered(
 
 
 def test_beyond_the_rate_limit_it_says_when_it_goes_on_and_does(
-    browser: Browser, server: Server, viewport: ViewportSize
+    open_web_ui: OpenWebUI, server: Server
 ) -> None:
     settings = replace(server.settings, rate_limit="3 per 2 seconds")
-    with (
-        running_web_ui(settings) as web_ui,
-        opened_page(browser, web_ui.url, viewport=viewport) as page,
-    ):
-        page.goto("/")
-        choose(page, PICTURES)
-        limited = page.locator(".waiting", has_text="Too many pictures in a short time").first
-        expect(limited).to_contain_text("Go on in")
-        expect(limited).to_contain_text(GOES_ON)
-        wait_for_answers(page, len(PICTURES))
-        assert cards(page).locator(".filename").all_text_contents() == list(PICTURES)
+    page = open_web_ui(settings)
+    choose(page, PICTURES)
+    limited = page.locator(".waiting", has_text="Too many pictures in a short time").first
+    expect(limited).to_contain_text("Go on in")
+    expect(limited).to_contain_text(GOES_ON)
+    wait_for_answers(page, len(PICTURES))
+    assert cards(page).locator(".filename").all_text_contents() == list(PICTURES)
 
 
-def test_offline_it_says_so_and_goes_on_by_itself(
-    browser: Browser, server: Server, viewport: ViewportSize
-) -> None:
-    ignored = ["net::ERR_INTERNET_DISCONNECTED"]
-    with opened_page(browser, server.web_ui, ignored, viewport=viewport) as page:
+def test_offline_it_says_so_and_goes_on_by_itself(browser: Browser, server: Server) -> None:
+    with opened_page(browser, server.web_ui, [OFFLINE]) as page:
         page.goto("/")
         page.context.set_offline(offline=True)
         choose(page, {"ship.png": SHIP, "sky.png": SKY})
@@ -210,65 +180,27 @@ def test_offline_it_says_so_and_goes_on_by_itself(
         expect(cards(page).first).to_contain_text(GOES_ON)
         expect(cards(page).locator("img").first).to_be_visible()
         page.context.set_offline(offline=False)
-        wait_for_answers(page, 2)
-        assert labels(page) == ["ship", "airplane"]
-
-
-def test_a_model_that_takes_too_long_can_be_tried_again(
-    browser: Browser, server: Server, http: urllib3.PoolManager, viewport: ViewportSize
-) -> None:
-    settings = replace(server.settings, torchserve_timeout_seconds=1)
-    with (
-        running_web_ui(settings) as web_ui,
-        opened_page(browser, web_ui.url, viewport=viewport) as page,
-    ):
-        page.goto("/")
-        with suspended_workers(server, http):
-            choose(page, {"ship.png": SHIP})
-            expect(cards(page)).to_contain_text("ModelServerTimeoutError")
-        expect(cards(page).get_by_role("heading")).to_have_text("The model took too long")
-        retry(page)
+        expect_labels(page, ["ship", "airplane"])
 
 
 def test_keys_that_are_refused_can_be_put_right(
-    browser: Browser, server: Server, viewport: ViewportSize, tmp_path: Path
+    open_web_ui: OpenWebUI, server: Server, tmp_path: Path
 ) -> None:
     keys = {kind: {"key": "wrongkey"} for kind in ("inference", "management", "API")}
     settings = replace(server.settings, torchserve_run_directory=tmp_path)
     settings.key_file.write_text(json.dumps(keys))
-    with (
-        running_web_ui(settings) as web_ui,
-        opened_page(browser, web_ui.url, viewport=viewport) as page,
-    ):
-        page.goto("/")
-        choose(page, {"ship.png": SHIP})
-        expect(cards(page)).to_contain_text("ModelServerKeyError")
-        shutil.copy(server.settings.key_file, settings.key_file)
-        retry(page)
-
-
-def test_a_mistake_of_the_program_has_a_card_too(
-    browser: Browser, server: Server, viewport: ViewportSize, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with (
-        running_web_ui(server.settings) as web_ui,
-        opened_page(browser, web_ui.url, viewport=viewport) as page,
-    ):
-        page.goto("/")
-        with monkeypatch.context() as broken:
-            broken.delattr(TorchServeClient, "predict")
-            choose(page, {"ship.png": SHIP})
-            expect(cards(page)).to_contain_text("InternalError")
-        expect(cards(page).get_by_role("heading")).to_have_text("Something went wrong")
-        retry(page)
+    page = open_web_ui(settings)
+    choose(page, {"ship.png": SHIP})
+    expect(cards(page)).to_contain_text("ModelServerKeyError")
+    shutil.copy(server.settings.key_file, settings.key_file)
+    retry(page)
 
 
 @pytest.mark.parametrize("body", list(OTHERS_ANSWERS))
 def test_an_answer_that_is_no_card_is_never_shown(page: Page, body: str) -> None:
     status, text = OTHERS_ANSWERS[body]
     page.route("**/predict*", lambda route: route.fulfill(status=status, body=text))
-    page.goto("/")
-    choose(page, {"ship.png": SHIP})
+    open_with(page, {"ship.png": SHIP})
     expect(cards(page)).to_contain_text("NoAnswerError")
     shown = page.locator("#answers").inner_text()
     assert "{" not in shown
@@ -281,11 +213,9 @@ def test_an_answer_that_is_no_card_is_never_shown(page: Page, body: str) -> None
 def test_a_kept_error_offers_no_other_try(page: Page) -> None:
     """The browser has kept the answer, not the file."""
     page.route("**/predict*", lambda route: route.fulfill(status=502, body=""))
-    page.goto("/")
-    choose(page, {"ship.png": SHIP})
+    open_with(page, {"ship.png": SHIP})
     expect(page.get_by_role("button", name="Try again")).to_be_visible()
-    while not page.evaluate("'answers' in localStorage"):
-        page.wait_for_timeout(10)
+    wait_until_kept(page, 1)
     page.reload()
     expect(cards(page)).to_contain_text("NoAnswerError")
     expect(page.get_by_role("button", name="Try again")).to_be_hidden()

@@ -1,28 +1,19 @@
-"""The same without JavaScript: a form, and pages of its own for one picture and for several."""
-
-import re
+"""Without JavaScript there is a form, and a page with the answers to what it sends."""
 
 from playwright.sync_api import Page, expect
 
-from model.classifier import Classifier
-from tests.browser.start_page import LETTER, PICTURES, SHIP, SKY, choose
-from webui.wording import format_percentage
+from model.inference.classifier import Classifier
+from tests.helpers.browser.start_page import LETTER, PICTURES, SHIP, SKY, send_form
+from webui.languages import format_percentage
 
 HOSTILE = "<img src=x onerror=alert(1)>.png"
-
-
-def send(page: Page, files: dict[str, bytes]) -> None:
-    page.goto("/")
-    choose(page, files)
-    page.get_by_role("button", name="Classify").click()
-    expect(page).to_have_url(re.compile("/predict"))
 
 
 def test_one_picture_gets_a_page_of_its_own(
     page_without_javascript: Page, classifier: Classifier
 ) -> None:
     page = page_without_javascript
-    send(page, {"ship.png": SHIP})
+    send_form(page, {"ship.png": SHIP})
     offline = classifier.classify(SHIP)
     expect(page.get_by_role("heading", level=1)).to_have_text(offline["label"])
     expect(page).to_have_title("ship (> 99.9 %) – Image classifier")
@@ -39,7 +30,7 @@ def test_one_picture_gets_a_page_of_its_own(
     expect(page.get_by_text("Model cifar10, version 1.0, answered in")).to_be_visible()
     page.get_by_text("The same from code").click()
     expect(page.locator(".snippet").first).to_contain_text("image=@ship.png")
-    # It needs a script.
+    # Copying needs a script.
     expect(page.get_by_role("button", name="Copy")).to_have_count(0)
 
 
@@ -47,8 +38,9 @@ def test_several_pictures_get_a_page_with_a_card_each(
     page_without_javascript: Page, classifier: Classifier
 ) -> None:
     page = page_without_javascript
-    send(page, {**PICTURES, "letter.txt": LETTER, "empty.png": b""})
+    send_form(page, {**PICTURES, "letter.txt": LETTER, "empty.png": b""})
     expect(page.get_by_role("heading", level=1)).to_have_text("6 answers")
+    expect(page).to_have_title("6 answers – Image classifier")
     expect(page.get_by_text("8 pictures were sent.")).to_be_visible()
     labels = page.locator(".label").all_text_contents()
     assert labels == [classifier.classify(each)["label"] for each in PICTURES.values()]
@@ -60,26 +52,25 @@ def test_several_pictures_get_a_page_with_a_card_each(
 
 def test_an_error_gets_a_page_that_leads_back(page_without_javascript: Page) -> None:
     page = page_without_javascript
-    send(page, {"letter.png": LETTER})
+    send_form(page, {"letter.png": LETTER})
     expect(page.get_by_role("heading", level=1)).to_have_text(
         "The model cannot read that kind of file"
     )
+    expect(page).to_have_title("The model cannot read that kind of file – Image classifier")
     expect(page.get_by_text("UnsupportedFormatError")).to_be_visible()
     page.get_by_role("link", name="Back to the form").click()
     expect(page.get_by_role("button", name="Classify")).to_be_visible()
 
 
-def test_another_picture_can_be_sent_from_the_answer(page_without_javascript: Page) -> None:
+def test_a_link_and_the_back_button_lead_from_the_answer_to_the_form(
+    page_without_javascript: Page,
+) -> None:
     page = page_without_javascript
-    send(page, {"ship.png": SHIP})
-    page.get_by_role("link", name="Classify other pictures").click()
-    expect(page.get_by_role("button", name="Classify")).to_be_enabled()
-
-
-def test_the_back_button_leads_to_the_form(page_without_javascript: Page) -> None:
-    page = page_without_javascript
-    send(page, {"ship.png": SHIP})
+    send_form(page, {"ship.png": SHIP})
     page.go_back()
+    expect(page.get_by_role("button", name="Classify")).to_be_enabled()
+    send_form(page, {"ship.png": SHIP})
+    page.get_by_role("link", name="Classify other pictures").click()
     expect(page.get_by_role("button", name="Classify")).to_be_enabled()
 
 
@@ -95,6 +86,6 @@ def test_what_needs_a_script_is_not_offered(page_without_javascript: Page) -> No
 def test_a_hostile_file_name_stays_text(page_without_javascript: Page) -> None:
     page = page_without_javascript
     for files in ({HOSTILE: SKY}, {HOSTILE: SKY, f"2{HOSTILE}": LETTER}):
-        send(page, files)
+        send_form(page, files)
         assert page.locator(".filename").all_text_contents() == list(files)
         assert page.locator("img[src=x]").count() == 0

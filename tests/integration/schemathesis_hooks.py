@@ -1,4 +1,4 @@
-"""What schemathesis has to be told about pictures; it runs in a process of its own."""
+"""What schemathesis needs to know about pictures; this module is loaded in a process of its own."""
 
 import io
 from typing import Any
@@ -20,7 +20,7 @@ def pictures(draw: strategies.DrawFn) -> bytes:
     return file.getvalue()
 
 
-# Bytes at random, which it would send instead, are no pictures, and rightly refused.
+# Random bytes, which it would send instead, are not pictures, and are rightly refused.
 schemathesis.openapi.media_type("application/octet-stream", pictures(), aliases=["image/*"])
 
 

@@ -1,4 +1,4 @@
-"""The web UI when the real TorchServe behind it lacks the model, or is gone."""
+"""The web UI when the real TorchServe behind it lacks the model, or has other keys."""
 
 import io
 import json
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from flask.testing import FlaskClient
 
-from tests.serving import Server, running_server
+from tests.helpers.server import Server
 from webui import create_app
 from webui.settings import Settings
 
@@ -34,15 +34,6 @@ def test_a_model_that_torchserve_does_not_have_yet_is_not_ready(server: Server, 
     client = client_of(replace(server.settings, model_name="absent"))
     assert_page_and_json(client, png, 503, "ModelNotReadyError")
     assert client.get("/readyz").status_code == 503
-
-
-def test_a_torchserve_that_is_gone_is_unreachable(tmp_path: Path, png: bytes) -> None:
-    with running_server(tmp_path) as server:
-        client = client_of(server.settings)
-        assert client.get("/readyz").status_code == 200
-    assert_page_and_json(client, png, 502, "ModelServerUnreachableError")
-    assert client.get("/").status_code == 200
-    assert client.get("/readyz").status_code == 502
 
 
 def test_keys_of_another_torchserve_are_refused_as_our_fault(

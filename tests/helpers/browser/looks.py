@@ -1,14 +1,17 @@
-"""What can be measured of how a page looks: what is cut off, what stands out from what."""
+"""What can be measured of a page: what is cut off, what stands out, what the Tab key reaches."""
 
 from io import BytesIO
 from typing import Any
 
 import numpy as np
 from PIL import Image
-from playwright.sync_api import FloatRect, Page
+from playwright.sync_api import FloatRect, Page, ViewportSize
 
-# Colours that differ by less, of 255, are the same: shadows and smooth edges.
+# Difference, of 255, below which two colours count as the same: shadows and smooth edges.
 NOTICEABLE = 24
+# Widths and heights of a window of 1280 px at a zoom of 400 %, phones, a tablet, and screens up to
+# 4K.
+SIZES = {320: 256, 390: 844, 768: 1024, 1280: 900, 1920: 1080, 3840: 2160}
 
 FIND_CUT_OFF = """() => {
     const found = [];
@@ -57,6 +60,27 @@ LIST_OVERLAPS = """() => {
     }).map((cell) => cell.textContent);
 }"""
 
+READ_COLOURS = """(parts) => {
+    const canvas = new OffscreenCanvas(1, 1).getContext("2d", {willReadFrequently: true});
+    return parts.map(([selector, property]) => {
+        canvas.fillStyle = getComputedStyle(document.querySelector(selector))[property];
+        canvas.fillRect(0, 0, 1, 1);
+        return [...canvas.getImageData(0, 0, 1, 1).data].slice(0, 3);
+    });
+}"""
+
+# Of radio buttons, the Tab key reaches the chosen one.
+LIST_STOPS = """() => [...document.querySelectorAll("a[href], button, input, summary, [tabindex]")]
+    .filter((element) => element.checkVisibility() && !element.disabled && element.tabIndex >= 0)
+    .filter((element) => element.type !== "radio" || element.checked)
+    .map((element) => element.outerHTML.slice(0, 100))"""
+
+
+def list_stops(page: Page) -> list[str]:
+    """Return the beginning of each element that the Tab key must reach, in order."""
+    stops: list[str] = page.evaluate(LIST_STOPS)
+    return stops
+
 
 def find_cut_off(page: Page) -> list[str]:
     """Return what reaches beyond the window or its own box, or over what is beside it."""
@@ -64,10 +88,24 @@ def find_cut_off(page: Page) -> list[str]:
     return found
 
 
+def find_cut_off_in_all_windows(page: Page) -> list[str]:
+    """Return the same for windows of every size."""
+    found = []
+    for width, height in SIZES.items():
+        page.set_viewport_size(ViewportSize(width=width, height=height))
+        found += [f"{width} px: {each}" for each in find_cut_off(page)]
+    return found
+
+
 def screenshot(page: Page, clip: FloatRect) -> Any:
     """Return a part of the window as an array of `(height, width, 3)`, uint8."""
     image = Image.open(BytesIO(page.screenshot(clip=clip, animations="disabled")))
     return np.asarray(image.convert("RGB"))
+
+
+def read_colours(page: Page, *properties: tuple[str, str]) -> Any:
+    """Return colours, `(…, 3)` from 0 to 255, by the selector of an element and the property."""
+    return page.evaluate(READ_COLOURS, properties)
 
 
 def luminance(colours: Any) -> Any:

@@ -92,6 +92,28 @@ def random_arrays(classes: int = 3) -> Arrays:
     return arrays
 
 
+def keras_answers(arrays: Arrays, images: np.ndarray) -> np.ndarray:
+    """What Keras computes, written down once more: channels last, float64."""
+
+    def parameters(name: str) -> tuple[np.ndarray, np.ndarray]:
+        return arrays[f"layers/{name}/vars/0"], arrays[f"layers/{name}/vars/1"]
+
+    hidden = images.astype(np.float64)
+    for name in ("conv2d", "conv2d_1"):
+        kernel, bias = parameters(name)
+        windows = np.lib.stride_tricks.sliding_window_view(hidden, (3, 3), axis=(1, 2))
+        hidden = np.maximum(np.einsum("nhwcij,ijco->nhwo", windows, kernel) + bias, 0)
+        side = hidden.shape[1] // 2
+        hidden = hidden[:, : 2 * side, : 2 * side]
+        hidden = hidden.reshape(len(images), side, 2, side, 2, -1).max(axis=(2, 4))
+    kernel, bias = parameters("dense")
+    hidden = np.maximum(hidden.reshape(len(images), -1) @ kernel + bias, 0)
+    kernel, bias = parameters("dense_1")
+    exponentials = np.exp(hidden @ kernel + bias)
+    answers: np.ndarray = exponentials / exponentials.sum(axis=1, keepdims=True)
+    return answers
+
+
 def write_hdf5(arrays: Arrays) -> bytes:
     buffer = io.BytesIO()
     with h5py.File(buffer, "w") as file:

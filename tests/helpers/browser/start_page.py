@@ -1,15 +1,17 @@
 """The start page in the hands of a test: pictures to send, and what is shown for them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 from PIL import Image
 from playwright.sync_api import FilePayload, Locator, Page, Request, Route, expect
 
-from tests.conftest import encode, make_gradient
-from tests.serving import PROJECT
+from model import PROJECT
+from tests.helpers.pictures import encode, make_gradient
+from tests.helpers.waiting import wait_until
 
-# The model sees another class in each.
+# Pictures by name; the model sees another class in each.
 SHIP = (PROJECT / "docs" / "ship.png").read_bytes()
 GRADIENT = encode(make_gradient())
 SKY = encode(Image.new("RGB", (40, 30), "skyblue"))
@@ -25,6 +27,7 @@ PICTURES = {
     "sand.png": SAND,
 }
 LETTER = b"Dear Sir or Madam"
+COPY_MOUSE = 1
 
 
 def choose(page: Page, files: dict[str, bytes]) -> None:
@@ -35,6 +38,37 @@ def choose(page: Page, files: dict[str, bytes]) -> None:
             for name, content in files.items()
         ]
     )
+
+
+def open_with(page: Page, files: dict[str, bytes]) -> None:
+    """Open the page and choose files, which its scripts send at once."""
+    page.goto("/")
+    choose(page, files)
+
+
+def send_form(page: Page, files: dict[str, bytes]) -> None:
+    """Open the page, choose files and send them as without scripts."""
+    open_with(page, files)
+    page.get_by_role("button", name="Classify").click()
+    page.wait_for_url("**/predict")
+
+
+def drag(page: Page, kind: str, x: float, y: float, **data: object) -> None:
+    """Drag something as other programs do: one event, somewhere over the page."""
+    data = {"items": [], "dragOperationsMask": COPY_MOUSE, **data}
+    session = page.context.new_cdp_session(page)
+    session.send("Input.dispatchDragEvent", {"type": kind, "x": x, "y": y, "data": data})
+    session.detach()
+
+
+def drop_on(page: Page, selector: str, files: list[Path]) -> None:
+    element = page.locator(selector)
+    element.scroll_into_view_if_needed()
+    box = element.bounding_box()
+    assert box is not None
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    for kind in ("dragEnter", "dragOver", "drop"):
+        drag(page, kind, x, y, files=[str(file) for file in files])
 
 
 def cards(page: Page) -> Locator:
@@ -54,14 +88,26 @@ def wait_for_answers(page: Page, count: int = 1) -> None:
 
 def classify(page: Page, files: dict[str, bytes]) -> None:
     """Open the page, choose files that the model can read, and wait for all answers."""
-    page.goto("/")
-    choose(page, files)
+    open_with(page, files)
     wait_for_answers(page, len(files))
+
+
+def expect_labels(page: Page, expected: Sequence[str]) -> None:
+    """Wait until the answers are these, in this order, and no picture waits."""
+    expect(page.locator("#answers .label")).to_have_text(expected)
+    expect(page.locator("#answers .waiting")).to_have_count(0)
 
 
 def labels(page: Page) -> list[str]:
     """Return the labels that are shown, in their order."""
     return page.locator("#answers .label").all_text_contents()
+
+
+def wait_until_kept(page: Page, count: int) -> None:
+    """Wait until the browser has kept so many cards, which a reload would lose before."""
+    # Playwright's own wait would ask again by ``eval``, which the page's policy forbids.
+    kept = "() => JSON.parse(localStorage.answers ?? '[]').flatMap(({cards}) => cards).length"
+    wait_until(lambda: page.evaluate(kept) == count)
 
 
 @contextmanager
@@ -74,7 +120,7 @@ def held_predictions(page: Page) -> Iterator[list[Route]]:
 
     page.route("**/predict*", hold)
     yield held
-    # Which lets them go on.
+    # This lets them go on.
     page.unroute("**/predict*")
 
 

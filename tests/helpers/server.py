@@ -6,19 +6,21 @@ import select
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import psutil
 import urllib3
 
+from model import PROJECT
 from webui.settings import Settings
 
-PROJECT = Path(__file__).resolve().parent.parent
+# Python with what serving needs and nothing else; ``make test`` sets it up.
+SERVING_PYTHON = PROJECT / ".venv-serving" / "bin" / "python"
 START_SECONDS = 120
 PORT_VARIABLES = [
     setting.variable for setting in Settings.describe() if setting.variable.endswith("_PORT")
@@ -33,6 +35,12 @@ class Server:
     ports: dict[str, int]
     settings: Settings
     greeting: str
+    # TorchServe closes the connection after an error, so a kept one may be gone.
+    http: urllib3.PoolManager = field(
+        default_factory=lambda: urllib3.PoolManager(
+            maxsize=16, retries=urllib3.Retry(2, allowed_methods=None), timeout=60
+        )
+    )
 
     @property
     def web_ui(self) -> str:
@@ -42,23 +50,35 @@ class Server:
         keys = json.loads(self.settings.key_file.read_text())
         return {"Authorization": f"Bearer {keys[kind]['key']}"}
 
-    def predict(
-        self, http: urllib3.PoolManager, image: bytes, **headers: str
+    def post(
+        self,
+        path: str = "/predictions/cifar10",
+        headers: dict[str, str] | None = None,
+        **what: Any,
     ) -> urllib3.BaseHTTPResponse:
-        return http.request(
-            "POST",
-            f"{self.settings.inference_url}/predictions/cifar10",
-            body=image,
-            headers={**self.authorization(), **headers},
+        """Send ``body`` or ``fields`` to TorchServe."""
+        url = self.settings.inference_url + path
+        return self.http.request(
+            "POST", url, headers={**self.authorization(), **(headers or {})}, **what
         )
 
-    def worker_pids(self, http: urllib3.PoolManager) -> list[int]:
-        response = http.request(
-            "GET",
-            f"{self.settings.management_url}/models/cifar10",
-            headers=self.authorization("management"),
-        )
-        return [worker["pid"] for worker in response.json()[0]["workers"]]
+    def predict(self, image: bytes, **headers: str) -> urllib3.BaseHTTPResponse:
+        return self.post(headers=headers, body=image)
+
+    def ask_page(
+        self, *images: bytes, accept: str = "application/json"
+    ) -> urllib3.BaseHTTPResponse:
+        """Send pictures to the web UI in one form."""
+        fields = [("image", (f"{index}.png", image)) for index, image in enumerate(images)]
+        headers = {"Accept": accept}
+        return self.http.request("POST", f"{self.web_ui}/predict", fields=fields, headers=headers)
+
+    def worker_pids(self, status: str | None = None) -> list[int]:
+        """Return the workers' process IDs, of all or of those in a status."""
+        url = f"{self.settings.management_url}/models/cifar10"
+        response = self.http.request("GET", url, headers=self.authorization("management"))
+        workers = response.json()[0]["workers"]
+        return [each["pid"] for each in workers if status in {None, each["status"]}]
 
 
 def free_ports() -> dict[str, int]:
@@ -84,13 +104,13 @@ def server_environment(directory: Path, ports: dict[str, int]) -> dict[str, str]
 
 
 def start_serve(
-    directory: Path, ports: dict[str, int], **environment: str
+    directory: Path, ports: dict[str, int], python: Path = SERVING_PYTHON, /, **environment: str
 ) -> "subprocess.Popen[str]":
     """Start `serve.py` as a user does; its temporary files go to a folder of this test's."""
     temporary = directory / "tmp"
     temporary.mkdir(exist_ok=True)
     return subprocess.Popen(
-        [sys.executable, "serve.py"],
+        [python, "serve.py"],
         cwd=PROJECT,
         env={
             **os.environ,
@@ -122,9 +142,11 @@ def wait_for_line(process: "subprocess.Popen[str]", text: str) -> str:
 
 
 @contextmanager
-def running_server(directory: Path, **environment: str) -> Iterator[Server]:
+def running_server(
+    directory: Path, python: Path = SERVING_PYTHON, /, **environment: str
+) -> Iterator[Server]:
     ports = free_ports()
-    process = start_serve(directory, ports, **environment)
+    process = start_serve(directory, ports, python, **environment)
     try:
         greeting = wait_for_line(process, "The model answers")
         settings = Settings.from_environment(

@@ -1,22 +1,43 @@
 """Runs `train.py` in small."""
 
+import io
 import os
+import shutil
 import subprocess
 import sys
+from contextlib import redirect_stdout
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from model.reports import read_metrics
-from tests.serving import PROJECT
+import train
+from model import PROJECT
+from model.training.metrics import METRICS_FILE_NAME, read_metrics
+from tests.helpers.waiting import wait_until
 
 Process = subprocess.Popen[str]
 TRAIN = [sys.executable, "train.py"]
 
 
-def run_train(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [*TRAIN, *map(str, arguments)]
-    return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
+@dataclass(frozen=True)
+class FinishedRun:
+    """A run, the pictures that it was trained on, and what the training printed."""
+
+    path: Path
+    pictures: Path
+    output: str
+
+    def copy(self, directory: Path) -> Path:
+        """Copy the run into ``directory``, for a test that changes it."""
+        return shutil.copytree(self.path, directory / self.path.name)
+
+
+def train_once(pictures: Path, name: str, *more: object) -> FinishedRun:
+    output = io.StringIO()
+    with redirect_stdout(output):
+        assert train.main(arguments_for(pictures, name, *more)) == 0
+    return FinishedRun(pictures.parent / "runs" / name, pictures, output.getvalue())
 
 
 def start_train(*arguments: object, command: list[str] = TRAIN, **environment: str) -> Process:
@@ -36,6 +57,17 @@ def arguments_for(folder: Path, name: str, *more: object) -> list[str]:
     few = ["--epochs", "3", "--batch-size", "4", "--validation-images", "4"]
     runs = ["--runs", folder.parent / "runs", "--name", name]
     return [*map(str, ("--data", folder, *few, *runs, *more))]
+
+
+def wait_for_epoch(run: Path, epoch: int, process: Process | None = None) -> None:
+    """Wait until ``epoch`` of a run is done, which ``process`` trains if there is one."""
+    metrics = run / METRICS_FILE_NAME
+
+    def is_done() -> bool:
+        assert process is None or process.poll() is None, process.communicate()
+        return metrics.exists() and metrics.read_text().count("\n") > epoch
+
+    wait_until(is_done, pause=0.001)
 
 
 def assert_same_training(first: Path, second: Path) -> None:

@@ -11,19 +11,18 @@ from pathlib import Path
 from flask import request
 from waitress import wasyncore  # type: ignore[import-untyped]
 
-from tests.serving import Server, free_ports
+from tests.helpers.server import Server, free_ports
 from webui import create_app
-from webui.server import create_server
 from webui.settings import Settings
+from webui.waitress_server import create_server
 
 USUAL = "usual"
-# The model that it asks for does not exist, as is so for a moment while TorchServe starts.
+# The model that it asks for does not exist, as happens for a moment while TorchServe starts.
 STARTING = "starting"
 UNREACHABLE = "unreachable"
-HASTY = "hasty"
-# Its keys are another TorchServe's.
+# Its keys are those of another TorchServe.
 LOCKED_OUT = "locked-out"
-# A second picture within a minute, or one of more than these bytes, is too much.
+# The one refuses a second picture within a minute, the other a picture of more than SMALL_BYTES.
 RATIONED = "rationed"
 SMALL = "small"
 SMALL_BYTES = 2048
@@ -31,12 +30,12 @@ SMALL_BYTES = 2048
 
 @dataclass
 class WebUI:
-    """A web UI that listens, and what it was asked.
+    """A running web UI and the requests that it got.
 
     Attributes:
-        url: without a slash at the end.
-        requests: method and path of each request, oldest first.
-        uploads: the content of each file that was sent, oldest first.
+        url: The address, without a slash at the end.
+        requests: Method and path of each request, oldest first.
+        uploads: Content of each file that was sent, oldest first.
     """
 
     url: str
@@ -63,7 +62,7 @@ def running_web_ui(settings: Settings) -> Iterator[WebUI]:
     try:
         yield web_ui
     finally:
-        # In the thread that waits for connections, as nobody else may touch them.
+        # Only the thread that waits for connections may close them.
         server.trigger.pull_trigger(lambda: wasyncore.close_all(server._map))  # noqa: SLF001
         thread.join()
         server.task_dispatcher.shutdown()
@@ -83,7 +82,6 @@ def running_web_uis(server: Server) -> Iterator[Mapping[str, str]]:
             UNREACHABLE: replace(
                 usual, torchserve_inference_port=nobody, torchserve_management_port=nobody
             ),
-            HASTY: replace(usual, torchserve_timeout_seconds=0.001),
             LOCKED_OUT: replace(usual, torchserve_run_directory=directory),
             RATIONED: replace(usual, rate_limit="1 per minute"),
             SMALL: replace(usual, max_upload_bytes=SMALL_BYTES),

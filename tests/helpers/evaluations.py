@@ -1,11 +1,11 @@
-"""Evaluations made on the spot: every picture has one colour, so that it can be told again."""
+"""Evaluations made on the spot: every picture has one colour, so that it can be recognised."""
 
 from collections.abc import Sequence
 
 import torch
 
-from model.data import LabelledImages
-from model.evaluation import Evaluation
+from model.data.dataset import LabelledImages
+from model.evaluation.scores import Evaluation
 
 
 def make_evaluation(
@@ -15,11 +15,8 @@ def make_evaluation(
 ) -> Evaluation:
     """Make an evaluation of ``answers``: true class, predicted class, confidence, an image each."""
     labels, predictions, confidences = zip(*answers, strict=True)
-    colours = (
-        torch.arange(len(answers)).reshape(-1, 1, 1, 1)
-        * torch.tensor([7, 31, 101])[None, :, None, None]
-    )
-    pixels = (colours % 256).to(torch.uint8).expand(-1, 3, 32, 32).contiguous()
+    colours = torch.arange(len(answers))[:, None] * torch.tensor([7, 31, 101])
+    pixels = (colours % 256).to(torch.uint8)[:, :, None, None].expand(-1, 3, 32, 32).contiguous()
     return Evaluation(
         LabelledImages(pixels, torch.tensor(labels)),
         names or [f"test/{index:04}.png" for index in range(len(answers))],

@@ -1,15 +1,15 @@
-"""Golden answers of the shipped archive; `python -m tests.golden` writes them anew.
+"""Golden answers of the shipped archive; `python -m tests.helpers.golden` writes them anew.
 
 Do that only when the answers are meant to change: with another model, or better preprocessing.
 """
 
 import json
 
-from model.classifier import Classifier
-from tests.conftest import SHIPPED_ARCHIVE, encode, make_gradient
-from tests.serving import PROJECT
+from model import PROJECT
+from model.inference.classifier import Classifier
+from tests.helpers.pictures import SHIPPED_ARCHIVE, encode, make_gradient
 
-FILE = PROJECT / "tests" / "golden.json"
+FILE = PROJECT / "tests" / "helpers" / "golden.json"
 
 
 def golden_pictures() -> dict[str, bytes]:

@@ -1,0 +1,58 @@
+"""Pictures made on the spot, and where the shipped archive and the real data lie."""
+
+import base64
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pillow_heif
+from PIL import Image
+
+from model import PROJECT
+
+SHARED = PROJECT.parent / "shared"
+SHIPPED_ARCHIVE = PROJECT / "model_store" / "cifar10.mar"
+
+# So that pictures can be written as HEIF.
+pillow_heif.register_heif_opener()
+
+
+def encode(image: Image.Image, image_format: str = "PNG", **options: object) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, image_format, **options)
+    return buffer.getvalue()
+
+
+RED = encode(Image.new("RGB", (32, 32), "red"))
+
+
+def as_instances(*images: object) -> bytes:
+    """Return a KServe v1 document; what is not bytes stands in it for an instance as it is."""
+    instances = [
+        {"b64": base64.b64encode(image).decode()} if isinstance(image, bytes) else image
+        for image in images
+    ]
+    return json.dumps({"instances": instances}).encode()
+
+
+def make_gradient() -> Image.Image:
+    """A 48×32 picture in which every quarter looks different, so that a turn shows."""
+    horizontal = np.linspace(0, 255, 48)[None, :].repeat(32, axis=0)
+    vertical = np.linspace(0, 255, 32)[:, None].repeat(48, axis=1)
+    blue = np.full_like(horizontal, 40)
+    return Image.fromarray(np.stack([horizontal, vertical, blue], axis=-1).astype(np.uint8))
+
+
+def write_image_folder(folder: Path, images_per_class: int = 12) -> Path:
+    """Write a folder-per-class tree of two classes that even a tiny training tells apart."""
+    generator = np.random.default_rng(0)
+    for split in ("train", "test"):
+        for name, colour in (("night", 30), ("snow", 225)):
+            (folder / split / name).mkdir(parents=True)
+            for index in range(images_per_class):
+                noise = generator.integers(-25, 26, (32, 32, 3))
+                pixels = (colour + noise).clip(0, 255).astype(np.uint8)
+                file = folder / split / name / f"{index:03}.png"
+                file.write_bytes(encode(Image.fromarray(pixels)))
+    return folder
