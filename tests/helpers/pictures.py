@@ -1,7 +1,6 @@
 """Pictures made on the spot, and where the shipped archive and the real data lie."""
 
 import base64
-import io
 import json
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import numpy as np
 import pillow_heif
 from PIL import Image
 
+from benchmarks.common.pictures import encode as encode  # noqa: PLC0414 - for all tests
 from model import PROJECT
 
 SHARED = PROJECT.parent / "shared"
@@ -16,12 +16,6 @@ SHIPPED_ARCHIVE = PROJECT / "model_store" / "cifar10.mar"
 
 # So that pictures can be written as HEIF.
 pillow_heif.register_heif_opener()
-
-
-def encode(image: Image.Image, image_format: str = "PNG", **options: object) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, image_format, **options)
-    return buffer.getvalue()
 
 
 RED = encode(Image.new("RGB", (32, 32), "red"))

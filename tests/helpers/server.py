@@ -4,7 +4,6 @@ import json
 import os
 import select
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from typing import Any
 import psutil
 import urllib3
 
+from benchmarks.common.server import free_ports as find_free_ports
 from model import PROJECT
 from webui.settings import Settings
 
@@ -82,15 +82,7 @@ class Server:
 
 
 def free_ports() -> dict[str, int]:
-    sockets = [socket.socket() for _ in PORT_VARIABLES]
-    try:
-        for opened in sockets:
-            opened.bind(("127.0.0.1", 0))
-        numbers = [opened.getsockname()[1] for opened in sockets]
-    finally:
-        for opened in sockets:
-            opened.close()
-    return dict(zip(PORT_VARIABLES, numbers, strict=True))
+    return dict(zip(PORT_VARIABLES, find_free_ports(len(PORT_VARIABLES)), strict=True))
 
 
 def server_environment(directory: Path, ports: dict[str, int]) -> dict[str, str]:
