@@ -15,8 +15,9 @@ from torch.distributed.run import get_args_parser
 import handler.request  # noqa: F401  its errors count, too
 from model import PROJECT
 from model.images.errors import ImageError
-from webui.errors import RejectedImageError, WebUIError
+from webui.errors import WebUIError
 from webui.settings import Settings
+from webui.torchserve.errors import RejectedImageError
 
 MAX_README_LINES = 130
 README = PROJECT / "README.md"

@@ -11,11 +11,6 @@ from webui.errors import (
     BadRequestError,
     InternalError,
     MethodNotAllowedError,
-    ModelNotReadyError,
-    ModelServerError,
-    ModelServerKeyError,
-    ModelServerTimeoutError,
-    ModelServerUnreachableError,
     NotFoundError,
     WebUIError,
 )
@@ -24,6 +19,13 @@ from webui.negotiation import HTML, JSON
 from webui.openapi.errors import create_errors, describe_errors
 from webui.openapi.schemas import TEXT, Json, describe_shapes, refer_to
 from webui.settings import Settings
+from webui.torchserve.errors import (
+    ModelNotReadyError,
+    ModelServerError,
+    ModelServerKeyError,
+    ModelServerTimeoutError,
+    ModelServerUnreachableError,
+)
 from webui.uploads import FIELD_NAME
 
 # Settings that limit what is accepted; each is also a key of Flask's configuration.

@@ -9,10 +9,7 @@ from typing import Any
 from webui.errors import (
     FormTooLargeError,
     MethodNotAllowedError,
-    ModelServerError,
-    ModelServerTimeoutError,
     RateLimitError,
-    RejectedImageError,
     TooManyPicturesError,
     UploadsTooLargeError,
     UploadTooLargeError,
@@ -20,6 +17,7 @@ from webui.errors import (
 )
 from webui.negotiation import HTML, JSON
 from webui.openapi.schemas import TEXT, Json, refer_to
+from webui.torchserve.errors import ModelServerError, ModelServerTimeoutError, RejectedImageError
 from webui.uploads import MAX_TEXT_BYTES
 
 # Errors of the shipped models' handler; here, the message says the cause.

@@ -11,7 +11,10 @@ import urllib3
 from flask_babel import lazy_gettext as _
 from urllib3 import exceptions
 
-from webui.errors import (
+from webui.errors import UploadTooLargeError, WebUIError
+from webui.languages import Text
+from webui.settings import Settings
+from webui.torchserve.errors import (
     ModelNotReadyError,
     ModelServerError,
     ModelServerKeyError,
@@ -19,11 +22,7 @@ from webui.errors import (
     ModelServerUnreachableError,
     OverloadedError,
     RejectedImageError,
-    UploadTooLargeError,
-    WebUIError,
 )
-from webui.languages import Text
-from webui.settings import Settings
 from webui.torchserve.keys import KeyName, read_key
 from webui.torchserve.predictions import Prediction, parse_prediction
 

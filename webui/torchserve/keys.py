@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 from typing import Any, Literal
 
-from webui.errors import ModelServerKeyError, ModelServerUnreachableError
+from webui.torchserve.errors import ModelServerKeyError, ModelServerUnreachableError
 
 KeyName = Literal["inference", "management", "API"]
 

@@ -21,9 +21,9 @@ from werkzeug.test import TestResponse
 from model import PROJECT
 from tests.helpers.fake_torchserve import MODEL_INPUT, WORKER_DIED, Answer, FakeTorchServe
 from tests.helpers.sending import CARD, PNG, send, upload, upload_all
-from webui.errors import RejectedImageError
 from webui.languages import Languages
 from webui.openapi.errors import create_errors
+from webui.torchserve.errors import RejectedImageError
 
 CATALOGUES = sorted(PROJECT.glob("webui/translations/*/LC_MESSAGES/messages.po"))
 KEYWORDS = {**DEFAULT_KEYWORDS, "lazy_gettext": None}

@@ -20,7 +20,8 @@ from model.images.errors import ImageError, UnreadableImageError, UnsupportedFor
 from tests.helpers.fake_torchserve import WORKER_DIED, FakeTorchServe
 from tests.helpers.sending import AS_HTML, AS_JSON, PNG, send_body, upload, upload_all
 from tests.webui.conftest import CreateClient
-from webui.errors import RejectedImageError, WebUIError
+from webui.errors import WebUIError
+from webui.torchserve.errors import RejectedImageError
 
 Json = dict[str, Any]
 

@@ -14,8 +14,9 @@ from tests.helpers.fake_torchserve import (
     FakeTorchServe,
     error_answer,
 )
-from webui import errors
+from webui.errors import UploadTooLargeError, WebUIError
 from webui.settings import Settings
+from webui.torchserve import errors
 from webui.torchserve.client import TorchServeClient
 
 OVERLOADED = (errors.OverloadedError, "already waiting")
@@ -120,7 +121,7 @@ def test_refusal_by_the_handler_is_passed_through(
         (400, {"code": 400, "message": "no type"}, errors.ModelServerError),
         (400, [1, 2], errors.ModelServerError),
         (400, b"", errors.ModelServerError),
-        (413, b"", errors.UploadTooLargeError),
+        (413, b"", UploadTooLargeError),
         (503, b"garbage", errors.ModelServerError),
         (200, b"", errors.ModelServerError),
         (200, b"\xff\xfe", errors.ModelServerError),
@@ -133,7 +134,7 @@ def test_other_answers_to_a_picture_are_errors(
     torchserve: FakeTorchServe,
     status: int,
     body: object,
-    expected: type[errors.WebUIError],
+    expected: type[WebUIError],
 ) -> None:
     torchserve.will_answer(status, body)
     with pytest.raises(expected):
@@ -158,7 +159,7 @@ def test_a_full_queue_differs_from_a_model_without_workers(  # noqa: PLR0913, PL
     torchserve: FakeTorchServe,
     status: int,
     body: object,
-    expected: type[errors.WebUIError],
+    expected: type[WebUIError],
     words: str,
 ) -> None:
     torchserve.will_answer_error(503, "ServiceUnavailableException")
@@ -194,7 +195,7 @@ def test_a_picture_that_was_lost_twice_is_an_error(
     asker: TorchServeClient,
     torchserve: FakeTorchServe,
     loss: Answer,
-    expected: type[errors.WebUIError],
+    expected: type[WebUIError],
     words: str,
 ) -> None:
     torchserve.answers.extend([loss, loss])
@@ -259,7 +260,7 @@ def test_model_is_not_ready_otherwise(
     torchserve: FakeTorchServe,
     status: int,
     body: object,
-    expected: type[errors.WebUIError],
+    expected: type[WebUIError],
 ) -> None:
     torchserve.will_describe(status, body)
     with pytest.raises(expected):

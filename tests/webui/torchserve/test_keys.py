@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from webui.errors import ModelServerKeyError, ModelServerUnreachableError
+from webui.torchserve.errors import ModelServerKeyError, ModelServerUnreachableError
 from webui.torchserve.keys import read_key
 
 CONTENT = '{"inference": {"key": "Ab-c_9", "expiration time": "…"}, "API": {"key": "apikey"}}'
