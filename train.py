@@ -6,25 +6,31 @@
     torchrun --nproc-per-node N train.py --data DIR
     python train.py --help             every option
 
-This file reads from top to bottom: the data, the network, the epochs, the report. A run leaves
-everything in ``runs/<name>/``: ``config.json`` (the exact configuration), ``metrics.csv``,
+This file reads from top to bottom: the data, the network, the optimiser, the step, the loop over
+epochs and batches, the validation, the report. What it is made of is in ``model/training/``. A run
+leaves everything in ``runs/<name>/``: ``config.json`` (the exact configuration), ``metrics.csv``,
 ``weights.pt`` and ``model_card.json`` (which ``python -m model.archive`` packs), ``checkpoint.pt``
 (which ``--resume`` reads), curves, TensorBoard events, the report and the confusion matrix.
 """
 
-import argparse
-import contextlib
+import signal
 import sys
-import time
+
+if __name__ == "__main__":
+    # The imports take seconds, in which Ctrl-C ends the program without a traceback.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 try:
     import torch
 except ModuleNotFoundError:
     sys.exit("train.py: error: PyTorch is not installed here; `make setup` installs it")
+
+from torch import nn
+from torch.nn.functional import cross_entropy
 
 from model.archive import ArchiveError, make_archive
 from model.data.cifar10 import load_cifar10
@@ -34,287 +40,197 @@ from model.data.splits import split_training_images
 from model.evaluation.report import write_test_files, write_test_report
 from model.evaluation.scores import classify
 from model.export.graph import export_run
-from model.inference.card import ModelCard
 from model.inference.classifier import Classifier
+from model.networks import to_unit_range
 from model.networks.reference_cnn import ReferenceCNN
 from model.training import RunError
-from model.training.captured_step import WARM_UP_STEPS
-from model.training.checkpoint import Checkpoints, TrainingState
-from model.training.devices import choose_device, choose_precision, tune_cpu
-from model.training.distributed import ProcessGroup
-from model.training.metrics import EpochMetrics, MetricsWriter, best_epoch, draw_curves
-from model.training.options import chosen_recipe, parse_options
-from model.training.run import (
-    announce_run,
-    command_to_continue,
-    discard_results,
-    load_refit_settings,
-    load_resumed_settings,
-    open_run,
-    print_summary,
-)
-from model.training.stop_signals import Stopped, StopSignals
-from model.training.trainer import Trainer
+from model.training.batches import Batch, balance_classes, batches, measure_pixels
+from model.training.captured_step import WARM_UP_STEPS, CapturedStep
+from model.training.checkpoint import ResumableLoop, Stateful
+from model.training.command import run_command
+from model.training.config import Config
+from model.training.devices import choose_device, choose_precision, set_up_computation
+from model.training.distributed import ProcessGroup, SharedDropout
+from model.training.metrics import EpochMetrics, EpochTotals, draw_curves
+from model.training.optimizer import MovingAverage, create_optimizer, create_schedulers
+from model.training.run import Run, has_nothing_left, replay_losses
 
-# Number of images of each class and split that a dry run reads.
-DRY_RUN_IMAGES_PER_CLASS = 5
+# Number of images that are validated at once.
+VALIDATION_BATCH_SIZE = 250
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command.
+    """Run the command line, or ``arguments`` in its place, and return the exit code."""
+    return run_command(train, arguments, (ArchiveError, DataError, RunError))
+
+
+def train(config: Config, resume: Path | None, processes: ProcessGroup) -> None:
+    """Train as ``config`` says, from the data to the report.
 
     Args:
-        arguments: the command line without the program's name; None for ``sys.argv``.
-
-    Returns:
-        The exit code: 0 for success, 1 where a file can't be read or written, 2 for settings or
-        data that can't be used, and 128 plus the number of the signal that stopped the training.
+        config: The configuration.
+        resume: The folder of a run that is continued; None for a new one.
+        processes: The processes that train together, not connected yet.
     """
-    options = parse_options(arguments)
-    process_group = ProcessGroup.from_environment()
-    tune_cpu()
-    is_first = process_group.is_first
-    output = contextlib.nullcontext() if is_first else contextlib.redirect_stdout(None)
-    try:
-        with output:
-            train(options, process_group)
-    except (ArchiveError, DataError, RunError) as error:
-        print(f"train.py: error: {error}", file=sys.stderr)
-        return 2
-    except OSError as error:
-        place = f"{error.filename}: " if error.filename else ""
-        message, exit_code = f"error: {place}{error.strerror or error}. Fix this, then run", 1
-    except Stopped as stopped:
-        if not is_first:
-            return stopped.exit_code
-        message = f"stopped by {stopped}; everything is saved. To continue, run"
-        exit_code = stopped.exit_code
-    except KeyboardInterrupt:
-        message, exit_code = "interrupted. To continue, run", 130
-    else:
-        return 0
-    print(f"train.py: {message}: {command_to_continue(options)}", file=sys.stderr)
-    return exit_code
-
-
-def train(options: argparse.Namespace, process_group: ProcessGroup) -> None:
-    """Train as ``options`` say, from the data to the report.
-
-    Args:
-        options: the result of :func:`parse_options`; settings of the run that it resumes or refits,
-            and what ``auto`` stands for, are filled in.
-        process_group: the processes that train together, not connected yet.
-    """
-    if options.resume:
-        load_resumed_settings(options)
-        if options.threads and not process_group.is_distributed:
-            # The order of a sum, and so its rounding, depends on the number of threads.
-            torch.set_num_threads(options.threads)
-    if options.refit and not options.resume:
-        load_refit_settings(options)
-    if options.dry_run:
-        options.epochs, options.limit, options.validation_images = 1, None, None
-    device = choose_device(options.device, process_group)
-    options.precision = choose_precision(options.precision, device)
-    with process_group.connected(device):
-        with process_group.first_of_each_machine_goes_first():
-            dataset = load_data(options)
-        training, validation = hold_out(dataset, options)
-        options.run = open_run(options, process_group)
-        torch.manual_seed(options.seed)
-        recipe, classes = chosen_recipe(options), len(dataset.class_names)
-        trainer = Trainer(recipe, classes, device, options.precision, process_group)
-        announce_run(options, len(training), len(validation), trainer)
-        history = fit(TrainingState(trainer, training.to(device), validation.to(device)), options)
-        if process_group.is_first:
-            report(history, dataset, (len(training), len(validation)), options)
-
-
-def load_data(options: argparse.Namespace) -> Dataset:
-    """Load the folder-per-class tree, or CIFAR-10 where none is given.
-
-    Raises:
-        DataError: the images can't be used.
-    """
-    images_per_class = DRY_RUN_IMAGES_PER_CLASS if options.dry_run else None
-    if options.data is None:
-        return load_cifar10(Path("data"), images_per_class=images_per_class)
-    return load_folders(
-        options.data,
-        ReferenceCNN.image_size,
-        skip_unreadable=options.skip_unreadable,
-        images_per_class=images_per_class,
+    if resume and has_nothing_left(resume, config):
+        return
+    if config.refit and not resume:
+        config = replay_losses(config)
+    device = choose_device(config.device, processes)
+    config = replace(
+        config,
+        precision=choose_precision(config.precision, device),
+        threads=set_up_computation(config.threads, processes),
     )
+    with processes.connected(device):
+        with processes.first_of_each_machine_goes_first():
+            dataset = load_data(config)
+        training, validation = hold_out(dataset, config)
+        config = config.adapted_to(len(training))
+        with Run(config, resume, processes) as run:
+            images = training.to(device), validation.to(device)
+            history = fit(images, len(dataset.class_names), run, config, processes)
+            if processes.is_first:
+                report(history, dataset, (len(training), len(validation)), run, config)
 
 
-def hold_out(
-    dataset: Dataset, options: argparse.Namespace
-) -> tuple[LabelledImages, LabelledImages]:
-    """Hold out validation images, and apply ``--limit`` to the others.
+def load_data(config: Config) -> Dataset:
+    """Load the folder-per-class tree, or CIFAR-10 where none is given."""
+    if config.data is None:
+        return load_cifar10(Path("data"))
+    size = ReferenceCNN.image_size
+    return load_folders(config.data, size, skip_unreadable=config.skip_unreadable)
 
-    Returns:
-        The training images and the validation images.
 
-    Raises:
-        DataError: there are too few images.
-    """
+def hold_out(dataset: Dataset, config: Config) -> tuple[LabelledImages, LabelledImages]:
+    """Return the training images, and those that are held out of them for validation."""
     images = dataset.train
-    chosen, validation = split_training_images(
-        images.labels, dataset.class_names, options.validation_images, options.limit
+    chosen, held_out = split_training_images(
+        images.labels, dataset.class_names, config.validation_images, config.limit
     )
-    if options.dry_run:
-        # The few images that were read are repeated to fill whole batches; on a GPU there are
-        # enough of these to capture a step.
-        on_gpu = torch.cuda.is_available() and options.device != "cpu"
-        steps = WARM_UP_STEPS + 1 if on_gpu else 1
-        chosen = chosen[torch.arange(steps * options.batch_size) % len(chosen)]
-    return images.subset(chosen), images.subset(validation)
+    if config.dry_run:
+        # One batch, or on a GPU as many as it takes until a step is captured.
+        steps = WARM_UP_STEPS + 1 if torch.cuda.is_available() else 1
+        size = steps * config.adapted_to(len(chosen)).batch_size
+        chosen = chosen[torch.arange(size) % len(chosen)]
+    return images.subset(chosen), images.subset(held_out)
 
 
-def fit(state: TrainingState, options: argparse.Namespace) -> list[EpochMetrics]:
-    """Train the remaining epochs, and keep the weights of the best one by validation loss.
+def fit(
+    splits: tuple[LabelledImages, LabelledImages],
+    num_classes: int,
+    run: Run,
+    config: Config,
+    processes: ProcessGroup,
+) -> list[EpochMetrics]:
+    """Train the epochs that are left, and return the metrics of all, in order."""
+    (training, validation), recipe = splits, config.recipe
+    device = training.labels.device
+    torch.manual_seed(config.seed)
 
-    Args:
-        state: the training before its first step.
-        options: the settings of the run.
+    # The network, and the moving average of its weights, which is validated and kept.
+    network = ReferenceCNN(num_classes, recipe.dropout)
+    if recipe.normalise:
+        network.standardise_pixels(*measure_pixels(training))
+    network.dropout = dropout = SharedDropout(recipe.dropout, processes)
+    network.to(device).to(memory_format=torch.channels_last)
+    average = MovingAverage(network, recipe.average_decay)
+    shared_network = processes.average_gradients(network)
 
-    Returns:
-        The metrics of all epochs of the run, in order.
+    # The optimiser, and what changes its learning rate: a linear warm-up, then plateaus.
+    optimizer = create_optimizer(network, recipe)
+    warm_up, plateau = create_schedulers(optimizer, recipe, config.count_steps(len(training)))
+    class_weights = balance_classes(training, num_classes) if config.balances_classes else None
+    totals = EpochTotals(device, processes, class_weights)
 
-    Raises:
-        Stopped: a signal came, and everything is saved.
-        RunError: the checkpoint to resume from is missing or damaged.
-        OSError: the run can't be written.
-    """
-    trainer, signals = state.trainer, StopSignals()
-    checkpoints = Checkpoints(options.run, options.checkpoint_seconds, state, signals)
-    resumed = checkpoints.restore()
-    if options.resume and not resumed:
-        raise RunError(
-            f"--resume: {options.run} was stopped before its first checkpoint; start a new run"
+    def step(batch: Batch) -> None:
+        dropout.batch_size = batch.size
+        with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16"):
+            logits = shared_network(batch.images)
+        smoothing, logits = recipe.label_smoothing, logits.float()
+        loss = cross_entropy(
+            logits, batch.labels, class_weights, label_smoothing=smoothing, reduction="sum"
         )
-    done, steps = len(state.history), trainer.steps_taken
-    if done > options.epochs:
-        raise RunError(
-            f"--epochs {options.epochs}: {options.run} has {done} epochs already; give at least "
-            "as many"
-        )
-    if done < options.epochs and trainer.process_group.is_first:
-        discard_results(options.run)
-    if resumed:
-        print(f"resuming after epoch {done}" + (f" and {steps} steps" if steps else ""))
-    with signals, contextlib.ExitStack() as on_exit:
-        metrics_writer = None
-        if trainer.process_group.is_first:
-            metrics_writer = MetricsWriter(
-                options.run, state.history, state.best_weights, options.epochs
-            )
-            on_exit.callback(metrics_writer.close)
-        checkpoints.save()
-        for epoch in range(done + 1, options.epochs + 1):
-            if options.learning_rates:
-                trainer.learning_rate = options.learning_rates[epoch - 1]
-            state.history.append(train_epoch(checkpoints, epoch, options))
-            if best_epoch(state.history) == epoch:
-                state.best_weights = trainer.weights()
-            checkpoints.save()
-            if metrics_writer:
-                metrics_writer.write_epoch(state.history, state.best_weights)
-            signals.raise_if_received(trainer.process_group)
-    return state.history
+        optimizer.zero_grad()
+        # Averaged over the processes, these are the gradients of the mean over the whole batch.
+        (loss * (processes.size / batch.size)).backward()
+        optimizer.step()
+        average.update()
+        totals.add(logits, batch.labels)
+
+    is_captured = device.type == "cuda" and not processes.is_distributed
+    take_step = CapturedStep(step, config.batch_size) if is_captured else step
+
+    parts: dict[str, Stateful] = {
+        "network": network,
+        "average": average,
+        "optimizer": optimizer,
+        "warm_up": warm_up,
+        "plateau": plateau,
+    }
+    loop = ResumableLoop(run.directory, config, parts, totals, splits)
+    loop.restore()
+    run.begin(config, device, len(training), len(validation), len(loop.history))
+    with loop:
+        for epoch in loop.epochs_left():
+            network.train()
+            for batch in batches(training, config, epoch, loop.steps_done, processes):
+                take_step(batch)
+                warm_up.step()
+                loop.step_done()
+            # To the digits that a float32 has.
+            learning_rate = float(f"{float(optimizer.param_groups[0]['lr']):.6g}")
+            loss = accuracy = None
+            if len(validation):
+                loss, accuracy = validate(average.network, validation, totals.like_new())
+            plateau.step(config.replayed_losses[epoch - 1] if loss is None else loss)
+            loop.epoch_done(learning_rate, loss, accuracy, average.network.state_dict())
+    return loop.history
 
 
-def train_epoch(checkpoints: Checkpoints, epoch: int, options: argparse.Namespace) -> EpochMetrics:
-    """Take the remaining steps of an epoch, validate, and adapt the learning rate to the loss.
-
-    Args:
-        checkpoints: the training, which is saved or stopped between two steps.
-        epoch: number of the epoch, from 1.
-        options: the settings of the run.
-
-    Raises:
-        Stopped: a signal came, and everything is saved.
-        OSError: the checkpoint can't be written.
-    """
-    state, trainer = checkpoints.state, checkpoints.state.trainer
-    started = time.monotonic() - state.seconds
-    learning_rate = trainer.learning_rate
-    plan = trainer.plan_epoch(state.training_images, options.batch_size, options.seed, epoch)
-    for _ in trainer.steps(state.training_images, plan, f"epoch {epoch}/{options.epochs}"):
-        state.seconds = time.monotonic() - started
-        checkpoints.save_and_stop_if_due()
-    training_loss, training_accuracy = trainer.finish_epoch(state.training_images)
-    validation_loss = validation_accuracy = None
-    if len(state.validation_images):
-        validation_loss, validation_accuracy = trainer.validate(state.validation_images)
-        trainer.plateau.step(validation_loss)
-    state.seconds = 0.0
-    return EpochMetrics(
-        epoch,
-        learning_rate,
-        training_loss,
-        training_accuracy,
-        validation_loss,
-        validation_accuracy,
-        seconds=round(time.monotonic() - started, 2),
-    )
+@torch.inference_mode()
+def validate(
+    network: nn.Module, images: LabelledImages, totals: EpochTotals
+) -> tuple[float, float]:
+    """Return the mean loss in nats and the accuracy in [0, 1] of the network in float32."""
+    network.eval()
+    own = torch.arange(len(images), device=images.labels.device)[
+        totals.processes.own_part(len(images))
+    ]
+    for indices in own.split(VALIDATION_BATCH_SIZE):
+        batch = images.subset(indices)
+        totals.add(network(to_unit_range(batch.pixels)), batch.labels)
+    return totals.means(len(images))
 
 
 def report(
-    history: Sequence[EpochMetrics],
+    history: list[EpochMetrics],
     dataset: Dataset,
     sizes: tuple[int, int],
-    options: argparse.Namespace,
+    run: Run,
+    config: Config,
 ) -> None:
-    """Write the model card, the curves and, without ``--no-test``, the report on the test split.
-
-    Args:
-        history: the metrics of all epochs.
-        dataset: the data, of which the test split is used.
-        sizes: numbers of training and validation images.
-        options: the settings of the run.
-
-    Raises:
-        ArchiveError: the dry run can't pack its model.
-        OSError: the run can't be written.
-    """
-    run: Path = options.run
-    kept = history[best_epoch(history) - 1]
-    card = ModelCard(
-        name=run.name,
-        version="",
-        architecture=ReferenceCNN.__name__,
-        dropout=chosen_recipe(options).dropout,
-        image_size=ReferenceCNN.image_size,
-        class_names=dataset.class_names,
-        data=dataset.source,
-        training_images=sizes[0],
-        validation_images=sizes[1],
-        recipe=options.recipe,
-        epochs=kept.epoch,
-        validation_accuracy=kept.validation_accuracy,
-        test_accuracy=None,
-        test_images=len(dataset.test),
-        created=datetime.now(UTC).date().isoformat(),
-    )
-    card.save(run)
-    draw_curves(run, history)
+    """Write the model card, the curves and, without ``--no-test``, the report on the test split."""
+    directory = run.directory
+    card = run.create_card(config, history, dataset.class_names, dataset.source, sizes)
+    card = replace(card, test_images=len(dataset.test))
+    card.save(directory)
+    draw_curves(directory, history)
     if dataset.test_files:
-        write_test_files(run, dataset.test_files)
-    if not options.no_test:
+        write_test_files(directory, dataset.test_files)
+    if not config.no_test:
         # The exported network classifies, as it will on the server.
-        export_run(run)
-        predictions, _ = classify(Classifier.load(run), dataset.test.pixels)
-        accuracy, text = write_test_report(
-            run, dataset.test.labels, predictions, dataset.class_names
-        )
-        replace(card, test_accuracy=accuracy).save(run)
-        print(f"\nTest split, weights of epoch {kept.epoch}: accuracy {accuracy:.2%}\n\n{text}")
-    if options.dry_run:
-        archive = make_archive(run, run)
+        export_run(directory)
+        predictions, _ = classify(Classifier.load(directory), dataset.test.pixels)
+        labels, names = dataset.test.labels, dataset.class_names
+        accuracy, text = write_test_report(directory, labels, predictions, names)
+        replace(card, test_accuracy=accuracy).save(directory)
+        print(f"\nTest split, weights of epoch {card.epochs}: accuracy {accuracy:.2%}\n\n{text}")
+    if config.dry_run:
+        archive = make_archive(directory, directory)
         print(f"The dry run went through everything, up to {archive}; its figures mean nothing.")
-        return
-    print_summary(kept, len(history), options)
+    else:
+        run.print_summary(history, config)
 
 
 if __name__ == "__main__":

@@ -56,7 +56,11 @@ def whole_number(least: int = 1, most: int | None = None) -> Callable[[str], int
 
 
 def number(
-    *, least: float | None = None, above: float | None = None, below: float | None = None
+    *,
+    least: float | None = None,
+    above: float | None = None,
+    below: float | None = None,
+    most: float | None = None,
 ) -> Callable[[str], float]:
     """Return a parser of finite numbers within limits, for argparse's ``type``.
 
@@ -64,8 +68,9 @@ def number(
         least: The smallest number that is accepted; None for no limit.
         above: The number that all accepted ones are above; None for no limit.
         below: The number that all accepted ones are below; None for no limit.
+        most: The largest number that is accepted; None for no limit.
     """
-    limits = [("at least", least), ("above", above), ("below", below)]
+    limits = [("at least", least), ("above", above), ("below", below), ("at most", most)]
     wanted = " and ".join(f"{name} {limit:g}" for name, limit in limits if limit is not None)
 
     def parse(text: str) -> float:
@@ -78,6 +83,7 @@ def number(
             (least is None or value >= least)
             and (above is None or value > above)
             and (below is None or value < below)
+            and (most is None or value <= most)
         )
         if not fits or value == float("inf"):
             raise argparse.ArgumentTypeError(f"{text} is not {wanted}")

@@ -10,13 +10,9 @@ from playwright.sync_api import Browser, sync_playwright
 
 from benchmarks.page.chromium import launch_options
 from model.archive import make_archive
-from model.training.devices import tune_cpu
 from tests.helpers.pictures import SHARED, encode, make_gradient, write_image_folder
 from tests.helpers.server import Server, running_server
 from tests.helpers.training import FinishedRun, train_once
-
-# As train.py does, before there are threads: so a training here and one of its own agree.
-tune_cpu()
 
 
 @pytest.fixture

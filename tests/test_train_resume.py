@@ -16,8 +16,8 @@ import pytest
 import torch
 
 import train
+from model.training.command import STOP_SIGNALS, Stopped, StopSignals
 from model.training.metrics import read_metrics
-from model.training.stop_signals import STOP_SIGNALS, Stopped, StopSignals
 from tests.helpers.pictures import write_image_folder
 from tests.helpers.training import (
     TRAIN,
@@ -177,7 +177,7 @@ def test_resuming_a_finished_run_makes_its_report_again(
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        ("no checkpoint", "before its first checkpoint"),
+        ("no checkpoint", "is missing"),
         ("half a checkpoint", "damaged"),
         ("no configuration", "can't be read"),
         ("other images", "not those that this run began with"),
@@ -202,10 +202,12 @@ def test_a_run_that_cannot_go_on_says_why(
         others = write_image_folder(tmp_path / "others", images_per_class=11)
         settings = configuration.read_text().replace(str(finished_run.pictures), str(others))
         configuration.write_text(settings)
-    assert resume(run) == 2
+    before = configuration.read_bytes()
+    assert resume(run, "--epochs", 4) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1
     assert message in error
+    assert configuration.read_bytes() == before
 
 
 def test_a_full_disk_is_one_line_and_costs_nothing_that_was_saved(

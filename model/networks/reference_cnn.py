@@ -1,5 +1,8 @@
 """The reference convolutional network, which has the layers of the original Keras program."""
 
+from typing import cast
+
+import torch
 from torch import Tensor, nn
 
 
@@ -51,6 +54,21 @@ class ReferenceCNN(nn.Module):
         for name, parameter in self.named_parameters():
             if name.endswith("bias"):
                 nn.init.zeros_(parameter)
+
+    @torch.no_grad()
+    def standardise_pixels(self, mean: Tensor, deviation: Tensor) -> None:
+        """Fold the standardisation of the pixels into the first layer, before any training.
+
+        The layer then computes from pixels in [0, 1] what it would have computed from
+        ``(pixels - mean) / deviation``, so that fewer of its units die early in the training.
+
+        Args:
+            mean: Float ``(3,)``, mean of each channel over the training images, in [0, 1].
+            deviation: Float ``(3,)``, their standard deviations, above 0.
+        """
+        first = cast("nn.Conv2d", self.features[0])
+        first.weight /= deviation[:, None, None]
+        cast("Tensor", first.bias).sub_((first.weight.sum(dim=(2, 3)) * mean).sum(dim=1))
 
     def forward(self, images: Tensor) -> Tensor:
         """Map images ``(N, 3, 32, 32)`` in [0, 1] to logits ``(N, num_classes)``."""

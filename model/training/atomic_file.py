@@ -5,21 +5,26 @@ import io
 import os
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import torch
+
+# Pattern of the names of files that were left when a program was killed while it wrote.
+PARTIAL_PATTERN = ".*.partial"
 
 
 def write_atomically(file: Path, data: bytes | str) -> None:
     """Write a file so that a kill or a power cut leaves either the old content or the new.
 
     Args:
-        file: the file to create or replace.
-        data: the new content; text is encoded in UTF-8.
+        file: The file to create or replace.
+        data: The new content; text is encoded in UTF-8.
 
     Raises:
-        OSError: the file can't be written; the old one, if there is one, is unchanged.
+        OSError: The file can't be written; the old one, if there is one, is unchanged.
     """
-    partial = file.with_name(f".{file.name}.partial")
+    # Two programs that write the same file must not write into each other's.
+    partial = file.with_name(f".{file.name}.{uuid4().hex}.partial")
     try:
         with partial.open("wb") as stream:
             stream.write(data.encode() if isinstance(data, str) else data)

@@ -7,7 +7,8 @@ one. A captured step is launched as a whole. See "CUDA Graphs" in PyTorch's note
 from collections.abc import Callable
 
 import torch
-from torch import Tensor
+
+from model.training.batches import Batch
 
 # Number of steps that run before one is captured.
 WARM_UP_STEPS = 3
@@ -17,41 +18,43 @@ class CapturedStep:
     """Runs the first steps one kernel at a time, then captures a step and replays it.
 
     Args:
-        step: the function to run, which gets tensors of the same shapes each time and must not wait
-            for the GPU. What it changes (weights, sums) must stay in the same tensors. Numbers
-            that it reads in Python keep the values that they had when it was captured.
+        step: The function to run, which must not wait for the GPU. What it changes (weights, sums)
+            must stay in the same tensors. Numbers that it reads in Python keep the values that they
+            had when it was captured.
+        batch_size: Number of images in the batches that are captured; others run as they are.
     """
 
-    def __init__(self, step: Callable[[Tensor, Tensor], None]) -> None:
+    def __init__(self, step: Callable[[Batch], None], batch_size: int) -> None:
         self._step = step
+        self._batch_size = batch_size
         self._steps_before_capture = WARM_UP_STEPS
         self._graph: torch.cuda.CUDAGraph | None = None
 
-    def __call__(self, indices: Tensor, inverse: Tensor) -> None:
-        """Run one step.
-
-        Args:
-            indices: int64 ``(N,)``, the images of the batch, on the GPU.
-            inverse: float ``(N, 2, 3)``, how each of them is augmented, on the GPU.
-        """
-        if self._steps_before_capture:
+    def __call__(self, batch: Batch) -> None:
+        """Run one step."""
+        if len(batch.labels) != self._batch_size:
+            self._step(batch)
+        elif self._steps_before_capture:
             self._steps_before_capture -= 1
-            self._run_on_side_stream(indices, inverse)
-            return
+            self._run_on_side_stream(batch)
+        else:
+            self._replay(batch)
+
+    def _replay(self, batch: Batch) -> None:
         if self._graph is None:
-            self._indices, self._inverse = indices.clone(), inverse.clone()
+            self._captured = Batch(batch.images.clone(), batch.labels.clone(), batch.size)
             self._graph = torch.cuda.CUDAGraph()
             with torch.cuda.graph(self._graph):
-                self._step(self._indices, self._inverse)
-        self._indices.copy_(indices)
-        self._inverse.copy_(inverse)
+                self._step(self._captured)
+        self._captured.images.copy_(batch.images)
+        self._captured.labels.copy_(batch.labels)
         self._graph.replay()
 
-    def _run_on_side_stream(self, indices: Tensor, inverse: Tensor) -> None:
+    def _run_on_side_stream(self, batch: Batch) -> None:
         # Libraries set themselves up at their first call, which must not be captured. The steps run
         # on a side stream because the capture will, too.
         stream = torch.cuda.Stream()
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
-            self._step(indices, inverse)
+            self._step(batch)
         torch.cuda.current_stream().wait_stream(stream)

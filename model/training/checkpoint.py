@@ -1,170 +1,263 @@
 """Checkpoints: files from which a training continues as if nothing had happened."""
 
 import hashlib
+import math
 import pickle
 import time
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, Self
 
 import torch
 from torch import Tensor
 
 from model.data.dataset import LabelledImages
+from model.inference import WEIGHTS_FILE_NAME
 from model.training import RunError
 from model.training.atomic_file import save_atomically
-from model.training.metrics import EpochMetrics
-from model.training.stop_signals import Stopped, StopSignals
-from model.training.trainer import Trainer
+from model.training.command import Stopped, StopSignals
+from model.training.config import Config
+from model.training.metrics import EpochMetrics, EpochTotals, MetricsWriter, best_epoch
 
 CHECKPOINT_FILE_NAME = "checkpoint.pt"
 # Number of steps after which processes ask each other whether to save or to stop; it takes time.
 STEPS_BETWEEN_AGREEMENTS = 10
+# Number of images whose pixels are hashed at once.
+HASHED_IMAGES = 4096
 
 
-class TrainingState:
-    """A training between two steps: the trainer, and what has been achieved so far.
-
-    Args:
-        trainer: the network and its optimiser.
-        training_images: the images to train on, on the trainer's device.
-        validation_images: the images that were held out, on the same device; there may be none.
-
-    Attributes:
-        trainer, training_images, validation_images: the arguments.
-        history: metrics of the finished epochs.
-        best_weights: weights of the best epoch so far, by name; empty before the first one ends.
-        seconds: time that the current epoch has taken so far, in all processes that worked on it.
-    """
-
-    def __init__(
-        self, trainer: Trainer, training_images: LabelledImages, validation_images: LabelledImages
-    ) -> None:
-        self.trainer = trainer
-        self.training_images = training_images
-        self.validation_images = validation_images
-        self.history: list[EpochMetrics] = []
-        self.best_weights: dict[str, Tensor] = {}
-        self.seconds = 0.0
-        digest = hashlib.sha256()
-        for images in (training_images, validation_images):
-            digest.update(images.labels.cpu().numpy().data)
-            digest.update(images.pixels.cpu().numpy().data)
-        self._data = digest.hexdigest()
+class Stateful(Protocol):
+    """A network, an optimiser, a scheduler: what PyTorch can save and restore."""
 
     def state_dict(self) -> dict[str, Any]:
-        """Return plain values and tensors; every process must call this at the same step."""
-        return {
-            "trainer": self.trainer.state_dict(),
-            "history": [asdict(row) for row in self.history],
-            "best_weights": self.best_weights,
-            "seconds": self.seconds,
-            "data": self._data,
-        }
+        """Return plain values and tensors."""
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Return to the state at which :meth:`state_dict` was called.
-
-        Raises:
-            RunError: the images are not those that the training began with.
-            RuntimeError, KeyError: the state is not that of such a trainer.
-        """
-        if state["data"] != self._data:
-            raise RunError(
-                "the images are not those that this run began with; restore them, name their "
-                "folder with --data, or start a new run"
-            )
-        self.trainer.load_state_dict(state["trainer"])
-        self.history = [EpochMetrics(**row) for row in state["history"]]
-        self.best_weights = {name: value.cpu() for name, value in state["best_weights"].items()}
-        self.seconds = state["seconds"]
+    def load_state_dict(self, state_dict: dict[str, Any]) -> Any:  # noqa: ANN401
+        """Return to the state at which :meth:`state_dict` was called."""
 
 
-class Checkpoints:
-    """The latest checkpoint of a run, in ``checkpoint.pt``.
+class ResumableLoop:
+    """Counts the steps and epochs of a training, and saves and restores it between any two steps.
+
+    Entered, it lets no stop signal kill the process before everything is saved. Every process must
+    make the same calls.
 
     Args:
-        run: the folder of the run.
-        interval: seconds between two checkpoints within an epoch.
-        state: the training that is saved and restored.
-        signals: the signals that stop the training once it is saved.
+        run: The folder of the run.
+        config: The configuration of the run.
+        parts: All that the next step depends on, by name.
+        totals: The sums over the current epoch.
+        images: The training images and the validation images, by which a resumed run is told that
+            its data have changed.
 
     Attributes:
-        state: the training that is saved and restored.
+        history: Metrics of the finished epochs.
+        best_weights: Weights of the best epoch so far, by name; empty before the first one ends.
+        steps_done: Number of steps of the current epoch that are done.
     """
 
     def __init__(
-        self, run: Path, interval: float, state: TrainingState, signals: StopSignals
+        self,
+        run: Path,
+        config: Config,
+        parts: dict[str, Stateful],
+        totals: EpochTotals,
+        images: tuple[LabelledImages, LabelledImages],
     ) -> None:
-        self.state = state
+        self.history: list[EpochMetrics] = []
+        self.best_weights: dict[str, Tensor] = {}
+        self.steps_done = 0
+        self._run = run
         self._file = run / CHECKPOINT_FILE_NAME
-        self._interval = interval
-        self._signals = signals
-        self._process_group = state.trainer.process_group
-        self._saved_at = time.monotonic()
+        self._config = config
+        self._parts = parts
+        self._totals = totals
+        self._training_images = len(images[0])
+        self._device = totals.sums.device
+        self._data = _digest(images)
+        self._processes = totals.processes
+        self._signals = StopSignals()
+        self._opened = ExitStack()
+        self._saved_at = self._epoch_started = time.monotonic()
 
-    def save(self) -> None:
-        """Replace the checkpoint; every process must call this at the same step.
-
-        Raises:
-            OSError: the checkpoint can't be written; the old one is still there.
-        """
-        state = self.state.state_dict()
-        if self._process_group.is_first:
-            save_atomically(self._file, state)
-        self._saved_at = time.monotonic()
-
-    def save_and_stop_if_due(self) -> None:
-        """Save after a step where the interval is over, or where a signal asks to stop.
+    def restore(self) -> None:
+        """Return the training to the checkpoint of the run where there is one; nothing is written.
 
         Raises:
-            Stopped: there was a signal, and the checkpoint is written.
-            OSError: the checkpoint can't be written; the old one is still there.
+            RunError: The checkpoint is missing, damaged or of another training, the processes find
+                different ones, or the run has more epochs than it is to have.
         """
-        group = self._process_group
-        # All processes must save and stop at the same step.
-        if group.is_distributed and self.state.trainer.steps_taken % STEPS_BETWEEN_AGREEMENTS:
-            return
-        is_due = time.monotonic() - self._saved_at >= self._interval
-        signal_number = group.maximum(self._signals.received)
-        if signal_number or group.maximum(int(is_due)):
-            self.save()
-        if signal_number:
-            raise Stopped(signal_number)
-
-    def restore(self) -> bool:
-        """Return the training to the checkpoint where there is one.
-
-        Returns:
-            Whether there was one.
-
-        Raises:
-            RunError: the checkpoint is damaged or of another training, or the processes find
-                different ones.
-        """
-        restored = self._file.exists()
-        if restored:
+        if self._file.exists():
             self._load()
-        for position in (len(self.state.history), self.state.trainer.steps_taken):
-            if self._process_group.maximum(position) != -self._process_group.maximum(-position):
+            steps = f" and {self.steps_done:,} steps" if self.steps_done else ""
+            print(f"resuming after epoch {len(self.history)}{steps}")
+        elif (self._run / WEIGHTS_FILE_NAME).exists():
+            raise RunError(f"{self._file} is missing, so the run can't be resumed; start a new one")
+        for position in (len(self.history), self.steps_done):
+            if self._processes.maximum(position) != -self._processes.maximum(-position):
                 raise RunError(
                     "the processes find different checkpoints; give a --runs folder that all "
                     "machines share"
                 )
-        return restored
+        if len(self.history) > self._config.epochs:
+            raise RunError(
+                f"--epochs {self._config.epochs}: {self._run} has {len(self.history)} epochs "
+                "already; give at least as many"
+            )
+
+    def __enter__(self) -> Self:
+        self._opened.enter_context(self._signals)
+        if self._processes.is_first:
+            self._writer = MetricsWriter(
+                self._run, self.history, self.best_weights, self._config.epochs
+            )
+            self._opened.callback(self._writer.close)
+        self._save()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._opened.close()
+
+    def epochs_left(self) -> Iterator[int]:
+        """Yield the number of each epoch, from 1, that is not done yet."""
+        for epoch in range(len(self.history) + 1, self._config.epochs + 1):
+            yield epoch
+            self._stop_if_asked()
+
+    def step_done(self) -> None:
+        """Count a step; save where the last checkpoint is old, or where a signal asks to stop.
+
+        Raises:
+            Stopped: There was a signal, and the checkpoint is written.
+            RunError: The loss is not finite.
+            OSError: The checkpoint can't be written; the old one is still there.
+        """
+        self.steps_done += 1
+        # All processes must save and stop at the same step.
+        if self._processes.is_distributed and self.steps_done % STEPS_BETWEEN_AGREEMENTS:
+            return
+        is_due = time.monotonic() - self._saved_at >= self._config.checkpoint_seconds
+        if self._processes.maximum(self._signals.received or int(is_due)):
+            self._save()
+            self._stop_if_asked()
+
+    def epoch_done(
+        self,
+        learning_rate: float,
+        validation_loss: float | None,
+        validation_accuracy: float | None,
+        weights: dict[str, Tensor],
+    ) -> None:
+        """End an epoch: save it, and write and print its metrics.
+
+        Args:
+            learning_rate: The learning rate of the last step.
+            validation_loss: Mean loss in nats; None without validation.
+            validation_accuracy: Share in [0, 1]; None without validation.
+            weights: The weights that were validated, by name.
+
+        Raises:
+            RunError: The loss is not finite.
+            OSError: The run can't be written.
+        """
+        row = EpochMetrics(
+            len(self.history) + 1,
+            learning_rate,
+            *self._totals.means(self._training_images),
+            validation_loss,
+            validation_accuracy,
+            seconds=round(time.monotonic() - self._epoch_started, 2),
+        )
+        self._require_finite(row.training_loss, row.validation_loss or 0.0)
+        self.history.append(row)
+        if best_epoch(self.history) == row.epoch:
+            self.best_weights = {
+                name: value.to("cpu", copy=True) for name, value in weights.items()
+            }
+        self.steps_done = 0
+        self._totals.sums.zero_()
+        self._epoch_started = time.monotonic()
+        self._save()
+        if self._processes.is_first:
+            self._writer.write_epoch(self.history, self.best_weights)
+
+    def _stop_if_asked(self) -> None:
+        signal_number = self._processes.maximum(self._signals.received)
+        if signal_number:
+            raise Stopped(signal_number)
+
+    def _require_finite(self, *losses: float) -> None:
+        if not all(map(math.isfinite, losses)):
+            raise RunError(
+                f"the loss is not finite any more in epoch {len(self.history) + 1}; start a new "
+                f"run with a --learning-rate below {self._config.recipe.learning_rate:g}"
+            )
+
+    def _save(self) -> None:
+        sums = self._processes.sum(self._totals.sums.clone())
+        self._require_finite(*sums.tolist())
+        on_gpu = self._device.type == "cuda"
+        state = {
+            **{name: part.state_dict() for name, part in self._parts.items()},
+            "sums": sums,
+            "history": [asdict(row) for row in self.history],
+            "best_weights": self.best_weights,
+            "steps_done": self.steps_done,
+            "seconds": time.monotonic() - self._epoch_started,
+            "data": self._data,
+            "random": torch.get_rng_state(),
+            "random_gpu": torch.cuda.get_rng_state(self._device) if on_gpu else None,
+        }
+        if self._processes.is_first:
+            save_atomically(self._file, state)
+        self._saved_at = time.monotonic()
 
     def _load(self) -> None:
         try:
-            device = self.state.trainer.device
-            state = torch.load(self._file, map_location=device, weights_only=True)
-            self.state.load_state_dict(state)
-        except RunError:
-            raise
+            # PyTorch does not compare the checksums that it writes.
+            with zipfile.ZipFile(self._file) as records:
+                if records.testzip():
+                    raise ValueError("its checksum is wrong")
+            state = torch.load(self._file, map_location=self._device, weights_only=True)
+            if state["data"] == self._data:
+                self._load_state_dict(state)
         except (
             *(OSError, RuntimeError, KeyError, TypeError, ValueError, EOFError, AttributeError),
-            pickle.UnpicklingError,
+            *(pickle.UnpicklingError, zipfile.BadZipFile, zlib.error),
         ) as error:
             raise RunError(
                 f"{self._file} is damaged or of another version of this program "
                 f"({type(error).__name__}), so the run can't be resumed; start a new one"
             ) from error
+        if state["data"] != self._data:
+            raise RunError(
+                "the images are not those that this run began with; restore them, name their "
+                "folder with --data, or start a new run"
+            )
+
+    def _load_state_dict(self, state: dict[str, Any]) -> None:
+        for name, part in self._parts.items():
+            part.load_state_dict(state[name])
+        if self._processes.is_first:
+            self._totals.sums.copy_(state["sums"])
+        self.history = [EpochMetrics(**row) for row in state["history"]]
+        self.best_weights = {name: value.cpu() for name, value in state["best_weights"].items()}
+        self.steps_done = state["steps_done"]
+        self._epoch_started = time.monotonic() - state["seconds"]
+        torch.set_rng_state(state["random"].cpu())
+        if self._device.type == "cuda" and state["random_gpu"] is not None:
+            torch.cuda.set_rng_state(state["random_gpu"].cpu(), self._device)
+
+
+def _digest(splits: tuple[LabelledImages, ...]) -> str:
+    digest = hashlib.sha256()
+    for images in splits:
+        digest.update(images.labels.cpu().numpy().data)
+        for indices in torch.arange(len(images)).split(HASHED_IMAGES):
+            pixels = images.subset(indices.to(images.labels.device)).pixels
+            digest.update(pixels.cpu().numpy().data)
+    return digest.hexdigest()

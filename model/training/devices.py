@@ -1,16 +1,12 @@
 """What a training computes on: the device, its number format, and the set-up of the CPU."""
 
 import ctypes
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 
 import torch
 
 from model.training import RunError
 from model.training.distributed import ProcessGroup
 
-# Values of --precision.
-PRECISIONS = ("auto", "fp32", "bf16")
 # Parameter numbers of glibc's mallopt(3).
 TRIM_THRESHOLD, TOP_PAD, MMAP_THRESHOLD = -1, -2, -3
 # Largest block, in bytes, that stays with the process when it is freed.
@@ -61,23 +57,24 @@ def choose_precision(requested: str, device: torch.device) -> str:
     return "bf16" if in_hardware else "fp32"
 
 
-def autocast(precision: str, device: torch.device) -> Callable[[], AbstractContextManager[None]]:
-    """Return a function that makes contexts in which a network computes in ``precision``.
+def set_up_computation(threads: int | None, process_group: ProcessGroup) -> int | None:
+    """Set up this process for training.
 
-    Weights and their updates are float32 with ``fp32`` and with ``bf16``.
+    Args:
+        threads: Number of threads that compute on the CPU; None for PyTorch's own choice, and for
+            several processes, which take it from ``OMP_NUM_THREADS``.
+        process_group: The processes that train together.
+
+    Returns:
+        The number of threads that a resumed run needs for the same result, bit for bit, as the
+        order of a sum, and so its rounding, depends on it; None for several processes.
     """
-    if precision == "fp32":
-        return nullcontext
-    return lambda: torch.autocast(device.type, torch.bfloat16)
-
-
-def tune_cpu() -> None:
-    """Set up this process for training; call it before PyTorch starts its threads."""
     _keep_freed_memory()
-    # After some thousand steps, weights become denormal, and a processor takes many times as long
-    # to compute with such numbers: an epoch of the reference network took 84 to 108 s instead of
-    # 19. Threads that PyTorch starts later inherit this setting.
-    torch.set_flush_denormal(True)
+    if threads and not process_group.is_distributed:
+        torch.set_num_threads(threads)
+    # What is called fp32 is not to be rounded to TF32.
+    torch.backends.cudnn.allow_tf32 = False
+    return None if process_group.is_distributed else torch.get_num_threads()
 
 
 def _keep_freed_memory() -> None:

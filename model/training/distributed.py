@@ -153,6 +153,37 @@ class ProcessGroup:
                 return store
 
 
+class SharedDropout(nn.Dropout):
+    """Dropout that draws its mask for the whole batch, of which each process applies its part.
+
+    So several processes drop the activations that a single one would (dropout itself: Srivastava et
+    al. 2014).
+
+    Args:
+        p: Probability in [0, 1) of dropping an activation.
+        processes: The processes that share the batch.
+
+    Attributes:
+        batch_size: Number of images in the whole batch; it must be set before each training step.
+
+    Shape:
+        Input and output: float ``(N, C)``.
+    """
+
+    def __init__(self, p: float, processes: ProcessGroup) -> None:
+        super().__init__(p)
+        self.batch_size = 0
+        self._part = processes.own_part
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002
+        """Drop a share ``p`` of the activations in training and scale up the others."""
+        if not self.training or self.p == 0:
+            return input
+        drawn = torch.rand(self.batch_size, input.shape[1], device=input.device)
+        kept = drawn[self._part(self.batch_size)] >= self.p
+        return input * (kept / (1 - self.p)).to(input.dtype)
+
+
 def launch_time() -> float:
     """Return when this training was launched, in seconds since 1970; a restart changes nothing."""
     pid = os.getppid() if "TORCHELASTIC_RUN_ID" in os.environ else os.getpid()

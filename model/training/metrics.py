@@ -8,13 +8,16 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+import torch
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
+from torch.nn.functional import cross_entropy
 from torch.utils.tensorboard import SummaryWriter
 
 from model.inference import WEIGHTS_FILE_NAME
 from model.training.atomic_file import save_atomically, write_atomically
+from model.training.distributed import ProcessGroup
 
 METRICS_FILE_NAME = "metrics.csv"
 EVENTS_FOLDER_NAME = "tensorboard"
@@ -28,8 +31,8 @@ class EpochMetrics:
 
     Attributes:
         epoch: number of the epoch, from 1.
-        learning_rate: learning rate during the epoch.
-        training_loss: mean cross-entropy in nats, of augmented images and with label smoothing.
+        learning_rate: learning rate of the last step of the epoch.
+        training_loss: mean cross-entropy in nats, of augmented images.
         training_accuracy: share in [0, 1] of the augmented training images that were right.
         validation_loss: mean cross-entropy in nats; None where no images were held out.
         validation_accuracy: share in [0, 1] of the validation images that were right; None where
@@ -44,6 +47,45 @@ class EpochMetrics:
     validation_loss: float | None
     validation_accuracy: float | None
     seconds: float
+
+
+class EpochTotals:
+    """The loss and the right answers of many images, summed up on the device that computes them.
+
+    Args:
+        device: The device.
+        processes: The processes that train together, each of which sums up its own part.
+        class_weights: Float ``(C,)``, factors of the losses of each class; None for 1.
+
+    Attributes:
+        sums: Float64 ``(2,)``, the loss and the right answers of this process.
+        processes: The processes that train together.
+    """
+
+    def __init__(
+        self, device: torch.device, processes: ProcessGroup, class_weights: Tensor | None = None
+    ) -> None:
+        self.sums = torch.zeros(2, dtype=torch.float64, device=device)
+        self.processes = processes
+        self._class_weights = class_weights
+
+    def like_new(self) -> "EpochTotals":
+        """Return sums of nothing, on the same device with the same weights."""
+        return EpochTotals(self.sums.device, self.processes, self._class_weights)
+
+    @torch.no_grad()
+    def add(self, logits: Tensor, labels: Tensor) -> None:
+        """Add some images: float32 logits ``(N, C)`` and int64 labels ``(N,)``."""
+        self.sums[0] += cross_entropy(logits, labels, self._class_weights, reduction="sum")
+        self.sums[1] += (logits.argmax(dim=1) == labels).sum()
+
+    def means(self, images: int) -> tuple[float, float]:
+        """Return the mean loss in nats and the accuracy in [0, 1] over a number of images.
+
+        Every process must call this.
+        """
+        loss_sum, correct = self.processes.sum(self.sums.clone()).tolist()
+        return loss_sum / images, correct / images
 
 
 def read_metrics(directory: Path) -> list[EpochMetrics]:
@@ -72,8 +114,8 @@ def _parse(text: str, column_type: object) -> float | None:
 
 def best_epoch(history: Sequence[EpochMetrics]) -> int:
     """Return the epoch, from 1, with the least validation loss; without validation, the last."""
-    losses = [row.validation_loss for row in history if row.validation_loss is not None]
-    return losses.index(min(losses)) + 1 if losses else len(history)
+    validated = [row for row in history if row.validation_loss is not None]
+    return min(validated or history[-1:], key=lambda row: row.validation_loss or 0).epoch
 
 
 def draw_curves(directory: Path, history: Sequence[EpochMetrics]) -> None:

@@ -1,80 +1,121 @@
 """How the reference CNN is trained: the settings of the original program, and tuned ones.
 
-The epochs, the batch size and the seed are not part of a recipe; they are options of ``train.py``.
+The epochs, the batch size and the seed are not part of a recipe; they are in ``config.py``.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
+
+from model.command_line import number, whole_number
+
+SHARE = number(least=0, below=1)
 
 
-@dataclass(frozen=True)
+def setting(explanation: str, parse: Any) -> Any:  # noqa: ANN401
+    """Declare a setting of a recipe, which is also an option of ``train.py``."""
+    return field(metadata={"help": explanation, "type": parse})
+
+
+@dataclass(frozen=True, kw_only=True)
 class Recipe:
     """The settings that decide how well a network trains on given data.
 
-    Attributes:
-        dropout: probability in [0, 1) of dropping an activation of the dense layer.
-        learning_rate: learning rate of Adam (Kingma and Ba 2015) at the start.
-        weight_decay: factor of the weights that is added to their gradients (Adam's
-            ``weight_decay``; Keras' L2 of ``λ``, a loss term ``λ·Σw²``, is ``2λ`` here).
-        decay_dense_only: whether only the weights of the hidden dense layer decay.
-        rotation_degrees: largest angle of the augmentation, in degrees.
-        rotated: share in [0, 1] of the training images that are rotated.
-        translate: largest shift of the augmentation, as a fraction of the side.
-        label_smoothing: probability mass in [0, 1) of the targets that is spread over all classes
-            (Szegedy et al. 2016).
-        average_decay: decay per step, in [0, 1), of an exponential moving average of the weights,
-            which is then validated and kept; with 0 the weights themselves are.
-        plateau_factor: factor by which the learning rate is multiplied when the validation loss
-            stops improving.
-        plateau_patience: number of epochs in a row without a better loss before that.
-        plateau_threshold: share of the best loss by which a loss must be lower to count as better.
-            Averaged weights improve a little in nearly every epoch, even when a lower learning
-            rate would serve them better.
+    Sources: Adam (Kingma and Ba 2015), decoupled weight decay (Loshchilov and Hutter 2019), label
+    smoothing (Szegedy et al. 2016), averaged weights (Polyak and Juditsky 1992).
     """
 
-    dropout: float
-    learning_rate: float
-    weight_decay: float
+    name: str
+    dropout: float = setting("share of the dense layer's activations that is dropped", SHARE)
+    learning_rate: float = setting("learning rate of Adam after the warm-up", number(above=0))
+    warm_up_steps: int = setting(
+        "number of steps over which the learning rate rises to its full value; a tenth of the "
+        "training at most",
+        whole_number(0),
+    )
+    epsilon: float = setting("term that keeps Adam from dividing by zero", number(above=0, below=1))
+    weight_decay: float = setting(
+        "share of the weights that is added to their gradients (Keras' L2 of λ, a loss term λ·Σw², "
+        "is 2λ here), or, where it is decoupled, taken off them at a learning rate of 1",
+        number(least=0),
+    )
+    decoupled_weight_decay: bool
+    """Whether the weights decay past Adam (AdamW), which is then no part of the gradients."""
     decay_dense_only: bool
-    rotation_degrees: float
-    rotated: float
-    translate: float
-    label_smoothing: float
-    average_decay: float
-    plateau_factor: float
-    plateau_patience: int
-    plateau_threshold: float
+    """Whether only the weights of the hidden dense layer decay."""
+    normalise: bool
+    """Whether the first layer's initial weights standardise the pixels."""
+    rotation_degrees: float = setting(
+        "largest angle by which training images are rotated", number(least=0, below=180)
+    )
+    rotated: float = setting(
+        "share of the training images that is rotated, which blurs them", number(least=0, most=1)
+    )
+    translate: float = setting(
+        "largest shift of the training images, as a share of their side", number(least=0, below=0.5)
+    )
+    label_smoothing: float = setting("share of the targets spread over all classes", SHARE)
+    average_decay: float = setting(
+        "decay per step of the moving average of the weights, which is what is validated and kept; "
+        "0 for no average",
+        SHARE,
+    )
+    plateau_factor: float = setting(
+        "factor of the learning rate when the validation loss stops falling",
+        number(above=0, below=1),
+    )
+    plateau_patience: int = setting(
+        "number of epochs in a row without a lower validation loss before that", whole_number(0)
+    )
+    plateau_threshold: float = setting(
+        "difference in nats by which a loss must be lower to count as lower; averaged weights "
+        "improve a little in nearly every epoch, even when a lower rate would serve them better",
+        number(least=0),
+    )
 
 
 # Recipes by the name that --recipe takes.
 RECIPES = {
-    "original": Recipe(
-        dropout=0.5,
-        learning_rate=1e-3,
-        weight_decay=2e-3,
-        decay_dense_only=True,
-        rotation_degrees=15,
-        rotated=1.0,
-        translate=0.1,
-        label_smoothing=0.0,
-        average_decay=0.0,
-        plateau_factor=0.5,
-        # In Keras this is a patience of 2: Keras reduces the rate in the last bad epoch that it
-        # waits for, PyTorch in the one after.
-        plateau_patience=1,
-        plateau_threshold=1e-4,
-    ),
-    "tuned": Recipe(
-        dropout=0.1,
-        learning_rate=1.4e-3,
-        weight_decay=1e-4,
-        decay_dense_only=False,
-        rotation_degrees=10,
-        rotated=0.25,
-        translate=0.1,
-        label_smoothing=0.05,
-        average_decay=0.999,
-        plateau_factor=0.5,
-        plateau_patience=2,
-        plateau_threshold=0.01,
-    ),
+    recipe.name: recipe
+    for recipe in (
+        Recipe(
+            name="original",
+            dropout=0.5,
+            learning_rate=1e-3,
+            warm_up_steps=0,
+            epsilon=1e-7,
+            weight_decay=2e-3,
+            decoupled_weight_decay=False,
+            decay_dense_only=True,
+            normalise=False,
+            rotation_degrees=15,
+            rotated=1.0,
+            translate=0.1,
+            label_smoothing=0.0,
+            average_decay=0.0,
+            plateau_factor=0.5,
+            # In Keras this is a patience of 2: Keras reduces the rate in the last bad epoch that
+            # it waits for, PyTorch in the one after.
+            plateau_patience=1,
+            plateau_threshold=1e-4,
+        ),
+        Recipe(
+            name="tuned",
+            dropout=0.1,
+            learning_rate=2e-3,
+            warm_up_steps=200,
+            epsilon=1e-8,
+            weight_decay=0.05,
+            decoupled_weight_decay=True,
+            decay_dense_only=False,
+            normalise=True,
+            rotation_degrees=10,
+            rotated=0.25,
+            translate=0.1,
+            label_smoothing=0.05,
+            average_decay=0.999,
+            plateau_factor=0.5,
+            plateau_patience=2,
+            plateau_threshold=0.005,
+        ),
+    )
 }

@@ -1,224 +1,265 @@
-"""The folder of a run: its configuration, what a later run takes from it, and what is printed."""
+"""The folder of a run: its lock, its configuration, and what is printed about it."""
 
-import argparse
-import json
+import fcntl
 import os
+import shlex
 import sys
-from collections.abc import Sequence
-from dataclasses import asdict, fields
+from contextlib import ExitStack
+from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Self, cast
 
 import torch
 
 from model.inference import CARD_FILE_NAME, GRAPH_FILE_NAME
 from model.inference.card import ModelCard
+from model.networks.reference_cnn import ReferenceCNN
 from model.training import RunError
-from model.training.atomic_file import write_atomically
+from model.training.atomic_file import PARTIAL_PATTERN, write_atomically
+from model.training.config import CONFIG_FILE_NAME, Config
 from model.training.distributed import ProcessGroup, launch_time
 from model.training.metrics import EpochMetrics, best_epoch, read_metrics
-from model.training.recipes import Recipe
-from model.training.trainer import Trainer
 
-CONFIGURATION_FILE_NAME = "config.json"
-# Names of the recipe and of all that it sets.
-RECIPE_SETTINGS = ("recipe", *(field.name for field in fields(Recipe)))
-# Names of the settings that --refit takes from the earlier run.
-REFIT_SETTINGS = ("batch_size", "seed", *RECIPE_SETTINGS)
-# Names of the settings that --resume takes from the run.
-RESUMED_SETTINGS = (
-    *("skip_unreadable", "limit", "validation_images", "no_test", "dry_run", "epochs"),
-    *("refit", "learning_rates", "runs", "name", "checkpoint_seconds", "precision", "device"),
-    *REFIT_SETTINGS,
-)
+LOCK_FILE_NAME = ".lock"
+REPORT_FILE_NAME = "classification_report.txt"
+# Files that only a finished run has.
+RESULTS = (CARD_FILE_NAME, GRAPH_FILE_NAME, "classification_report.*", "confusion_matrix.*")
 
 
-def open_run(options: argparse.Namespace, process_group: ProcessGroup) -> Path:
-    """Return the folder of the run that ``options`` name, and create it where it is new.
+class Run:
+    """The folder of a run, which is locked while entered.
 
     Args:
-        options: the settings of the run.
-        process_group: the connected processes, which all get the same folder.
+        config: The configuration of the run.
+        resume: The folder of a run that is continued; None for a new one, which is created.
+        processes: The connected processes, which all get the same folder.
+
+    Attributes:
+        directory: The folder.
 
     Raises:
-        RunError: a run of this name exists already.
-        OSError: the folder can't be created.
+        RunError: A run of this name exists already, or another program is training this one.
+        OSError: The folder can't be created.
     """
-    if options.resume:
-        return Path(options.resume)
-    launched = datetime.fromtimestamp(launch_time(), UTC)
-    kind = "dry-run" if options.dry_run else options.recipe
-    name = process_group.broadcast(options.name or f"{kind}-{launched:%Y%m%d-%H%M%S}")
-    run: Path = options.runs / name
-    # Processes that torchrun restarts continue the run that they began. Only the machine on which a
-    # process failed counts the restart.
-    restarted = process_group.maximum(process_group.restarts) > 0 and _is_run_or_empty(run)
-    if process_group.is_first and not restarted:
+
+    def __init__(self, config: Config, resume: Path | None, processes: ProcessGroup) -> None:
+        self._processes = processes
+        self._lock = ExitStack()
+        # Only the machine on which a process failed counts the restart.
+        restarted = processes.maximum(processes.restarts) > 0
+        if resume:
+            self.directory = resume
+            return
+        launched = datetime.fromtimestamp(launch_time(), UTC)
+        kind = "dry-run" if config.dry_run else config.recipe.name
+        name = config.name or f"{kind}-{launched:%Y%m%d-%H%M%S}"
+        if processes.is_first and not restarted:
+            # Workers that torchrun starts again must find the run by its name.
+            is_free = not config.name and "TORCHELASTIC_RUN_ID" not in os.environ
+            name = _create(config.runs, name, is_free_to_choose=is_free)
+        self.directory = config.runs / processes.broadcast(name)
+
+    def __enter__(self) -> Self:
+        if self._processes.is_first:
+            try:
+                lock = self._lock.enter_context((self.directory / LOCK_FILE_NAME).open("w"))
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise RunError(
+                    f"{self.directory} is being trained by another program; wait for its end, or "
+                    "stop it"
+                ) from error
+            for partial in self.directory.glob(PARTIAL_PATTERN):
+                partial.unlink(missing_ok=True)
+        return self
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        self._lock.close()
+        if error is not None:
+            # The line that says how to continue needs it.
+            error.run = self.directory  # type: ignore[attr-defined]
+
+    def begin(
+        self,
+        config: Config,
+        device: torch.device,
+        training_images: int,
+        validation_images: int,
+        epochs_done: int,
+    ) -> None:
+        """Print what the run is about to do, write it to ``config.json``, and remove old results.
+
+        Args:
+            config: The configuration.
+            device: The device that trains.
+            training_images: Number of images to train on.
+            validation_images: Number of images that were held out.
+            epochs_done: Number of epochs that are done already.
+
+        Raises:
+            RunError: The configuration of a run that is continued is damaged.
+            OSError: A file can't be written or removed.
+        """
+        # Whatever changes the last bits of a result.
+        environment = {
+            "processes": self._processes.size,
+            "device_type": device.type,
+            "threads": torch.get_num_threads(),
+            "torch": torch.__version__,
+            "python": sys.version.split()[0],
+        }
+        if (self.directory / CONFIG_FILE_NAME).exists():
+            _, before = Config.load(self.directory)
+            for name, now in environment.items():
+                if before.get(name, now) != now:
+                    print(
+                        f"note: {name.replace('_', ' ')} {now} instead of {before[name]}: the "
+                        "result will not be the same bit for bit"
+                    )
+        if self._processes.is_first:
+            config = replace(config, name=self.directory.name)
+            write_atomically(self.directory / CONFIG_FILE_NAME, config.to_json(environment))
+            if epochs_done < config.epochs:
+                for pattern in RESULTS:
+                    for file in self.directory.glob(pattern):
+                        file.unlink()
+        size = self._processes.size
+        shared = f", shared by {size} processes" if size > 1 else ""
+        print(
+            f"{self.directory}: recipe {config.recipe.name}, {training_images:,} training and "
+            f"{validation_images:,} validation images, {count_of(config.epochs, 'epoch')} at batch "
+            f"size {config.batch_size}{shared}, on {device.type} in {config.precision}",
+            flush=True,
+        )
+
+    def create_card(
+        self,
+        config: Config,
+        history: list[EpochMetrics],
+        class_names: tuple[str, ...],
+        data: str,
+        sizes: tuple[int, int],
+    ) -> ModelCard:
+        """Describe the trained network, which has not been tested yet.
+
+        Args:
+            config: The configuration of the run.
+            history: The metrics of all epochs.
+            class_names: Names of the classes, by class index.
+            data: A description of where the images came from.
+            sizes: Numbers of training and validation images.
+        """
+        kept = history[best_epoch(history) - 1]
+        return ModelCard(
+            name=self.directory.name,
+            version="",
+            architecture=ReferenceCNN.__name__,
+            dropout=config.recipe.dropout,
+            image_size=ReferenceCNN.image_size,
+            class_names=class_names,
+            data=data,
+            training_images=sizes[0],
+            validation_images=sizes[1],
+            recipe=config.recipe.name,
+            epochs=kept.epoch,
+            validation_accuracy=kept.validation_accuracy,
+            test_accuracy=None,
+            test_images=0,
+            created=datetime.now(UTC).date().isoformat(),
+        )
+
+    def print_summary(self, history: list[EpochMetrics], config: Config) -> None:
+        """Print which epoch was best, where everything is, and what to do next.
+
+        Args:
+            history: The metrics of all epochs.
+            config: The configuration of the run.
+        """
+        kept = history[best_epoch(history) - 1]
+        best = f"Best of {count_of(len(history), 'epoch')}: {kept.epoch}"
+        if kept.validation_accuracy is not None:
+            best += (
+                f", validation loss {kept.validation_loss:.4f}, accuracy "
+                f"{kept.validation_accuracy:.2%}"
+            )
+        data = f" --data {shlex.quote(str(config.data))}" if config.data else ""
+        skip = " --skip-unreadable" if config.skip_unreadable else ""
+        run = shlex.quote(str(self.directory))
+        print(
+            f"{best}\n"
+            f"Everything is in {self.directory}/: weights.pt and model_card.json, config.json, "
+            "checkpoint.pt, metrics.csv, loss.png, accuracy.png, tensorboard/"
+            + ("" if config.no_test else ", classification_report.txt, confusion_matrix.png")
+            + "\nNext:\n"
+            f"  python -m model.evaluate {run}{data}{skip}   # which pictures it gets wrong\n"
+            f"  python -m model.archive {run}   # pack it; then: make serve"
+        )
+
+
+def _create(runs: Path, name: str, *, is_free_to_choose: bool) -> str:
+    """Create the folder of a new run, and return its name, which may have got a number."""
+    for attempt in count(1):
+        numbered = name if attempt == 1 else f"{name}-{attempt}"
+        run = runs / numbered
         try:
             run.mkdir(parents=True)
         except FileExistsError as error:
             if not run.exists():
                 raise
-            raise RunError(
-                f"{run} exists already; choose another --name, or continue it with --resume {run}"
-            ) from error
-    return run
+            if is_free_to_choose:
+                continue
+            # A run that was killed before it began leaves its lock at most.
+            if not run.is_dir() or any(file.name != LOCK_FILE_NAME for file in run.iterdir()):
+                raise RunError(
+                    f"{run} exists already; choose another --name, or continue it with --resume "
+                    f"{run}"
+                ) from error
+        return numbered
+    raise AssertionError
 
 
-def _is_run_or_empty(run: Path) -> bool:
-    return (run / CONFIGURATION_FILE_NAME).exists() or (run.is_dir() and not any(run.iterdir()))
+def has_nothing_left(run: Path, config: Config) -> bool:
+    """Return whether a run has all of its epochs and its report already, and say so."""
+    is_reported = config.no_test or (run / REPORT_FILE_NAME).exists()
+    if not ((run / CARD_FILE_NAME).exists() and is_reported):
+        return False
+    if len(read_metrics(run)) != config.epochs:
+        return False
+    print(
+        f"{run} is finished after {count_of(config.epochs, 'epoch')}; to go on, give more --epochs"
+    )
+    return True
 
 
-def discard_results(run: Path) -> None:
-    """Remove the files that only a finished run has, before its training continues.
+def replay_losses(config: Config) -> Config:
+    """Return the configuration that trains a finished run again, with nothing held out.
 
-    Raises:
-        OSError: a file can't be removed.
-    """
-    results = (CARD_FILE_NAME, GRAPH_FILE_NAME, "classification_report.*", "confusion_matrix.*")
-    for pattern in results:
-        for file in run.glob(pattern):
-            file.unlink()
-
-
-def announce_run(
-    options: argparse.Namespace, training_images: int, validation_images: int, trainer: Trainer
-) -> None:
-    """Print what the run is about to do, and write it to ``config.json``.
+    The learning rates follow from the validation losses of that run, as they did the first time.
 
     Args:
-        options: the settings of the run.
-        training_images: number of images to train on.
-        validation_images: number of images that were held out.
-        trainer: the network before its first step.
+        config: The configuration of that run, which ``refit`` names.
 
     Raises:
-        OSError: the configuration can't be written.
+        RunError: The run is not finished, or is damaged.
     """
-    process_group, device = trainer.process_group, trainer.device
-    # Whatever changes the last bits of a result.
-    environment = {
-        "processes": process_group.size,
-        "device_type": device.type,
-        "threads": torch.get_num_threads(),
-        "torch": torch.__version__,
-        "python": sys.version.split()[0],
-    }
-    if options.resume:
-        before = _read_configuration(options.run)
-        for name, now in environment.items():
-            if before.get(name, now) != now:
-                print(
-                    f"note: {name.replace('_', ' ')} {now} instead of {before[name]}: the result "
-                    "will not be the same bit for bit"
-                )
-    if process_group.is_first:
-        settings = {
-            name: str(value) if isinstance(value, Path) else value
-            for name, value in vars(options).items()
-            if name not in {"resume", "run", "given", "threads"}
-        }
-        configuration = {**settings, **asdict(trainer.recipe), **environment}
-        text = json.dumps(configuration, indent=2) + "\n"
-        write_atomically(options.run / CONFIGURATION_FILE_NAME, text)
-    shared = f", shared by {process_group.size} processes" if process_group.is_distributed else ""
-    print(
-        f"{options.run}: recipe {options.recipe}, {training_images:,} training and "
-        f"{validation_images:,} validation images, {options.epochs} epochs at batch size "
-        f"{options.batch_size}{shared}, on {device.type} in {options.precision}",
-        flush=True,
-    )
-
-
-def print_summary(kept: EpochMetrics, epochs: int, options: argparse.Namespace) -> None:
-    """Print which epoch was best, where everything is, and what to do next.
-
-    Args:
-        kept: metrics of the epoch whose weights are kept.
-        epochs: number of epochs of the run.
-        options: the settings of the run.
-    """
-    best = f"Best of {epochs} epochs: {kept.epoch}"
-    if kept.validation_accuracy is not None:
-        best += (
-            f", validation loss {kept.validation_loss:.4f}, accuracy {kept.validation_accuracy:.2%}"
-        )
-    data = f" --data {options.data}" if options.data else ""
-    print(
-        f"{best}\n"
-        f"Everything is in {options.run}/: weights.pt and model_card.json, config.json, "
-        "checkpoint.pt, metrics.csv, loss.png, accuracy.png, tensorboard/"
-        + ("" if options.no_test else ", classification_report.txt, confusion_matrix.png")
-        + "\nNext:\n"
-        f"  python -m model.evaluate {options.run}{data}   # which pictures it gets wrong\n"
-        f"  python -m model.archive {options.run}   # pack it; then: make serve"
-    )
-
-
-def command_to_continue(options: argparse.Namespace) -> str:
-    """Return the command that resumes the run, or starts it again where it has no folder yet."""
-    program = "torchrun ..." if "TORCHELASTIC_RUN_ID" in os.environ else "python"
-    if options.run is None:
-        return f"{program} train.py, with the same options"
-    return f"{program} train.py --resume {options.run}"
-
-
-def load_resumed_settings(options: argparse.Namespace) -> None:
-    """Fill in ``options`` from the run that ``--resume`` names, except for those that were given.
-
-    Raises:
-        RunError: the run is damaged, or a refit is to get more epochs.
-    """
+    run = cast("Path", config.refit)
     try:
-        configuration = _take_settings(options, options.resume, RESUMED_SETTINGS)
-        options.threads = configuration["threads"] if configuration["processes"] == 1 else None
-    except (OSError, KeyError, TypeError, ValueError) as error:
-        raise RunError(
-            f"--resume: {options.resume} can't be read ({error}); start a new run"
-        ) from error
-    if options.learning_rates and options.epochs > len(options.learning_rates):
-        raise RunError(
-            f"--epochs {options.epochs}: {options.resume} is a refit of "
-            f"{len(options.learning_rates)} epochs; give no more than these"
-        )
-
-
-def load_refit_settings(options: argparse.Namespace) -> None:
-    """Fill in ``options`` from the run that ``--refit`` names, with its rates up to the best epoch.
-
-    Raises:
-        RunError: the run is not finished, or is damaged.
-    """
-    run = options.refit
-    try:
-        _take_settings(options, run, REFIT_SETTINGS)
         # The card is written at the very end, so a run without it was interrupted.
         ModelCard.load(run)
         history = read_metrics(run)
-        options.learning_rates = [row.learning_rate for row in history[: best_epoch(history)]]
-    except (OSError, KeyError, TypeError, ValueError) as error:
+        history = history[: best_epoch(history)]
+        losses = [row.validation_loss for row in history if row.validation_loss is not None]
+    except (OSError, IndexError, KeyError, TypeError, ValueError) as error:
         raise RunError(
             f"--refit: {run} is not a complete run ({error}); resume it first, or choose another"
         ) from error
-    if not options.learning_rates:
-        raise RunError(f"--refit: {run} is not a complete run (it has no epochs); choose another")
-    options.epochs = len(options.learning_rates)
-    options.validation_images = 0
+    if not losses:
+        raise RunError(f"--refit: {run} has no validation losses; choose another run")
+    return replace(config, replayed_losses=tuple(losses), epochs=len(losses), validation_images=0)
 
 
-def _take_settings(options: argparse.Namespace, run: Path, names: Sequence[str]) -> dict[str, Any]:
-    """Set ``data`` and the options in ``names`` to those of ``run``, except for given ones."""
-    configuration = _read_configuration(run)
-    for name in ("data", *names):
-        if name not in options.given:
-            setattr(options, name, configuration[name])
-    options.data = options.data and Path(options.data)
-    return configuration
-
-
-def _read_configuration(run: Path) -> dict[str, Any]:
-    configuration = json.loads((run / CONFIGURATION_FILE_NAME).read_text())
-    if not isinstance(configuration, dict):
-        raise TypeError(f"{CONFIGURATION_FILE_NAME} does not hold settings")
-    return configuration
+def count_of(number: int, noun: str) -> str:
+    """Return a number of things in words, such as ``1 epoch`` and ``2 epochs``."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

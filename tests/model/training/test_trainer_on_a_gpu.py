@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 import torch
+from model.training.trainer import Trainer
 
 from model.data.dataset import LabelledImages
 from model.training.captured_step import CapturedStep
 from model.training.recipes import RECIPES
-from model.training.trainer import Trainer
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
 PLAIN = replace(RECIPES["tuned"], dropout=0)

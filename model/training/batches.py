@@ -1,0 +1,86 @@
+"""The batches of an epoch: shuffled, augmented, and shared among the processes."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from model.command_line import progress
+from model.data.dataset import LabelledImages
+from model.networks import to_unit_range
+from model.networks.reference_cnn import ReferenceCNN
+from model.training.augmentation import augment_in_groups, create_augmentation
+from model.training.config import Config
+from model.training.distributed import ProcessGroup
+
+# Number of images from which the mean and the deviation of the pixels are taken.
+MEASURED_IMAGES = 5000
+
+
+class Batch(NamedTuple):
+    """The part of a batch that this process computes, which may be empty, on its device.
+
+    Attributes:
+        images: float32 ``(N, 3, S, S)`` in [0, 1], channels last.
+        labels: int64 ``(N,)``, class indices.
+        size: Number of images in the whole batch, of all processes.
+    """
+
+    images: Tensor
+    labels: Tensor
+    size: int
+
+
+def batches(
+    images: LabelledImages,
+    config: Config,
+    epoch: int,
+    steps_done: int,
+    processes: ProcessGroup,
+) -> Iterator[Batch]:
+    """Yield the batches of an epoch that are left, each image of the epoch once.
+
+    The order follows from the seed and the epoch. The augmentation is drawn from PyTorch's
+    generator for the CPU when a batch is asked for; as all processes draw for the whole batch, they
+    draw the same.
+
+    Args:
+        images: The training images, on the device that trains.
+        config: The batch size, the augmentation, the seed and the number of epochs.
+        epoch: Number of the epoch, from 1.
+        steps_done: Number of batches of this epoch that were trained on before.
+        processes: The processes that share each batch.
+    """
+    # The large factor keeps the epochs of one seed from repeating those of another.
+    generator = torch.Generator().manual_seed(config.seed * 1_000_003 + epoch)
+    order = torch.randperm(len(images), generator=generator)
+    augmentation = create_augmentation(config.recipe, ReferenceCNN.image_size)
+    starts = range(0, len(order), config.batch_size)[steps_done:]
+    for start in progress(starts, f"epoch {epoch}/{config.epochs}", "steps", done=steps_done):
+        indices = order[start : start + config.batch_size].to(images.labels.device)
+        batch = images.subset(indices)
+        augmented = augment_in_groups(augmentation, to_unit_range(batch.pixels))
+        part = processes.own_part(len(indices))
+        own = augmented[part].contiguous(memory_format=torch.channels_last)
+        yield Batch(own, batch.labels[part], len(indices))
+
+
+def measure_pixels(images: LabelledImages) -> tuple[Tensor, Tensor]:
+    """Measure each channel over some of the images, evenly spread, as these are ordered by class.
+
+    Returns:
+        The mean, in [0, 1], and the standard deviation, above 0, both float ``(3,)`` on the CPU.
+    """
+    device = images.labels.device
+    indices = torch.linspace(0, len(images) - 1, min(len(images), MEASURED_IMAGES), device=device)
+    pixels = to_unit_range(images.subset(indices.long()).pixels.cpu())
+    deviation, mean = torch.std_mean(pixels, dim=(0, 2, 3))
+    # Pictures of one colour deviate by nothing.
+    return mean, deviation.clamp(min=1 / 255)
+
+
+def balance_classes(images: LabelledImages, num_classes: int) -> Tensor:
+    """Return weights, float ``(num_classes,)``, with which all classes weigh the same in a loss."""
+    counts = torch.bincount(images.labels, minlength=num_classes).clamp(min=1)
+    return len(images) / (num_classes * counts)

@@ -1,0 +1,329 @@
+"""The configuration of a training: from the command line to ``config.json`` and back.
+
+A ``Config`` never changes; what is only known later, such as the precision that ``auto`` stands
+for, makes a new one.
+"""
+
+import argparse
+import json
+import math
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import Field, asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from model.command_line import OneLineParser, number, whole_number
+from model.training import RunError
+from model.training.recipes import RECIPES, Recipe
+
+CONFIG_FILE_NAME = "config.json"
+DEFAULT_BATCH_SIZE, SMALL_BATCH_SIZE = 64, 16
+DEFAULT_EPOCHS = 10
+# Number of whole batches of the default size below which batches are small by default.
+LEAST_BATCHES = 40
+# Number of steps that a training has at least by default; with fewer, it learns too little.
+LEAST_STEPS = 1000
+EPILOG = """\
+examples:
+  python train.py                     download CIFAR-10, train for 10 epochs, report
+  python train.py --data DIR          the same with DIR/train/<class>/ and DIR/test/<class>/
+  python train.py --recipe original   the settings of the original Keras program
+  python train.py --data DIR --dry-run   read everything, then pass one batch through it all
+  python train.py --epochs 40 --name long
+  python train.py --resume runs/long  continue a run; with --epochs 60 a finished one, too
+  python train.py --refit runs/long   train again on all training images, with nothing held out
+  torchrun --nproc-per-node 4 train.py --data DIR      on four GPUs, or in four processes on CPUs
+then:
+  python -m model.evaluate runs/NAME --data DIR   see which pictures it gets wrong
+  python -m model.archive runs/NAME               make model_store/cifar10.mar, which is served
+"""
+# Names of the settings that may be given with --resume and --refit; the run decides all others.
+ALLOWED_WITH = {
+    "resume": {"data", "epochs", "no_test", "device", "threads", "checkpoint_seconds"},
+    "refit": {
+        *("data", "skip_unreadable", "no_test", "runs", "name", "dry_run", "device", "precision"),
+        *("threads", "checkpoint_seconds"),
+    },
+}
+
+
+def option(
+    group: str,
+    explanation: str,
+    default: Any = None,  # noqa: ANN401
+    parse: Callable[[str], Any] = str,
+    **more: Any,  # noqa: ANN401
+) -> Any:  # noqa: ANN401
+    """Declare a field of ``Config`` that is an option of the command line."""
+    settings = {"help": explanation, **({"type": parse} if default is not False else {}), **more}
+    return field(default=default, metadata={"group": group, **settings})
+
+
+@dataclass(frozen=True)
+class Config:
+    """All that decides how a run goes, but for the machine and the versions that it runs on."""
+
+    data: Path | None = option(
+        "data",
+        "folder-per-class tree: DIR/train/<class>/* and DIR/test/<class>/*, or DIR/<class>/*, of "
+        "which a fifth is then held out as the test split; decoded pixels are cached in "
+        "DIR/.decoded (default: CIFAR-10, downloaded to data/)",
+        parse=lambda text: Path(text).absolute(),
+        metavar="DIR",
+    )
+    skip_unreadable: bool = option(
+        "data", "leave out files that can't be read as pictures instead of stopping", default=False
+    )
+    limit: int | None = option(
+        "data",
+        "train on N images only, with every class in proportion; the validation and test splits "
+        "don't change",
+        parse=whole_number(),
+        metavar="N",
+    )
+    validation_images: int | None = option(
+        "data",
+        "number of training images that are held out, with every class in proportion, to choose "
+        "the best epoch and adapt the learning rate (default: a tenth, or the folder val/)",
+        parse=whole_number(),
+        metavar="N",
+    )
+    no_test: bool = option(
+        "data",
+        "don't use the test split; for experiments, so that nothing is chosen by it",
+        default=False,
+    )
+    class_weights: str = option(
+        "data",
+        "balanced: pictures of rare classes weigh more in the loss, so that all classes weigh the "
+        "same (default: none)",
+        default="none",
+        choices=("none", "balanced"),
+    )
+    epochs: int = option(
+        "training",
+        f"number of passes over the training images (default: {DEFAULT_EPOCHS}, or as many as it "
+        f"takes for {LEAST_STEPS:,} steps)",
+        default=0,
+        parse=whole_number(),
+    )
+    batch_size: int = option(
+        "training",
+        f"number of images in a step of the optimiser (default: {DEFAULT_BATCH_SIZE}, or "
+        f"{SMALL_BATCH_SIZE} with fewer than {LEAST_BATCHES * DEFAULT_BATCH_SIZE:,} images)",
+        default=0,
+        parse=whole_number(),
+    )
+    seed: int = option(
+        "training",
+        "seed of the initial weights, the order and the augmentation (default: 0)",
+        default=0,
+        parse=whole_number(0, 2**32 - 1),
+    )
+    refit: Path | None = option(
+        "training",
+        "train again with the settings of RUN and its learning rates up to its best epoch, but on "
+        "all training images, including those that RUN held out",
+        parse=Path,
+        metavar="RUN",
+    )
+    dry_run: bool = option(
+        "training",
+        "read all pictures, then pass one batch through everything, including the reports and the "
+        "archive, to see that a training will not fail at the end",
+        default=False,
+    )
+    runs: Path = option(
+        "run", "folder of all runs (default: runs/)", Path("runs"), Path, metavar="DIR"
+    )
+    name: str = option(
+        "run", "name of the run, a new folder in --runs (default: recipe, date and time)", ""
+    )
+    checkpoint_seconds: float = option(
+        "run",
+        "time between checkpoints, which is the most that a kill can cost; each epoch ends with "
+        "one in any case (default: 60)",
+        default=60.0,
+        parse=number(least=0),
+        metavar="SECONDS",
+    )
+    recipe: Recipe = RECIPES["tuned"]
+    device: str = option(
+        "machine",
+        "auto uses the GPU if there is one (default: auto)",
+        default="auto",
+        choices=("auto", "cpu", "cuda"),
+    )
+    precision: str = option(
+        "machine",
+        "auto uses bf16, which is faster, where the hardware has it, and else fp32, which runs "
+        "everywhere (default: auto)",
+        default="auto",
+        choices=("auto", "fp32", "bf16"),
+    )
+    threads: int | None = option(
+        "machine",
+        "number of threads that compute on the CPU; fewer are faster where other programs keep the "
+        "cores busy (default: one for each core)",
+        parse=whole_number(),
+        metavar="N",
+    )
+    replayed_losses: tuple[float, ...] = ()
+    """Validation losses of the run that is refitted, which set the learning rates again."""
+
+    @property
+    def balances_classes(self) -> bool:
+        """Whether rare classes weigh more in the loss."""
+        return self.class_weights == "balanced"
+
+    def adapted_to(self, images: int) -> "Config":
+        """Return the configuration with the epochs and batch size that were not given.
+
+        Args:
+            images: Number of training images.
+        """
+        batch_size = self.batch_size or (
+            DEFAULT_BATCH_SIZE if images >= LEAST_BATCHES * DEFAULT_BATCH_SIZE else SMALL_BATCH_SIZE
+        )
+        enough = math.ceil(LEAST_STEPS / math.ceil(images / batch_size))
+        epochs = 1 if self.dry_run else self.epochs or max(DEFAULT_EPOCHS, enough)
+        return replace(self, batch_size=batch_size, epochs=epochs)
+
+    def count_steps(self, images: int) -> int:
+        """Return the number of steps of an epoch over ``images``."""
+        return math.ceil(images / self.batch_size)
+
+    def to_json(self, environment: dict[str, Any]) -> str:
+        """Return the configuration as indented JSON.
+
+        Args:
+            environment: Beside the settings, what else changes the last bits of a result.
+        """
+        values = {**asdict(self), "environment": environment}
+        return json.dumps(values, indent=2, default=str) + "\n"
+
+    @classmethod
+    def load(cls, run: Path) -> tuple["Config", dict[str, Any]]:
+        """Read the configuration of a run.
+
+        Returns:
+            The configuration, and the environment that it was written with.
+
+        Raises:
+            RunError: The file is missing or damaged, or of another version of this program.
+        """
+        try:
+            values = json.loads((run / CONFIG_FILE_NAME).read_text(encoding="utf-8"))
+            environment = dict(values.pop("environment"))
+            paths = {name: Path(values[name]) for name in ("data", "refit", "runs") if values[name]}
+            recipe = Recipe(**values["recipe"])
+            losses = tuple(values["replayed_losses"])
+            return cls(
+                **{**values, **paths, "recipe": recipe, "replayed_losses": losses}
+            ), environment
+        except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
+            raise RunError(
+                f"{run / CONFIG_FILE_NAME} can't be read, or is of another version of this program "
+                f"({error}); start a new run"
+            ) from error
+
+
+def parse_config(arguments: Sequence[str] | None = None) -> tuple[Config, Path | None]:
+    """Parse and check the command line of ``train.py``.
+
+    Args:
+        arguments: The command line without the program's name; None for ``sys.argv``.
+
+    Returns:
+        The configuration, and the run that is resumed with it, if one is.
+
+    Raises:
+        SystemExit: With 2 where a value is wrong.
+        RunError: The configuration of the run that is resumed or refitted can't be used.
+    """
+    parser = create_parser()
+    given = vars(parser.parse_args(arguments))
+    for flag, allowed in ALLOWED_WITH.items():
+        for name in sorted(given.keys() - allowed - {flag}) if flag in given else ():
+            option_name = "--" + name.replace("_", "-")
+            parser.error(f"--{flag} takes the settings of {given[flag]}; leave out {option_name}")
+    earlier = given.get("resume") or given.get("refit")
+    if earlier and not (earlier / CONFIG_FILE_NAME).is_file():
+        parser.error(f"{earlier} is not a run of train.py")
+    config = Config.load(earlier)[0] if earlier else Config()
+    if "refit" in given:
+        config = replace(config, name="", dry_run=False, threads=None)
+    resume: Path | None = given.pop("resume", None)
+    recipe = RECIPES[given.pop("recipe")] if "recipe" in given else config.recipe
+    changed = {
+        name: given.pop(name)
+        for name in Recipe.__dataclass_fields__.keys() - {"name"}
+        if name in given
+    }
+    config = replace(config, **given, recipe=replace(recipe, **changed))
+    replayed = len(config.replayed_losses)
+    if resume and replayed and config.epochs > replayed:
+        raise RunError(
+            f"--epochs {config.epochs}: {resume} is a refit of {replayed} epochs; give no more than "
+            "these"
+        )
+    if config.data and not config.data.is_dir():
+        parser.error(f"--data: {config.data} is not a folder")
+    if not resume:
+        _check_name(parser, config)
+    return config, resume
+
+
+def _check_name(parser: OneLineParser, config: Config) -> None:
+    """Refuse, before any picture is read, a name that no new folder can have."""
+    if config.name != Path(config.name).name or config.name == "..":
+        parser.error(f"--name: {config.name} is not the name of a folder")
+    run = config.runs / config.name
+    is_taken = run.exists() and not (run.is_dir() and not any(run.iterdir()))
+    # Workers that torchrun starts again find the run that they began.
+    if config.name and is_taken and "TORCHELASTIC_RUN_ID" not in os.environ:
+        parser.error(
+            f"{run} exists already; choose another --name, or continue it with --resume {run}"
+        )
+
+
+def create_parser() -> OneLineParser:
+    """Return the parser of the command line of ``train.py``; it leaves out what is not given."""
+    description = "Train the reference CNN, report on the test split, keep everything in a run."
+    parser = OneLineParser("train.py", description, EPILOG)
+    parser.argument_default = argparse.SUPPRESS
+    groups = {
+        name: parser.add_argument_group(name) for name in ("data", "training", "run", "machine")
+    }
+    for declared in fields(Config):
+        if declared.metadata:
+            _add_option(groups[declared.metadata["group"]], declared)
+    groups["training"].add_argument(
+        "--resume",
+        type=Path,
+        metavar="RUN",
+        help="continue RUN, which was stopped or killed, with its settings, as if nothing had "
+        "happened; with more --epochs, a finished run continues, too",
+    )
+    recipe = parser.add_argument_group(
+        "recipe",
+        "The options below change single settings of the recipe; see model/training/recipes.py.",
+    )
+    recipe.add_argument(
+        "--recipe",
+        choices=RECIPES,
+        help="original: the settings of the original Keras program; tuned: better settings for the "
+        "same network (default: tuned)",
+    )
+    for declared in fields(Recipe):
+        if declared.metadata:
+            _add_option(recipe, declared)
+    return parser
+
+
+def _add_option(group: argparse._ArgumentGroup, declared: Field[Any]) -> None:
+    settings = {name: value for name, value in declared.metadata.items() if name != "group"}
+    if declared.default is False:
+        settings["action"] = "store_true"
+    group.add_argument("--" + declared.name.replace("_", "-"), **settings)
