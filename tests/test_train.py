@@ -14,7 +14,6 @@ import train
 from model.data.dataset import LabelledImages
 from model.inference.card import ModelCard
 from model.networks.reference_cnn import ReferenceCNN
-from model.training.config import parse_config
 from model.training.metrics import EpochTotals, read_metrics
 from tests.helpers.training import FinishedRun, arguments_for, train_once
 
@@ -136,35 +135,6 @@ def test_a_refit_of_an_incomplete_run_is_refused(
     assert ("can't be read" if damage == "no configuration" else "not a complete run") in error
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["--epochs", "0"], "--epochs"),
-        (["--batch-size", "many"], "--batch-size"),
-        (["--learning-rate", "nan"], "--learning-rate"),
-        (["--learning-rate", "0"], "above 0"),
-        (["--dropout", "1"], "below 1"),
-        (["--recipe", "secret"], "--recipe"),
-        (["--data", "/does/not/exist"], "not a folder"),
-        (["--refit", "/does/not/exist"], "not a run"),
-        (["--unknown"], "--unknown"),
-        (["--resume", "/does/not/exist"], "not a run"),
-        (["--limit", "0"], "--limit"),
-        (["--seed", "99999999999999999999"], "--seed"),
-        (["--checkpoint-seconds", "-1"], "--checkpoint-seconds"),
-    ],
-)
-def test_a_wrong_value_is_one_clear_line_and_exit_code_2(
-    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with pytest.raises(SystemExit) as exit_:
-        parse_config(arguments)
-    error = capsys.readouterr().err
-    assert exit_.value.code == 2
-    assert message in error
-    assert error.count("\n") == 1
-
-
 def test_data_that_cannot_be_used_is_one_line_before_anything_is_made(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -194,17 +164,6 @@ def test_a_folder_that_cannot_be_written_is_one_line(
     error = capsys.readouterr().err
     assert error.count("\n") == 1, error
     assert "Not a directory" in error
-
-
-@pytest.mark.parametrize("flag", ["--resume", "--refit"])
-def test_settings_that_an_earlier_run_decides_cannot_be_given_with_it(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], flag: str
-) -> None:
-    (tmp_path / "config.json").write_text("{}")
-    with pytest.raises(SystemExit) as exit_:
-        parse_config([flag, str(tmp_path), "--batch-size", "64"])
-    assert exit_.value.code == 2
-    assert "leave out --batch-size" in capsys.readouterr().err
 
 
 def test_a_limit_trains_on_as_many_images_and_a_tenth_of_all_is_held_out(

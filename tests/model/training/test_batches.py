@@ -1,0 +1,67 @@
+from dataclasses import replace
+
+import pytest
+import torch
+
+from model.data.dataset import LabelledImages
+from model.training.batches import Batch, balance_classes, batches, measure_pixels
+from model.training.config import Config
+from model.training.distributed import ProcessGroup
+
+CONFIG = replace(Config(), batch_size=8, epochs=2)
+ALONE = ProcessGroup()
+
+
+@pytest.fixture
+def images() -> LabelledImages:
+    """Twenty-one images, each of one grey value, in which augmentation changes nothing."""
+    values = torch.arange(21)
+    return LabelledImages(values.byte()[:, None, None, None].expand(-1, 3, 32, 32), values)
+
+
+def read(
+    images: LabelledImages, epoch: int, steps_done: int = 0, processes: ProcessGroup = ALONE
+) -> list[Batch]:
+    return list(batches(images, CONFIG, epoch, steps_done, processes))
+
+
+def order(read: list[Batch]) -> list[int]:
+    return torch.cat([batch.labels for batch in read]).tolist()
+
+
+def test_an_epoch_shows_every_image_once_in_an_order_of_its_own(images: LabelledImages) -> None:
+    first = read(images, 1)
+    assert [batch.size for batch in first] == [8, 8, 5]
+    assert sorted(order(first)) == list(range(21))
+    assert order(first) == order(read(images, 1)) != order(read(images, 2))
+    for batch in first:
+        assert torch.allclose(batch.images[:, 0, 0, 0] * 255, batch.labels.float())
+
+
+def test_an_epoch_goes_on_after_the_steps_that_are_done(images: LabelledImages) -> None:
+    assert order(read(images, 1, steps_done=2)) == order(read(images, 1))[16:]
+
+
+def test_processes_share_the_batches_of_one(images: LabelledImages) -> None:
+    parts = []
+    for rank in range(3):
+        torch.manual_seed(0)
+        parts.append(read(images, 1, processes=ProcessGroup(rank=rank, size=3)))
+    torch.manual_seed(0)
+    for whole, *shared in zip(read(images, 1), *parts, strict=True):
+        assert torch.equal(whole.images, torch.cat([part.images for part in shared]))
+        assert {part.size for part in shared} == {whole.size}
+
+
+def test_balanced_classes_weigh_the_same() -> None:
+    labels = torch.tensor([0] * 30 + [1] * 10)
+    weights = balance_classes(LabelledImages(torch.empty(40, 3, 1, 1), labels), 2)
+    assert (weights * torch.bincount(labels)).tolist() == pytest.approx([20, 20])
+
+
+def test_pixels_are_measured_over_images_of_all_classes() -> None:
+    labels = torch.arange(20_000) // 10_000
+    values = (labels * 255).byte()[:, None, None, None].expand(-1, 3, 2, 2)
+    mean, deviation = measure_pixels(LabelledImages(values, labels))
+    assert mean.tolist() == pytest.approx([0.5] * 3, abs=1e-3)
+    assert deviation.tolist() == pytest.approx([0.5] * 3, abs=1e-3)

@@ -1,0 +1,105 @@
+"""The configuration: from the command line to the file of a run and back."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from model.training import RunError
+from model.training.config import CONFIG_FILE_NAME, Config, parse_config
+
+
+def parse(*arguments: object) -> Config:
+    return parse_config(list(map(str, arguments)))[0]
+
+
+def test_a_configuration_comes_back_from_its_file_as_it_was(tmp_path: Path) -> None:
+    config = parse("--data", tmp_path, "--recipe", "original", "--dropout", 0.25, "--limit", 9)
+    config = replace(config, replayed_losses=(1.5, 0.25))
+    assert config.recipe.dropout == 0.25
+    (tmp_path / CONFIG_FILE_NAME).write_text(config.to_json({"threads": 2}))
+    assert Config.load(tmp_path) == (config, {"threads": 2})
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", "not json", '{"environment": {}, "recipe": {}}'])
+def test_a_damaged_configuration_is_refused(tmp_path: Path, content: str) -> None:
+    (tmp_path / CONFIG_FILE_NAME).write_text(content)
+    with pytest.raises(RunError, match="can't be read"):
+        Config.load(tmp_path)
+
+
+def test_a_refit_keeps_every_setting_but_those_that_are_given(tmp_path: Path) -> None:
+    config = parse("--data", tmp_path, "--limit", 9, "--skip-unreadable", "--seed", 3)
+    (tmp_path / CONFIG_FILE_NAME).write_text(replace(config, name="old").to_json({}))
+    refit = parse("--refit", tmp_path, "--no-test")
+    assert refit == replace(config, refit=tmp_path, no_test=True)
+
+
+def test_the_folder_of_the_data_is_found_again_from_anywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pictures").mkdir()
+    assert parse("--data", "pictures").data == tmp_path / "pictures"
+
+
+@pytest.mark.parametrize(
+    ("images", "given", "expected"),
+    [
+        (45_000, {}, (64, 10)),
+        (65, {}, (16, 200)),
+        (2560, {}, (64, 25)),
+        (65, {"epochs": 3}, (16, 3)),
+        (65, {"batch_size": 65}, (65, 1000)),
+        (45_000, {"dry_run": True}, (64, 1)),
+    ],
+)
+def test_few_images_get_small_batches_and_more_epochs_where_none_are_given(
+    images: int, given: dict[str, int], expected: tuple[int, int]
+) -> None:
+    config = replace(Config(), **given).adapted_to(images)  # type: ignore[arg-type]
+    assert (config.batch_size, config.epochs) == expected
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--epochs", "0"], "--epochs"),
+        (["--batch-size", "many"], "--batch-size"),
+        (["--learning-rate", "nan"], "--learning-rate"),
+        (["--learning-rate", "0"], "above 0"),
+        (["--dropout", "1"], "below 1"),
+        (["--rotated", "1.5"], "at most 1"),
+        (["--recipe", "secret"], "--recipe"),
+        (["--data", "/does/not/exist"], "not a folder"),
+        (["--refit", "/does/not/exist"], "not a run"),
+        (["--unknown"], "--unknown"),
+        (["--resume", "/does/not/exist"], "not a run"),
+        (["--limit", "0"], "--limit"),
+        (["--seed", "99999999999999999999"], "--seed"),
+        (["--checkpoint-seconds", "-1"], "--checkpoint-seconds"),
+        (["--name", "../x"], "not the name of a folder"),
+        (["--name", ".."], "not the name of a folder"),
+        (["--runs", "/", "--name", "usr"], "exists already"),
+    ],
+)
+def test_a_wrong_value_is_one_clear_line_and_exit_code_2(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        parse_config(arguments)
+    error = capsys.readouterr().err
+    assert exit_.value.code == 2
+    assert message in error
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("flag", ["--resume", "--refit"])
+def test_settings_that_an_earlier_run_decides_cannot_be_given_with_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], flag: str
+) -> None:
+    (tmp_path / CONFIG_FILE_NAME).write_text("{}")
+    with pytest.raises(SystemExit) as exit_:
+        parse_config([flag, str(tmp_path), "--batch-size", "64"])
+    assert exit_.value.code == 2
+    assert "leave out --batch-size" in capsys.readouterr().err

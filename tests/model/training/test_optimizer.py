@@ -1,0 +1,83 @@
+import pytest
+import torch
+
+from model.networks.reference_cnn import ReferenceCNN
+from model.training.optimizer import MovingAverage, create_optimizer, create_schedulers
+from model.training.recipes import RECIPES
+
+TUNED = RECIPES["tuned"]
+
+
+def test_weight_decay_of_adam_is_the_gradient_of_keras_l2() -> None:
+    weight = torch.randn(5, requires_grad=True)
+    l2 = 1e-3
+    (l2 * weight.square().sum()).backward()
+    assert weight.grad is not None
+    torch.testing.assert_close(weight.grad, RECIPES["original"].weight_decay * weight.detach())
+
+
+@pytest.mark.parametrize(
+    ("recipe", "decaying"),
+    [
+        ("original", {"dense.weight"}),
+        (
+            "tuned",
+            {"features.0.weight", "features.3.weight", "dense.weight", "output.weight"},
+        ),
+    ],
+)
+def test_the_weights_that_the_recipe_names_decay_and_biases_never(
+    recipe: str, decaying: set[str]
+) -> None:
+    network = ReferenceCNN()
+    decayed, others = create_optimizer(network, RECIPES[recipe]).param_groups
+    names = {id(parameter): name for name, parameter in network.named_parameters()}
+    assert {names[id(parameter)] for parameter in decayed["params"]} == decaying
+    assert len(decayed["params"]) + len(others["params"]) == len(names)
+    assert others["weight_decay"] == 0
+
+
+def test_the_learning_rate_warms_up_evenly_and_then_falls_at_plateaus() -> None:
+    network = ReferenceCNN()
+    optimizer = create_optimizer(network, TUNED)
+    warm_up, plateau = create_schedulers(optimizer, TUNED, steps_per_epoch=4)
+    sum(parameter.sum() for parameter in network.parameters()).backward()
+    rates = []
+    for _ in range(6):
+        rates.append(float(optimizer.param_groups[0]["lr"]) / TUNED.learning_rate)
+        optimizer.step()
+        warm_up.step()
+    assert rates == pytest.approx([0.25, 0.4375, 0.625, 0.8125, 1, 1])
+    for _ in range(TUNED.plateau_patience + 2):
+        plateau.step(1.0)
+    for group in optimizer.param_groups:
+        assert float(group["lr"]) == pytest.approx(TUNED.learning_rate * TUNED.plateau_factor)
+
+
+def test_the_moving_average_forgets_its_beginning_soon_and_its_past_slowly() -> None:
+    network = torch.nn.Linear(1, 1, bias=False)
+    torch.nn.init.zeros_(network.weight)
+    average = MovingAverage(network, decay=0.99)
+    torch.nn.init.ones_(network.weight)
+    for _ in range(20):
+        average.update()
+    assert next(average.network.parameters()).item() > 0.99
+    average.steps.fill_(100_000)
+    torch.nn.init.zeros_(network.weight)
+    before = next(average.network.parameters()).item()
+    average.update()
+    assert next(average.network.parameters()).item() == pytest.approx(0.99 * before, abs=1e-6)
+    assert set(average.state_dict()) == {"steps", "network.weight"}
+
+
+def test_standardised_pixels_are_what_the_first_layer_begins_with() -> None:
+    torch.manual_seed(0)
+    plain, folded = ReferenceCNN(), ReferenceCNN()
+    folded.load_state_dict(plain.state_dict())
+    mean, deviation = torch.tensor([0.5, 0.4, 0.3]), torch.tensor([0.1, 0.2, 0.3])
+    folded.standardise_pixels(mean, deviation)
+    images = torch.rand(2, 3, 32, 32)
+    standardised = (images - mean[:, None, None]) / deviation[:, None, None]
+    torch.testing.assert_close(
+        folded.eval()(images), plain.eval()(standardised), atol=1e-4, rtol=1e-4
+    )
