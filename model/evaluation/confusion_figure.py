@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties, findfont, get_font, get_font_names
+from matplotlib.font_manager import FontProperties, findfont, fontManager, get_font
 from matplotlib.ticker import MaxNLocator
 
 DOTS_PER_INCH = 150
@@ -100,7 +100,11 @@ def _choose_fonts(characters: set[str]) -> tuple[list[str], set[str]]:
         The families of the fonts, and the characters that no font has.
     """
     chosen, missing = dict.fromkeys(FontProperties().get_family()), characters
-    for family in [*chosen, *sorted(get_font_names())]:
+    # matplotlib logs a warning for a family without a regular font.
+    regular = {
+        font.name for font in fontManager.ttflist if (font.style, font.weight) == ("normal", 400)
+    }
+    for family in [*chosen, *sorted(regular)]:
         font = get_font(findfont(FontProperties(family=[family])))
         found = {character for character in missing if font.get_char_index(ord(character))}
         # The last resort, which matplotlib and macOS bring, has a box for every character.
