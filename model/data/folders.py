@@ -72,20 +72,19 @@ def load_splits(
         test_alone: whether to read only the ``test/`` folder where there is one.
 
     Returns:
-        The pictures of ``train`` and of ``test``; where there are no such folders, all pictures
-        under the name "".
+        The pictures of ``train`` and of ``test``; where there are no such folders, of ``all``.
 
     Raises:
         DataError: there are no classes, a class has no pictures, or a file can't be read.
     """
-    splits = [name for name in ("train", "test") if has_class_folders(directory / name)] or [""]
-    if test_alone and "test" in splits:
-        splits = ["test"]
+    roots = {name: name for name in ("train", "test") if has_class_folders(directory / name)}
+    if test_alone and "test" in roots:
+        roots.pop("train", None)
     return {
         split: read_image_files(
-            directory, split, image_size, skip_unreadable=skip_unreadable, images_per_class=None
+            directory, root, image_size, skip_unreadable=skip_unreadable, images_per_class=None
         )
-        for split in splits
+        for split, root in (roots or {"all": ""}).items()
     }
 
 
