@@ -1,6 +1,7 @@
-"""The parts that all commands share: parser, numbers in options, progress bar and wording."""
+"""The parts that all commands share: output, parser, numbers in options, progress bar, wording."""
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -13,6 +14,12 @@ SMALLEST_SHOWN = 0.001
 LARGEST_SHOWN = 0.999
 
 Item = TypeVar("Item")
+
+
+def tolerate_any_encoding() -> None:
+    """Escape characters on standard output that its encoding lacks, instead of failing."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 class OneLineParser(argparse.ArgumentParser):

@@ -3,8 +3,6 @@
 from functools import partial
 from pathlib import Path
 
-import torch
-
 from model.data.dataset import DataError, Dataset
 from model.data.image_files import EXPECTED_LAYOUT, ImageFiles, has_class_folders, read_image_files
 from model.data.splits import split_test_images
@@ -16,7 +14,6 @@ def load_folders(
     *,
     skip_unreadable: bool = False,
     images_per_class: int | None = None,
-    test_alone: bool = False,
 ) -> Dataset:
     """Load a folder-per-class tree.
 
@@ -31,8 +28,6 @@ def load_folders(
         image_size: side in pixels to which the pictures are resized.
         skip_unreadable: whether to leave out files that can't be read instead of refusing the data.
         images_per_class: maximum number of images of each class and split; None for all.
-        test_alone: whether to read only the ``test/`` folder where there is one; the training split
-            is then empty, and a single class is enough.
 
     Raises:
         DataError: a split or a class is missing or too small, or a file is not a readable picture.
@@ -44,15 +39,11 @@ def load_folders(
         skip_unreadable=skip_unreadable,
         images_per_class=images_per_class,
     )
-    source = f"folder {directory.resolve().name}"
+    source = describe_source(directory)
     if not has_class_folders(directory / "test"):
         everything = read("train" if has_class_folders(directory / "train") else "")
         _require_two_classes(everything, directory)
         return _with_test_split_held_out(everything, directory, source)
-    if test_alone:
-        test = read("test")
-        no_images = test.images.subset(torch.empty(0, dtype=torch.int64))
-        return Dataset(no_images, test.images, test.class_names, source, (), test.files)
     if not has_class_folders(directory / "train"):
         raise DataError(
             f"{directory} has a test/ folder but no train/ folder with class folders. "
@@ -67,6 +58,39 @@ def load_folders(
             f"{different}."
         )
     return Dataset(train.images, test.images, train.class_names, source, train.files, test.files)
+
+
+def load_splits(
+    directory: Path, image_size: int, *, skip_unreadable: bool = False, test_alone: bool = False
+) -> dict[str, ImageFiles]:
+    """Load a folder-per-class tree as it is, with any number of pictures and classes.
+
+    Args:
+        directory: the tree.
+        image_size: side in pixels to which the pictures are resized.
+        skip_unreadable: whether to leave out files that can't be read instead of refusing the data.
+        test_alone: whether to read only the ``test/`` folder where there is one.
+
+    Returns:
+        The pictures of ``train`` and of ``test``; where there are no such folders, of ``all``.
+
+    Raises:
+        DataError: there are no classes, a class has no pictures, or a file can't be read.
+    """
+    roots = {name: name for name in ("train", "test") if has_class_folders(directory / name)}
+    if test_alone and "test" in roots:
+        roots.pop("train", None)
+    return {
+        split: read_image_files(
+            directory, root, image_size, skip_unreadable=skip_unreadable, images_per_class=None
+        )
+        for split, root in (roots or {"all": ""}).items()
+    }
+
+
+def describe_source(directory: Path) -> str:
+    """Return what a model card and a report say about where the images came from."""
+    return f"folder {directory.resolve().name}"
 
 
 def _require_two_classes(images: ImageFiles, directory: Path) -> None:

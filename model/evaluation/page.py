@@ -99,6 +99,7 @@ def template_variables(evaluation: Evaluation) -> dict[str, Any]:
         "accuracy": evaluation.accuracy,
         "interval": wilson_interval(evaluation.correct, len(evaluation.images)),
         "total": len(evaluation.images),
+        "correct": evaluation.correct,
         "names": names,
         "has_matrix": has_matrix,
         "matrix": evaluation.matrix.tolist(),
@@ -108,6 +109,7 @@ def template_variables(evaluation: Evaluation) -> dict[str, Any]:
         "confusions_in_all": len(confusions),
         "wrong_answers": wrong_answers,
         "scores": evaluation.scores,
+        "macro_average": evaluation.macro_average,
         "data": {
             "names": names,
             "complete": has_matrix,

@@ -94,6 +94,18 @@ class Evaluation:
             for count, *shares in zip(images, precision, recall, f1, strict=True)
         ]
 
+    @property
+    def macro_average(self) -> ClassScores:
+        """The means over the classes that have images; that of the recall is balanced accuracy."""
+        shares = precision_recall_fscore_support(
+            self.images.labels,
+            self.predictions,
+            labels=self.images.labels.unique().tolist(),
+            average="macro",
+            zero_division=0,
+        )
+        return ClassScores(len(self.images), *map(float, shares[:3]))
+
     @cached_property
     def images_by_cell(self) -> dict[tuple[int, int], list[int]]:
         """Indices of images by true and predicted class index, with the most confident first.

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Self
 
+from model.command_line import tolerate_any_encoding
 from model.training.config import Config, parse_config
 from model.training.distributed import ProcessGroup
 
@@ -75,6 +76,7 @@ def run_command(
         The exit code: 0 for success, 1 where a file can't be read or written, 2 for settings or
         data that can't be used, and 128 plus the number of the signal that stopped the training.
     """
+    tolerate_any_encoding()
     # Until here, Ctrl-C ended the program at once; see the beginning of train.py.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     processes = ProcessGroup.from_environment()

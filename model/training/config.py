@@ -36,7 +36,7 @@ examples:
   torchrun --nproc-per-node 4 train.py --data DIR      on four GPUs, or in four processes on CPUs
 then:
   python -m model.evaluate runs/NAME --data DIR   see which pictures it gets wrong
-  python -m model.archive runs/NAME               make model_store/cifar10.mar, which is served
+  python -m model.archive runs/NAME               make model_store/NAME.mar, which is served
 """
 # Names of the settings that may be given with --resume and --refit; the run decides all others.
 ALLOWED_WITH = {

@@ -194,7 +194,7 @@ class Run:
             + ("" if config.no_test else ", classification_report.txt, confusion_matrix.png")
             + "\nNext:\n"
             f"  python -m model.evaluate {run}{data}{skip}   # which pictures it gets wrong\n"
-            f"  python -m model.archive {run}   # pack it; then: make serve"
+            f"  python -m model.archive {run}   # pack it; it prints how to serve it"
         )
 
 

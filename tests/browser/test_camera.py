@@ -115,10 +115,23 @@ def test_the_camera_is_off_when_the_dialog_closes(page_with_camera: Page) -> Non
     expect_live_tracks(page, 1)
 
 
+@pytest.mark.parametrize("is_ready_at_once", [False, True])
 def test_the_camera_is_off_when_the_dialog_closes_before_it_is_ready(
-    page_with_camera: Page,
+    page_with_camera: Page, *, is_ready_at_once: bool
 ) -> None:
     page = page_with_camera
+    if is_ready_at_once:
+        # It is ready before the page hears that the dialog was closed.
+        page.evaluate(
+            """async () => {
+                const camera = await navigator.mediaDevices.getUserMedia({ video: true });
+                window.streams.length = 0;
+                navigator.mediaDevices.getUserMedia = async () => {
+                    window.streams.push(camera.clone());
+                    return window.streams.at(-1);
+                };
+            }"""
+        )
     page.evaluate(
         """() => {
             const [open, close] = ["#open-camera", "#close-camera"].map(

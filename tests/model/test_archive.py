@@ -1,6 +1,4 @@
 import json
-import subprocess
-import sys
 import zipfile
 from pathlib import Path
 
@@ -30,14 +28,7 @@ def test_the_card_beside_the_archive_states_accuracy_data_recipe_and_date(
 ) -> None:
     card = weather_archive.with_suffix(".md").read_text()
     created = Classifier.load(weather_archive).card.created
-    for fact in (
-        "# weather 3.1",
-        "Test accuracy",
-        "of 24 images",
-        "tuned",
-        "pictures",
-        created,
-    ):
+    for fact in ("# weather 3.1", "Test accuracy", "of 24 images", "tuned", "pictures", created):
         assert fact in card
 
 
@@ -49,6 +40,65 @@ def test_packing_an_archive_again_keeps_name_version_and_weights(
     assert after.card == before.card
     pixels = np.zeros((1, 32, 32, 3), np.uint8)
     assert np.array_equal(after.probabilities(pixels), before.probabilities(pixels))
+
+
+def test_a_run_is_called_as_its_folder_where_torchserve_accepts_that(
+    finished_run: FinishedRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = finished_run.copy(tmp_path).rename(tmp_path / "Möwe 1.2")
+    assert main([str(run), "--model-store", str(tmp_path / "my store")]) == 0
+    output = capsys.readouterr().out
+    assert output.endswith(f": MODEL_NAME=M-we-1.2 MODEL_STORE='{tmp_path}/my store' make serve\n")
+    assert Classifier.load(tmp_path / "my store" / "M-we-1.2.mar").card.name == "M-we-1.2"
+
+
+@pytest.mark.parametrize("name", ["../x", "two words", "猫", ".x", "x\n", "x" * 252])
+def test_a_name_that_torchserve_does_not_accept_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    store = tmp_path / "store"
+    assert main([str(SHIPPED_ARCHIVE), "--model-store", str(store), "--name", name]) == 2
+    error = capsys.readouterr().err
+    assert "letters, digits" in error
+    assert error.count("\n") == 1
+    assert not store.exists()
+
+
+def test_an_archive_of_another_model_is_replaced_by_force_alone(
+    weather_archive: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    archive = tmp_path / "cifar10.mar"
+    archive.write_bytes(SHIPPED_ARCHIVE.read_bytes())
+    command = [str(weather_archive), "--model-store", str(tmp_path), "--name", "cifar10"]
+    assert main(command) == 2
+    error = capsys.readouterr().err
+    assert "--force" in error
+    assert error.count("\n") == 1
+    assert archive.read_bytes() == SHIPPED_ARCHIVE.read_bytes()
+    assert main([*command, "--force"]) == 0
+    assert Classifier.load(archive).card.class_names == ("night", "snow")
+    assert main(command) == main([str(archive), "--model-store", str(tmp_path)]) == 0
+
+
+def test_where_the_archiver_fails_the_archive_stays_as_it_was(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = tmp_path / "cifar10.mar"
+    archive.write_bytes(SHIPPED_ARCHIVE.read_bytes())
+    monkeypatch.setattr("model.archive.CONFIGURATION", tmp_path / "missing.yaml")
+    assert main([str(archive), "--model-store", str(tmp_path)]) == 2
+    assert "torch-model-archiver failed" in capsys.readouterr().err
+    assert archive.read_bytes() == SHIPPED_ARCHIVE.read_bytes()
+    assert list(tmp_path.iterdir()) == [archive]
+
+
+def test_a_folder_for_temporary_files_keeps_what_is_called_like_the_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "cifar10").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    assert main([str(SHIPPED_ARCHIVE), "--model-store", str(tmp_path / "a, [b] *")]) == 0
+    assert (tmp_path / "cifar10").is_dir()
 
 
 @pytest.mark.parametrize("damage", [None, b"", b"not weights at all"])
@@ -102,28 +152,6 @@ def test_the_shipped_archive_is_version_1_0_of_cifar10() -> None:
         *("airplane", "automobile", "bird", "cat", "deer"),
         *("dog", "frog", "horse", "ship", "truck"),
     )
-
-
-def test_the_shipped_archive_answers_without_this_checkout(tmp_path: Path, png: bytes) -> None:
-    """As in a TorchServe worker: the unpacked archive is all there is."""
-    with zipfile.ZipFile(SHIPPED_ARCHIVE) as archive:
-        archive.extractall(tmp_path)
-    (tmp_path / "picture.png").write_bytes(png)
-    program = """
-import pathlib, sys
-import image_handler, handler.request, model
-from model.inference.classifier import Classifier
-print(model.__file__)
-print(handler.request.__file__)
-classifier = Classifier.load(pathlib.Path())
-print(classifier.classify(pathlib.Path("picture.png").read_bytes())["label"])
-"""
-    result = subprocess.run(
-        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True
-    )
-    *files, label = result.stdout.split()
-    assert all(file.startswith(str(tmp_path)) for file in files)
-    assert label == Classifier.load(SHIPPED_ARCHIVE).classify(png)["label"]
 
 
 @pytest.mark.parametrize("name", golden_pictures())

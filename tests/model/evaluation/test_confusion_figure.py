@@ -1,8 +1,10 @@
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from matplotlib.font_manager import fontManager
 from PIL import Image
 
 from model.evaluation.confusion_figure import draw_confusion_matrix
@@ -30,10 +32,31 @@ def test_any_name_of_a_class_can_be_drawn(tmp_path: Path) -> None:
     assert max(draw(tmp_path / "figure.png", names)) <= MOST_PIXELS
 
 
-def test_names_that_are_not_utf_8_are_written_as_they_are_on_disk(tmp_path: Path) -> None:
-    labels = torch.tensor([0, 1])
-    write_test_report(tmp_path, labels, labels, ["caf\udce9", "猫"])
-    for file in ("classification_report.txt", "confusion_matrix.csv"):
-        written = (tmp_path / file).read_bytes()
-        assert b"caf\xe9" in written
-        assert "猫".encode() in written
+def test_a_name_is_drawn_as_itself_where_a_font_has_its_letters_and_its_number_is_explained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def draw_letter(name: str) -> bytes:
+        draw(tmp_path / "figure.png", [name, "b"])
+        return (tmp_path / "figure.png").read_bytes()
+
+    # matplotlib brings DejaVu, which lacks this letter, and STIX, which has it.
+    shown = draw_letter("ᶁ")
+    fonts = [font for font in fontManager.ttflist if font.name.startswith("DejaVu")]
+    monkeypatch.setattr(fontManager, "ttflist", fonts)
+    assert len({shown, draw_letter("ᶁ"), draw_letter("class 0")}) == 3
+
+
+def test_names_of_classes_and_of_rows_of_the_report_can_be_the_same(tmp_path: Path) -> None:
+    names = ["accuracy", "absent", "macro avg", "weighted avg", "micro avg"]
+    labels, predictions = torch.tensor([0, 0, 0, 2, 3, 4]), torch.tensor([0, 0, 2, 2, 1, 0])
+    accuracy, text = write_test_report(tmp_path, labels, predictions, names)
+    report = json.loads((tmp_path / "classification_report.json").read_text())
+    assert list(report["classes"]) == [names[index] for index in (0, 2, 3, 4)]
+    assert report["classes"]["accuracy"]["support"] == 3
+    assert report["accuracy"] == accuracy == 0.5
+    # As scikit-learn's balanced_accuracy_score, which warns of the answer "absent".
+    assert report["balanced accuracy"] == pytest.approx((2 / 3 + 1) / 4)
+    assert report["macro avg"]["precision"] == pytest.approx((2 / 3 + 1 / 2) / 4)
+    rows = [line.split() for line in text.splitlines()[-4:]]
+    assert rows[:2] == [["accuracy", "0.5000", "6"], ["balanced", "accuracy", "0.4167", "6"]]
+    assert len({len(line) for line in text.splitlines() if line}) == 1

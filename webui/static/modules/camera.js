@@ -33,13 +33,12 @@ export function listenForPhotos(take) {
     take([file]);
   });
   dialog.querySelector("#close-camera").addEventListener("click", () => dialog.close());
-  dialog.addEventListener("close", () => {
-    stop(video.srcObject);
-    video.srcObject = null;
-  });
+  // The event comes late: by then the dialog may be open again.
+  dialog.addEventListener("close", () => { if (!dialog.open) turnOff(); });
 }
 
 async function open() {
+  turnOff();
   problem.textContent = "";
   shutter.disabled = true;
   openings += 1;
@@ -67,6 +66,11 @@ async function takeFrame() {
   canvas.getContext("2d").drawImage(video, 0, 0);
   const blob = await new Promise((resolve) => { canvas.toBlob(resolve, "image/jpeg", QUALITY); });
   return new File([blob], `${say("fromCamera")}.jpg`, { type: blob.type });
+}
+
+function turnOff() {
+  stop(video.srcObject);
+  video.srcObject = null;
 }
 
 function stop(stream) {
