@@ -9,12 +9,17 @@ import pytest
 import torch
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from torch.nn.functional import cross_entropy
 
 import train
 from model.data.dataset import LabelledImages
+from model.data.folders import load_folders
+from model.data.splits import split_training_images
 from model.inference.card import ModelCard
 from model.networks.reference_cnn import ReferenceCNN
 from model.training.metrics import EpochTotals, read_metrics
+from model.training.recipes import RECIPES
+from tests.helpers.pictures import write_image_folder
 from tests.helpers.training import FinishedRun, arguments_for, train_once
 
 
@@ -143,6 +148,53 @@ def test_data_that_cannot_be_used_is_one_line_before_anything_is_made(
     assert error.count("\n") == 1
     assert "no class folders" in error
     assert not (tmp_path / "runs").exists()
+
+
+def test_unnamed_runs_that_start_in_the_same_second_get_folders_of_their_own(
+    pictures: Path, tmp_path: Path
+) -> None:
+    # The name comes from when this process began, which is the same for both.
+    for _ in range(2):
+        arguments = ["--data", pictures, "--runs", tmp_path, "--epochs", 1, "--no-test"]
+        assert train.main(list(map(str, arguments))) == 0
+    first, second = sorted(tmp_path.iterdir())
+    assert second.name == f"{first.name}-2"
+
+
+def test_a_step_is_the_textbook_one_without_augmentation_and_dropout(tmp_path: Path) -> None:
+    folder = write_image_folder(tmp_path / "mirrored")
+    for file in folder.rglob("*.png"):
+        # Mirroring changes nothing in these.
+        half = Image.open(file).crop((0, 0, 16, 32))
+        whole = Image.new("RGB", (32, 32))
+        whole.paste(half, (0, 0))
+        whole.paste(half.transpose(Image.Transpose.FLIP_LEFT_RIGHT), (16, 0))
+        whole.save(file)
+    plain = ["--dropout", 0, "--rotated", 0, "--translate", 0, "--label-smoothing", 0.1]
+    exact = ["--recipe", "original", "--epochs", 1, "--precision", "fp32", "--no-test"]
+    run = train_once(folder, "plain", *exact, *plain).path
+
+    data = load_folders(folder, 32)
+    chosen, _ = split_training_images(data.train.labels, data.class_names, 4, None)
+    images = data.train.subset(chosen)
+    torch.manual_seed(0)
+    network = ReferenceCNN(2, 0.0)
+    others = [value for name, value in network.named_parameters() if name != "dense.weight"]
+    recipe = RECIPES["original"]
+    optimizer = torch.optim.Adam([{"params": others}], lr=recipe.learning_rate, eps=1e-7)
+    optimizer.add_param_group(
+        {"params": [network.dense.weight], "weight_decay": recipe.weight_decay}
+    )
+    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(1))
+    for indices in order.split(4):
+        batch = images.subset(indices)
+        optimizer.zero_grad()
+        logits = network(batch.pixels / 255)
+        cross_entropy(logits, batch.labels, label_smoothing=0.1).backward()
+        optimizer.step()
+    trained = torch.load(run / "weights.pt", weights_only=True)
+    for name, expected in network.state_dict().items():
+        torch.testing.assert_close(trained[name], expected, atol=1e-4, rtol=1e-3)
 
 
 def test_an_existing_run_is_never_overwritten(

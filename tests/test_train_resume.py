@@ -1,5 +1,6 @@
 """A training that was stopped, killed or starved of disk ends as if nothing had happened."""
 
+import fcntl
 import json
 import os
 import random
@@ -163,7 +164,16 @@ def test_a_refit_that_was_stopped_goes_on_too(uninterrupted: FinishedRun) -> Non
     assert resume(runs / "refit", "--epochs", 99) == 2
 
 
-def test_resuming_a_finished_run_makes_its_report_again(
+def test_a_finished_run_has_nothing_left(
+    finished_run: FinishedRun, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = {file: file.stat().st_mtime_ns for file in finished_run.path.iterdir()}
+    assert resume(finished_run.path) == 0
+    assert "finished after 3 epochs" in capsys.readouterr().out
+    assert {file: file.stat().st_mtime_ns for file in finished_run.path.iterdir()} == before
+
+
+def test_resuming_a_run_without_its_report_makes_it_again(
     finished_run: FinishedRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = finished_run.copy(tmp_path)
@@ -179,6 +189,7 @@ def test_resuming_a_finished_run_makes_its_report_again(
     [
         ("no checkpoint", "is missing"),
         ("half a checkpoint", "damaged"),
+        ("a flipped bit", "damaged"),
         ("no configuration", "can't be read"),
         ("other images", "not those that this run began with"),
     ],
@@ -196,6 +207,10 @@ def test_a_run_that_cannot_go_on_says_why(
         checkpoint.unlink()
     elif damage == "half a checkpoint":
         checkpoint.write_bytes(checkpoint.read_bytes()[: checkpoint.stat().st_size // 2])
+    elif damage == "a flipped bit":
+        flipped = bytearray(checkpoint.read_bytes())
+        flipped[len(flipped) // 2] ^= 1
+        checkpoint.write_bytes(flipped)
     elif damage == "no configuration":
         configuration.write_text("[]")
     else:
@@ -208,6 +223,38 @@ def test_a_run_that_cannot_go_on_says_why(
     assert error.count("\n") == 1
     assert message in error
     assert configuration.read_bytes() == before
+
+
+def test_a_run_that_was_killed_before_its_first_checkpoint_begins_anew(
+    uninterrupted: FinishedRun, tmp_path: Path
+) -> None:
+    run = tmp_path / "early"
+    run.mkdir()
+    shutil.copy2(uninterrupted.path / "config.json", run)
+    assert resume(run) == 0
+    assert_same_training(run, uninterrupted.path)
+
+
+def test_a_run_is_trained_by_one_program_at_a_time(
+    finished_run: FinishedRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = finished_run.copy(tmp_path)
+    before = (run / "config.json").read_bytes()
+    with (run / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert resume(run, "--epochs", 4) == 2
+    assert "is being trained by another program" in capsys.readouterr().err
+    assert (run / "config.json").read_bytes() == before
+
+
+def test_a_loss_that_is_not_finite_stops_the_training_and_says_what_to_do(
+    pictures: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train.main(arguments_for(pictures, "infinite", "--learning-rate", "1e30")) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "start a new run with a --learning-rate below 1e+30" in error
+    assert not (pictures.parent / "runs" / "infinite" / "model_card.json").exists()
 
 
 def test_a_full_disk_is_one_line_and_costs_nothing_that_was_saved(

@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from model.export.dead_units import without_dead_units
 from model.inference import GRAPH_FILE_NAME, WEIGHTS_FILE_NAME
 from model.inference.card import ModelCard
 from model.inference.engine import INPUT_NAME, OUTPUT_NAME, OnnxEngine
@@ -19,9 +18,6 @@ from model.networks import load_network, to_unit_range
 LARGEST_DIFFERENCE = 1e-4
 # Number of random images on which the difference is measured.
 CHECKED_IMAGES = 16
-WHITE = 255
-# Absolute value below which a weight's contribution is lost when float32 adds it to a logit.
-NEGLIGIBLE_WEIGHT = 1e-12
 
 
 class _PixelsToProbabilities(nn.Module):
@@ -30,13 +26,8 @@ class _PixelsToProbabilities(nn.Module):
         self.network = network
 
     def forward(self, pixels: Tensor) -> Tensor:
-        logits: Tensor = self.network(pixels.permute(0, 3, 1, 2).float())
+        logits: Tensor = self.network(to_unit_range(pixels.permute(0, 3, 1, 2)))
         return logits.softmax(dim=1)
-
-
-class _ToUnitRange(nn.Module):
-    def forward(self, pixels: Tensor) -> Tensor:
-        return to_unit_range(pixels)
 
 
 def export_run(run: Path) -> None:
@@ -60,8 +51,7 @@ def export_network(network: nn.Module, image_size: int) -> bytes:
 
     Args:
         network: A network on the CPU, in evaluation mode, from float32 ``(N, 3, S, S)`` in [0, 1]
-            to logits ``(N, C)``. Its weights that are too small to change an answer are set to
-            zero.
+            to logits ``(N, C)``.
         image_size: Side S of the input in pixels.
 
     Returns:
@@ -70,55 +60,17 @@ def export_network(network: nn.Module, image_size: int) -> bytes:
     Raises:
         ValueError: The graph does not compute what the network does.
     """
-    _drop_negligible_weights(network)
-    try:
-        served: nn.Module = _for_pixels(_activations_first(without_dead_units(network)))
-    except ValueError:
-        # Networks of other layers are served as they are.
-        served = nn.Sequential(_ToUnitRange(), network)
     generator = torch.Generator().manual_seed(0)
     pixels = torch.randint(
         256, (CHECKED_IMAGES, image_size, image_size, 3), generator=generator, dtype=torch.uint8
     )
-    graph = _to_onnx(_PixelsToProbabilities(served).eval(), pixels)
+    graph = _to_onnx(_PixelsToProbabilities(network).eval(), pixels)
     with torch.inference_mode():
         expected = network(to_unit_range(pixels.permute(0, 3, 1, 2))).softmax(dim=1).numpy()
     difference = float(np.abs(OnnxEngine(graph).probabilities(pixels.numpy()) - expected).max())
     if not difference <= LARGEST_DIFFERENCE:
         raise ValueError(f"the exported graph's probabilities are off by {difference:.1e}")
     return graph
-
-
-@torch.no_grad()
-def _drop_negligible_weights(network: nn.Module) -> None:
-    """Set weights to zero that change no answer, but slow processors down.
-
-    Weight decay shrinks the weights of a dead unit without end. A quarter of the shipped network's
-    weights were below 1.2e-38, where float32 loses precision and processors compute slowly: an
-    image took 5.9 ms instead of 0.1 ms (2026-11-22).
-    """
-    for parameter in network.parameters():
-        parameter[parameter.abs() < NEGLIGIBLE_WEIGHT] = 0
-
-
-@torch.no_grad()
-def _for_pixels(layers: nn.Sequential) -> nn.Sequential:
-    """Scale the first layer to inputs of 0 to 255, so that no pixel needs to be divided."""
-    first = layers[0]
-    if not isinstance(first, nn.Conv2d):
-        raise ValueError(f"the first layer is a {type(first).__name__}, not a Conv2d")  # noqa: TRY004
-    first.weight /= WHITE
-    return layers
-
-
-def _activations_first(layers: nn.Sequential) -> nn.Sequential:
-    """Move each ReLU before the pooling, where ONNX Runtime fuses it with the convolution."""
-    ordered = list(layers)
-    for index in range(len(ordered) - 1):
-        first, second = ordered[index : index + 2]
-        if isinstance(first, nn.MaxPool2d) and isinstance(second, nn.ReLU):
-            ordered[index : index + 2] = second, first
-    return nn.Sequential(*ordered)
 
 
 def _to_onnx(network: nn.Module, pixels: Tensor) -> bytes:

@@ -265,8 +265,7 @@ def parse_config(arguments: Sequence[str] | None = None) -> tuple[Config, Path |
     replayed = len(config.replayed_losses)
     if resume and replayed and config.epochs > replayed:
         raise RunError(
-            f"--epochs {config.epochs}: {resume} is a refit of {replayed} epochs; give no more than "
-            "these"
+            f"--epochs {config.epochs}: {resume} is a refit of {replayed} epochs; give no more"
         )
     if config.data and not config.data.is_dir():
         parser.error(f"--data: {config.data} is not a folder")

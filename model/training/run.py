@@ -67,6 +67,7 @@ class Run:
                 lock = self._lock.enter_context((self.directory / LOCK_FILE_NAME).open("w"))
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
+                self._lock.close()
                 raise RunError(
                     f"{self.directory} is being trained by another program; wait for its end, or "
                     "stop it"
