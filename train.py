@@ -56,9 +56,6 @@ from model.training.run import (
 from model.training.stop_signals import Stopped, StopSignals
 from model.training.trainer import Trainer
 
-# Number of images of each class and split that a dry run reads.
-DRY_RUN_IMAGES_PER_CLASS = 5
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command.
@@ -136,14 +133,10 @@ def load_data(options: argparse.Namespace) -> Dataset:
     Raises:
         DataError: the images can't be used.
     """
-    images_per_class = DRY_RUN_IMAGES_PER_CLASS if options.dry_run else None
     if options.data is None:
-        return load_cifar10(Path("data"), images_per_class=images_per_class)
+        return load_cifar10(Path("data"))
     return load_folders(
-        options.data,
-        ReferenceCNN.image_size,
-        skip_unreadable=options.skip_unreadable,
-        images_per_class=images_per_class,
+        options.data, ReferenceCNN.image_size, skip_unreadable=options.skip_unreadable
     )
 
 
@@ -163,8 +156,8 @@ def hold_out(
         images.labels, dataset.class_names, options.validation_images, options.limit
     )
     if options.dry_run:
-        # The few images that were read are repeated to fill whole batches; on a GPU there are
-        # enough of these to capture a step.
+        # Few images are repeated to fill whole batches; on a GPU there are enough of these to
+        # capture a step.
         on_gpu = torch.cuda.is_available() and options.device != "cpu"
         steps = WARM_UP_STEPS + 1 if on_gpu else 1
         chosen = chosen[torch.arange(steps * options.batch_size) % len(chosen)]

@@ -36,16 +36,18 @@ class LabelledImages:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A training split and a test split of the same classes.
+    """Splits of the same classes.
 
     Attributes:
-        train: the training split, of which validation images are held out.
+        train: the training split, of which validation images are held out where there are none.
         test: the test split.
         class_names: names of the classes, by class index.
         source: a description of where the images came from.
         train_files: paths of the training images, relative to the folder of the data; empty for
             torchvision's CIFAR-10.
         test_files: paths of the test images, in the same way.
+        validation: the validation split; None where the data has none.
+        validation_files: paths of the validation images, in the same way.
     """
 
     train: LabelledImages
@@ -54,3 +56,5 @@ class Dataset:
     source: str
     train_files: tuple[str, ...] = ()
     test_files: tuple[str, ...] = ()
+    validation: LabelledImages | None = None
+    validation_files: tuple[str, ...] = ()

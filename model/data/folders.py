@@ -6,22 +6,19 @@ from pathlib import Path
 import torch
 
 from model.data.dataset import DataError, Dataset
-from model.data.image_files import EXPECTED_LAYOUT, ImageFiles, has_class_folders, read_image_files
+from model.data.image_files import ImageFiles, read_image_files
+from model.data.split_folders import EXPECTED_LAYOUT, find_splits
 from model.data.splits import split_test_images
 
 
 def load_folders(
-    directory: Path,
-    image_size: int,
-    *,
-    skip_unreadable: bool = False,
-    images_per_class: int | None = None,
-    test_alone: bool = False,
+    directory: Path, image_size: int, *, skip_unreadable: bool = False, test_alone: bool = False
 ) -> Dataset:
     """Load a folder-per-class tree.
 
-    The splits are ``directory/train/<class>/*`` and ``directory/test/<class>/*``. Where ``test/``
-    is missing, or the classes are in ``directory`` itself, a fifth of the images is held out as the
+    The splits are ``directory/train/<class>/*`` and, where they exist, ``validation`` and ``test``
+    beside it, under any of the names that :func:`find_splits` knows. Where the test split is
+    missing, or the classes are in ``directory`` itself, a fifth of the images is held out as the
     test split; the same files always give the same split.
 
     Decoded pixels are cached in ``directory/.decoded``; see :class:`DecodedCache`.
@@ -30,43 +27,48 @@ def load_folders(
         directory: the tree.
         image_size: side in pixels to which the pictures are resized.
         skip_unreadable: whether to leave out files that can't be read instead of refusing the data.
-        images_per_class: maximum number of images of each class and split; None for all.
-        test_alone: whether to read only the ``test/`` folder where there is one; the training split
-            is then empty, and a single class is enough.
+        test_alone: whether to read only the test folder where there is one; the training split is
+            then empty, and a single class is enough.
 
     Raises:
         DataError: a split or a class is missing or too small, or a file is not a readable picture.
     """
+    splits = find_splits(directory)
     read = partial(
-        read_image_files,
-        directory,
-        image_size=image_size,
-        skip_unreadable=skip_unreadable,
-        images_per_class=images_per_class,
+        read_image_files, directory, image_size=image_size, skip_unreadable=skip_unreadable
     )
     source = f"folder {directory.resolve().name}"
-    if not has_class_folders(directory / "test"):
-        everything = read("train" if has_class_folders(directory / "train") else "")
-        _require_two_classes(everything, directory)
-        return _with_test_split_held_out(everything, directory, source)
-    if test_alone:
-        test = read("test")
+    if test_alone and "test" in splits:
+        test = read(splits["test"], "test")
         no_images = test.images.subset(torch.empty(0, dtype=torch.int64))
-        return Dataset(no_images, test.images, test.class_names, source, (), test.files)
-    if not has_class_folders(directory / "train"):
+        return Dataset(no_images, test.images, test.class_names, source, test_files=test.files)
+    if splits and "train" not in splits:
         raise DataError(
-            f"{directory} has a test/ folder but no train/ folder with class folders. "
-            f"{EXPECTED_LAYOUT}"
+            f"{directory} has no train/ folder with class folders beside "
+            f"{' and '.join(splits.values())}/. {EXPECTED_LAYOUT}"
         )
-    train, test = read("train"), read("test")
+    train = read(splits.get("train", ""), "train" if splits else "all")
     _require_two_classes(train, directory)
-    if train.class_names != test.class_names:
-        different = ", ".join(sorted(set(train.class_names) ^ set(test.class_names)))
-        raise DataError(
-            f"train/ and test/ in {directory} must have the same classes, but only one of them has "
-            f"{different}."
+    others = {split: read(splits[split], split) for split in splits if split != "train"}
+    for split, other in others.items():
+        _require_same_classes(
+            train, other, f"{splits['train']}/ and {splits[split]}/ in {directory}"
         )
-    return Dataset(train.images, test.images, train.class_names, source, train.files, test.files)
+    validation = others.get("validation")
+    if "test" in others:
+        test = others["test"]
+    else:
+        train, test = _hold_out_test_split(train, directory)
+    return Dataset(
+        train.images,
+        test.images,
+        train.class_names,
+        source,
+        train.files,
+        test.files,
+        validation.images if validation else None,
+        validation.files if validation else (),
+    )
 
 
 def _require_two_classes(images: ImageFiles, directory: Path) -> None:
@@ -77,18 +79,18 @@ def _require_two_classes(images: ImageFiles, directory: Path) -> None:
         )
 
 
-def _with_test_split_held_out(everything: ImageFiles, directory: Path, source: str) -> Dataset:
-    images, class_names = everything.images, everything.class_names
-    remaining, held_out = split_test_images(images.labels, class_names)
+def _require_same_classes(train: ImageFiles, other: ImageFiles, folders: str) -> None:
+    different = ", ".join(sorted(set(train.class_names) ^ set(other.class_names)))
+    if different:
+        raise DataError(
+            f"{folders} must have the same classes, but only one of them has {different}."
+        )
+
+
+def _hold_out_test_split(everything: ImageFiles, directory: Path) -> tuple[ImageFiles, ImageFiles]:
+    remaining, held_out = split_test_images(everything.images.labels, everything.class_names)
     print(
-        f"{directory} has no test/ folder: {len(held_out):,} of its {len(images):,} images, "
-        "with every class in proportion, are held out as the test split"
+        f"{directory} has no test split: {len(held_out):,} of its {len(everything.files):,} "
+        "images, with every class in proportion, are held out"
     )
-    return Dataset(
-        images.subset(remaining),
-        images.subset(held_out),
-        class_names,
-        source,
-        tuple(everything.files[index] for index in remaining.tolist()),
-        tuple(everything.files[index] for index in held_out.tolist()),
-    )
+    return everything.subset(remaining), everything.subset(held_out)

@@ -1,7 +1,6 @@
 """The answers of a classifier for labelled images, and the scores that follow from them."""
 
 import math
-import unicodedata
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ import torch
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 from torch import Tensor
 
-from model.command_line import progress
+from model.command_line import is_printable, progress
 from model.data.dataset import LabelledImages
 from model.inference.classifier import Classifier
 
@@ -20,9 +19,6 @@ from model.inference.classifier import Classifier
 BATCH_SIZE = 250
 # The 97.5 % quantile of the standard normal distribution: 95 % of it is within ± this.
 STANDARD_DEVIATIONS = 1.959964
-# Unicode's categories of control characters, lone surrogates (which stand for bytes that are not
-# UTF-8), line separators and paragraph separators.
-UNPRINTABLE_CATEGORIES = {"Cc", "Cs", "Zl", "Zp"}
 
 
 @dataclass(frozen=True)
@@ -153,8 +149,5 @@ def printable(text: str, kept: str = "\n") -> str:
     Names of files may contain such characters.
     """
     return "".join(
-        character
-        if character in kept or unicodedata.category(character) not in UNPRINTABLE_CATEGORIES
-        else "�"
-        for character in text
+        character if character in kept or is_printable(character) else "�" for character in text
     )

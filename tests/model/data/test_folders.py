@@ -157,12 +157,6 @@ def test_a_test_folder_can_be_read_alone(make_image_folder: MakeFolder) -> None:
     assert dataset.class_names == ("snow",)
 
 
-def test_a_class_called_train_is_a_class(make_image_folder: MakeFolder) -> None:
-    folder = make_image_folder(images_per_class=4) / "train"
-    (folder / "night").rename(folder / "train")
-    assert load_folders(folder, 32).class_names == ("snow", "train")
-
-
 def test_a_class_that_is_too_small_to_be_split_is_named(make_image_folder: MakeFolder) -> None:
     folder = make_image_folder(images_per_class=5) / "train"
     for number in range(3):
@@ -171,40 +165,48 @@ def test_a_class_that_is_too_small_to_be_split_is_named(make_image_folder: MakeF
         load_folders(folder, 32)
 
 
-def test_a_dry_run_reads_a_few_images_of_each_class_and_leaves_the_cache_alone(
-    make_image_folder: MakeFolder,
-) -> None:
-    folder = make_image_folder(images_per_class=9)
-    dataset = load_folders(folder, 32, images_per_class=2)
-    assert torch.bincount(dataset.train.labels).tolist() == [2, 2]
-    assert torch.bincount(dataset.test.labels).tolist() == [2, 2]
-    assert not (folder / ".decoded").exists()
+def test_a_validation_folder_is_the_validation_split(folder: Path) -> None:
+    shutil.copytree(folder / "test", folder / "valid")
+    dataset = load_folders(folder, 32)
+    assert dataset.validation is not None
+    assert torch.equal(dataset.validation.pixels, dataset.test.pixels)
+    assert dataset.validation_files[5] == "valid/snow/002.png"
+    shutil.rmtree(folder / "valid" / "snow")
+    with pytest.raises(DataError, match=r"train/ and valid/ .* only one of them has snow"):
+        load_folders(folder, 32)
 
 
 @pytest.mark.parametrize(
-    ("files", "message"),
-    [
-        ([], "no class folders"),
-        (["train/owl/a.png", "test/owl/a.png"], "single class"),
-        (["test/owl/a.png", "test/cat/a.png"], "test/ folder but no train/"),
-        (["owl/a.png"], "single class"),
-        (["owl/a.png", "cat\x07/a.png"], "can't be printed"),
-    ],
+    ("file", "message"),
+    [("train/owl/a.png", "single class"), ("test/owl/a.png", "no train/"), ("owl/a.png", "single")],
 )
-def test_another_tree_is_refused(
-    tmp_path: Path, png: bytes, files: list[str], message: str
+def test_a_single_class_cannot_be_trained(
+    tmp_path: Path, png: bytes, file: str, message: str
 ) -> None:
-    for file in files:
-        (tmp_path / file).parent.mkdir(parents=True)
-        (tmp_path / file).write_bytes(png)
+    (tmp_path / file).parent.mkdir(parents=True)
+    (tmp_path / file).write_bytes(png)
     with pytest.raises(DataError, match=message):
         load_folders(tmp_path, 32)
 
 
-def test_classes_that_differ_between_the_splits_are_named(folder: Path) -> None:
-    (folder / "test" / "snow").rename(folder / "test" / "rain")
-    with pytest.raises(DataError, match="rain, snow"):
+@pytest.mark.parametrize("name", ["می‌خواهم", "क्‍ष", "👩‍🔬 lab", "ice\u3000bear", "a\xa0b"])
+def test_names_in_every_script_are_classes(folder: Path, name: str) -> None:
+    for split in ("train", "test"):
+        (folder / split / "snow").rename(folder / split / name)
+    assert name in load_folders(folder, 32).class_names
+
+
+@pytest.mark.parametrize("name", ["bell\x07", "two\nlines", "line\u2028", "\udcff", "\u202eleft"])
+def test_names_that_cannot_be_shown_are_refused(folder: Path, name: str) -> None:
+    (folder / "train" / "snow").rename(folder / "train" / name)
+    with pytest.raises(DataError, match="can't be printed"):
         load_folders(folder, 32)
+
+
+def test_names_in_other_normal_forms_are_the_same_class(folder: Path) -> None:
+    for split, name in (("train", "cafe\u0301"), ("test", "caf\xe9")):
+        (folder / split / "snow").rename(folder / split / name)
+    assert load_folders(folder, 32).class_names == ("caf\xe9", "night")
 
 
 def test_cifar10_from_torchvision_is_read_as_folders_are(
@@ -240,9 +242,28 @@ def test_without_a_network_the_download_says_what_to_do(
         load_cifar10(tmp_path)
 
 
-def test_hidden_files_are_not_images(folder: Path) -> None:
+@pytest.mark.parametrize("name", [".thumbnails", "@eaDir", "__MACOSX", "lost+found"])
+def test_what_computers_leave_behind_is_neither_a_class_nor_an_image(
+    folder: Path, name: str
+) -> None:
     (folder / "train" / "snow" / ".DS_Store").write_bytes(os.urandom(10))
-    hidden = folder / "train" / "snow" / ".thumbnails"
-    hidden.mkdir()
-    shutil.copy(folder / "train" / "snow" / "000.png", hidden)
-    assert len(load_folders(folder, 32).train) == 6
+    (folder / "train" / name).mkdir()
+    shutil.copytree(folder / "train" / "snow", folder / "train" / "night" / name)
+    train = load_folders(folder, 32).train
+    assert train.labels.tolist() == [0, 0, 0, 1, 1, 1]
+
+
+def test_no_link_leads_to_the_same_picture_again(folder: Path, tmp_path: Path) -> None:
+    night, elsewhere = folder / "train" / "night", tmp_path / "elsewhere"
+    shutil.copytree(folder / "test" / "snow", elsewhere / "more")
+    for name, target in {
+        "loop": night,
+        "up": folder,
+        "beside": folder / "train" / "snow",
+        "x": elsewhere,
+        "y": elsewhere / "more",
+    }.items():
+        (night / name).symlink_to(target, target_is_directory=True)
+    dataset = load_folders(folder, 32)
+    assert torch.bincount(dataset.train.labels).tolist() == [6, 3]
+    assert dataset.train_files[3] == "train/night/x/more/000.png"
