@@ -80,17 +80,45 @@ def test_the_cache_notices_that_the_data_changed(folder: Path, change: str) -> N
 
 
 def test_a_damaged_cache_is_made_again(folder: Path) -> None:
-    first = load_folders(folder, 32)
+    pixels = load_folders(folder, 32).train.pixels
     for damage in (b"", b"damaged"):
         (folder / ".decoded" / "train-32.npy").write_bytes(damage)
-        assert torch.equal(load_folders(folder, 32).train.pixels, first.train.pixels)
+        assert torch.equal(load_folders(folder, 32).train.pixels, pixels)
+
+
+def test_what_a_killed_start_has_left_is_removed(folder: Path) -> None:
+    (folder / ".decoded").mkdir()
+    left, written = (folder / ".decoded" / f"train-32.{name}.partial" for name in ("left", "new"))
+    left.touch()
+    os.utime(left, (0, 0))
+    written.touch()
+    load_folders(folder, 32)
+    assert [*(folder / ".decoded").glob("*.partial")] == [written]
+
+
+def test_without_room_for_the_pixels_nothing_is_decoded(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _folder: SimpleNamespace(free=6 * 3072 - 1))
+    monkeypatch.setattr(model.data.image_files, "prepare", forbid_decoding)
+    with pytest.raises(DataError, match="No space left.*TMPDIR"):
+        load_folders(folder, 32)
+
+
+def test_a_cache_that_is_cut_short_while_it_is_read_is_an_error(folder: Path) -> None:
+    train = load_folders(folder, 32).train
+    os.truncate(folder / ".decoded" / "train-32.npy", 10_000)
+    assert len(train.subset(torch.tensor([0, 1])).pixels) == 2
+    with pytest.raises(OSError, match=r"train-32\.npy has been cut short"):
+        train.subset(torch.tensor([5])).pixels  # noqa: B018
 
 
 def test_data_that_cannot_be_written_beside_is_used_without_a_cache(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (folder / ".decoded").write_text("a file in the cache's place")
-    assert len(load_folders(folder, 32).train) == 6
+    train = load_folders(folder, 32).train
+    assert torch.equal(train.pixels[5], decode(folder / "train/snow/002.png"))
     assert "not kept" in capsys.readouterr().err
 
 
