@@ -17,6 +17,7 @@ from contextlib import ExitStack, contextmanager
 import psutil
 
 from model import PROJECT
+from model.command_line import tolerate_any_encoding
 from serving import ServeError
 from serving.java import find_java_home
 from serving.readiness import wait_for_answer, web_ui_url
@@ -27,6 +28,7 @@ from webui.settings import Settings, SettingsError
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
+    tolerate_any_encoding()
     parser = argparse.ArgumentParser(
         prog="serve.py",
         description=__doc__,

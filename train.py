@@ -27,6 +27,7 @@ except ModuleNotFoundError:
     sys.exit("train.py: error: PyTorch is not installed here; `make setup` installs it")
 
 from model.archive import ArchiveError, make_archive
+from model.command_line import tolerate_any_encoding
 from model.data.cifar10 import load_cifar10
 from model.data.dataset import DataError, Dataset, LabelledImages
 from model.data.folders import load_folders
@@ -67,6 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code: 0 for success, 1 where a file can't be read or written, 2 for settings or
         data that can't be used, and 128 plus the number of the signal that stopped the training.
     """
+    tolerate_any_encoding()
     options = parse_options(arguments)
     process_group = ProcessGroup.from_environment()
     tune_cpu()
@@ -297,7 +299,7 @@ def report(
     if not options.no_test:
         # The exported network classifies, as it will on the server.
         export_run(run)
-        predictions, _ = classify(Classifier.load(run), dataset.test.pixels)
+        predictions, _ = classify(Classifier.load(run), dataset.test)
         accuracy, text = write_test_report(
             run, dataset.test.labels, predictions, dataset.class_names
         )

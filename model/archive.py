@@ -1,6 +1,6 @@
 """Make the model archive that TorchServe serves.
 
-    python -m model.archive runs/NAME            makes model_store/cifar10.mar
+    python -m model.archive runs/NAME            makes model_store/NAME.mar
     python -m model.archive model_store/cifar10.mar
                                                  packs it again: same network, current code
 
@@ -9,6 +9,9 @@ code that answers: handler/, model/images/ and model/inference/. So an archive i
 the code that it was tested with.
 """
 
+import os
+import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -20,12 +23,16 @@ from dataclasses import replace
 from pathlib import Path
 
 from model import PROJECT
-from model.command_line import OneLineParser
+from model.command_line import OneLineParser, tolerate_any_encoding, visible
 from model.inference import GRAPH_FILE_NAME, WEIGHTS_FILE_NAME
 from model.inference.card import ModelCard
 from model.inference.classifier import Classifier
 
 MODEL_STORE = PROJECT / "model_store"
+# Name of the model that `make serve` serves where MODEL_NAME is not set.
+SERVED_NAME = "cifar10"
+# What TorchServe accepts as the name of a model; a file's name has 255 characters at most.
+ACCEPTED_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,250}")
 HANDLER = PROJECT / "handler" / "image_handler.py"
 CONFIGURATION = PROJECT / "handler" / "model-config.yaml"
 # Folders of code that are packed whole, so that nothing that the handler needs can be missing.
@@ -37,25 +44,34 @@ class ArchiveError(ValueError):
 
 
 def make_archive(
-    source: Path, model_store: Path, name: str | None = None, version: str | None = None
+    source: Path,
+    model_store: Path,
+    name: str | None = None,
+    version: str | None = None,
+    *,
+    force: bool = False,
 ) -> Path:
     """Pack a run, or pack an archive again.
+
+    An archive of the same name is replaced as a whole or not at all.
 
     Args:
         source: The directory of a run, or a ``.mar`` file.
         model_store: The directory of the archives, which is created if it is missing.
         name: Name of the model in TorchServe, and of the file; by default the archive's own, and
-            ``cifar10`` for a run.
+            the run's, with hyphens for what TorchServe does not accept.
         version: Version of the model in TorchServe; by default the archive's own, and ``1.0`` for
             a run.
+        force: Whether to replace an archive that holds other weights, too.
 
     Returns:
         The archive, ``model_store/<name>.mar``; its card lies beside it as ``<name>.md``.
 
     Raises:
-        ArchiveError: The source can't be read, the archive can't be written, or
-            torch-model-archiver fails.
+        ArchiveError: TorchServe would not accept the name, the source can't be read, the archive
+            can't be written or is that of another model, or torch-model-archiver fails.
     """
+    _require_accepted(name or "any", version or "any")
     try:
         if source.is_dir():
             _export(source)
@@ -67,18 +83,51 @@ def make_archive(
         raise
     except (OSError, KeyError, ValueError, zipfile.BadZipFile, zlib.error) as error:
         raise ArchiveError(f"{source} is not a finished run or an archive ({error})") from error
-    # The name in a run's card is the run's; only an archive's card names a model and its version.
-    known_name, known_version = (card.name, card.version) if card.version else ("cifar10", "1.0")
-    card = replace(card, name=name or known_name, version=version or known_version)
+    # Only an archive's card names a model and its version.
+    if not card.version:
+        card = replace(card, name=_name_after(source), version="1.0")
+    card = replace(card, name=name or card.name, version=version or card.version)
+    # An archive may come from anywhere.
+    _require_accepted(card.name, card.version)
+    archive = model_store / f"{card.name}.mar"
+    if not force and _holds_other_weights(archive, weights):
+        raise ArchiveError(
+            f"{archive} holds another model; choose another --name, or replace it with --force"
+        )
     try:
         model_store.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".archive-", dir=model_store) as folder:
+            staging = Path(folder)
+            _stage(staging, weights, graph, card)
+            _run_archiver(staging, card)
+            (staging / archive.name).replace(archive)
+        archive.with_name(f"{card.name}.md").write_text(card.to_markdown(), encoding="utf-8")
     except OSError as error:
-        raise ArchiveError(f"{model_store} can't be written ({error.strerror})") from error
-    with tempfile.TemporaryDirectory() as staging:
-        _stage(Path(staging), weights, graph, card)
-        _run_archiver(Path(staging), model_store, card)
-    (model_store / f"{card.name}.md").write_text(card.to_markdown())
-    return model_store / f"{card.name}.mar"
+        raise ArchiveError(f"{model_store} can't be written ({error})") from error
+    return archive
+
+
+def _require_accepted(*names: str) -> None:
+    for name in names:
+        if not ACCEPTED_NAME.fullmatch(name):
+            raise ArchiveError(
+                f"{name} can't be a name or a version for TorchServe: it needs letters, digits, "
+                "'_', '-' and '.', with a letter or digit first, and 251 of them at most"
+            )
+
+
+def _name_after(run: Path) -> str:
+    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", run.resolve().name).lstrip("_.-")
+    return name[:251] or "model"
+
+
+def _holds_other_weights(archive: Path, weights: bytes) -> bool:
+    if not archive.exists():
+        return False
+    try:
+        return zipfile.Path(archive, WEIGHTS_FILE_NAME).read_bytes() != weights
+    except (OSError, KeyError, zipfile.BadZipFile, zlib.error):
+        return True
 
 
 def _export(run: Path) -> None:
@@ -104,21 +153,31 @@ def _stage(staging: Path, weights: bytes, graph: bytes, card: ModelCard) -> None
     shutil.copy2(PROJECT / "model" / "__init__.py", extra / "model")
 
 
-def _run_archiver(staging: Path, model_store: Path, card: ModelCard) -> None:
+def _run_archiver(staging: Path, card: ModelCard) -> None:
+    # Relative paths, as the archiver takes a comma for the end of a path and a * for a pattern. And
+    # in the folder for temporary files, it deletes a folder of the model's name.
+    temporary = staging / "temporary"
+    temporary.mkdir()
     command = [
         sys.executable,
         "-m",
         "model_archiver.model_packaging",
         f"--model-name={card.name}",
         f"--version={card.version}",
-        f"--serialized-file={staging / WEIGHTS_FILE_NAME}",
+        f"--serialized-file={WEIGHTS_FILE_NAME}",
         f"--handler={HANDLER}",
         f"--config-file={CONFIGURATION}",
-        f"--extra-files={staging / 'extra'}",
-        f"--export-path={model_store}",
-        "--force",
+        "--extra-files=extra",
+        "--export-path=.",
     ]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    result = subprocess.run(
+        command,
+        cwd=staging,
+        env={**os.environ, "TMPDIR": str(temporary.resolve())},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if result.returncode != 0:
         lines = result.stderr.strip().splitlines() or ["no message"]
         raise ArchiveError(f"torch-model-archiver failed: {lines[-1]}")
@@ -126,9 +185,10 @@ def _run_archiver(staging: Path, model_store: Path, card: ModelCard) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
+    tolerate_any_encoding()
     parser = OneLineParser(prog="python -m model.archive", description=__doc__)
     parser.add_argument("source", type=Path, help="a run's directory, or an archive")
-    parser.add_argument("--name", help="name of the model (default: cifar10, or the archive's)")
+    parser.add_argument("--name", help="name of the model (default: the run's, or the archive's)")
     parser.add_argument(
         "--model-version",
         metavar="VERSION",
@@ -141,18 +201,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
         metavar="DIR",
         help="directory to write the archive to (default: model_store/ of this project)",
     )
+    parser.add_argument(
+        "--force",
+        action="store_true",
+        help="replace an archive of this name that holds another model",
+    )
     options = parser.parse_args(arguments)
     try:
         archive = make_archive(
-            options.source, options.model_store, options.name, options.model_version
+            options.source,
+            options.model_store,
+            options.name,
+            options.model_version,
+            force=options.force,
         )
     except ArchiveError as error:
-        print(f"model.archive: error: {error}", file=sys.stderr)
+        print(f"model.archive: error: {visible(error)}", file=sys.stderr)
         return 2
-    elsewhere = options.model_store.resolve() != MODEL_STORE
-    setting = f"MODEL_STORE={options.model_store} " if elsewhere else ""
-    print(f"{archive} is ready. To serve it: {setting}make serve")
+    print(f"{visible(archive)} is ready. To serve it: {_command_to_serve(archive)}")
     return 0
+
+
+def _command_to_serve(archive: Path) -> str:
+    settings = []
+    if archive.stem != SERVED_NAME:
+        settings.append(f"MODEL_NAME={archive.stem}")
+    if archive.parent.resolve() != MODEL_STORE:
+        settings.append(f"MODEL_STORE={shlex.quote(str(archive.parent))}")
+    return visible(" ".join([*settings, "make serve"]))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
-"""The parts that all commands share: parser, numbers in options, progress bar and wording."""
+"""The parts that all commands share: output, parser, numbers in options, progress bar, wording."""
 
 import argparse
+import io
 import os
 import sys
 import unicodedata
@@ -19,6 +20,12 @@ UNPRINTABLE_CATEGORIES = {"Cc", "Cs", "Zl", "Zp"}
 DIRECTION_CLASSES = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
 
 Item = TypeVar("Item")
+
+
+def tolerate_any_encoding() -> None:
+    """Escape characters on standard output that its encoding lacks, instead of failing."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 class OneLineParser(argparse.ArgumentParser):

@@ -2,10 +2,11 @@
 
     python -m model.evaluate runs/NAME                    CIFAR-10's test images, downloaded
     python -m model.evaluate model_store/cifar10.mar --data DIR
-                                                          DIR/test/<class>/*
+                                                          DIR/test/<class>/*, or DIR/<class>/*
 
-Classes are matched by name, so the folder may have only some of the model's classes. The command
-writes the classification report (text and JSON), the confusion matrix (CSV and PNG),
+Any number of pictures will do, of any of the model's classes. Where the folder has no test/ folder,
+a run is tested with the pictures that were held out when it was trained, and an archive with all.
+The command writes the classification report (text and JSON), the confusion matrix (CSV and PNG),
 ``predictions.csv`` and ``confusion_matrix.html``: a single file that needs no server, in which a
 click on a cell of the confusion matrix shows the pictures behind it. It contains pictures of the
 data, so share it only if you may share those.
@@ -23,12 +24,13 @@ try:
 except ModuleNotFoundError:
     sys.exit("model.evaluate: error: PyTorch is not installed here; `make setup` installs it")
 
-from model.command_line import OneLineParser
+from model.command_line import OneLineParser, tolerate_any_encoding
 from model.data.cifar10 import load_cifar10
-from model.data.dataset import DataError, Dataset, LabelledImages
-from model.data.folders import load_folders
+from model.data.dataset import DataError, LabelledImages
+from model.data.folders import describe_source, load_splits
+from model.data.image_files import ImageFiles
 from model.evaluation.page import write_page
-from model.evaluation.report import count_new_test_files, write_csv, write_test_report
+from model.evaluation.report import are_test_files, write_csv, write_test_report
 from model.evaluation.scores import Evaluation, classify, printable, wilson_interval
 from model.export.graph import export_run
 from model.inference import GRAPH_FILE_NAME
@@ -36,8 +38,6 @@ from model.inference.card import ModelCard
 from model.inference.classifier import Classifier
 
 PAGE_FILE_NAME = "confusion_matrix.html"
-# Descriptions of the images that the values of --split stand for.
-SPLITS = {"test": "test images", "all": "training and test images"}
 EPILOG = """\
 examples:
   python -m model.evaluate runs/long                   CIFAR-10's test images
@@ -61,6 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code: 0 for success, 2 for data or a model that can't be used, and 130 after
         Ctrl-C.
     """
+    tolerate_any_encoding()
     parser = create_parser()
     options = parser.parse_args(arguments)
     if options.data and not options.data.is_dir():
@@ -95,7 +96,7 @@ def create_parser() -> OneLineParser:
     )
     parser.add_argument(
         "--split",
-        choices=SPLITS,
+        choices=["test", "all"],
         default="test",
         help="test: the test images; all: every picture, including those for training (default: "
         "test)",
@@ -119,38 +120,27 @@ def evaluate(options: argparse.Namespace) -> None:
             written.
     """
     classifier = _load_classifier(options.model)
-    if options.data is None:
-        dataset = load_cifar10(Path("data"))
-    else:
-        dataset = load_folders(
-            options.data,
-            classifier.card.image_size,
-            skip_unreadable=options.skip_unreadable,
-            test_alone=options.split == "test",
-        )
-    new = count_new_test_files(options.model, dataset.test_files)
-    if new and options.split == "test":
-        # The test split that is held out of a folder changes when files are added or removed.
-        print(
-            f"note: {new:,} of the {len(dataset.test_files):,} test images were not in the "
-            f"test split of {options.model}, which may have been trained on them",
-            file=sys.stderr,
-        )
-    images, names = _choose_images(dataset, options.split)
-    labels = _translate_labels(images.labels, dataset.class_names, classifier.card)
-    images = LabelledImages(images.pixels, labels)
-    output = options.output or default_output(options.model, classifier.card)
+    card = classifier.card
+    splits, source = _load_splits(options, card.image_size)
+    names = [file for split in splits.values() for file in split.files]
+    chosen, description = _choose_images(
+        options, names, has_test_split="test" in splits, was_trained_on=source == card.data
+    )
+    pixels = torch.cat([split.images.pixels for split in splits.values()])
+    labels = torch.cat([_translate_labels(split, card) for split in splits.values()])
+    images = LabelledImages(pixels, labels).subset(torch.tensor(chosen))
+    output = options.output or default_output(options.model, card)
     try:
         output.mkdir(parents=True, exist_ok=True)
         evaluation = Evaluation(
             images,
-            names,
-            *classify(classifier, images.pixels),
-            classifier.card.class_names,
-            model=f"{classifier.card.name} {classifier.card.version}".rstrip(),
-            source=f"{dataset.source}, {SPLITS[options.split]}",
+            [names[index] for index in chosen],
+            *classify(classifier, images),
+            card.class_names,
+            model=f"{card.name} {card.version}".rstrip(),
+            source=f"{source}, {description}",
         )
-        _report(output, evaluation, SPLITS[options.split])
+        _report(output, evaluation, description)
     except OSError as error:
         raise EvaluationError(
             f"{output} can't be written ({error}); choose another --output"
@@ -167,30 +157,73 @@ def _load_classifier(source: Path) -> Classifier:
         raise EvaluationError(f"{source} is not a finished run or an archive ({error})") from error
 
 
-def _choose_images(dataset: Dataset, split: str) -> tuple[LabelledImages, Sequence[str]]:
-    """Return the images of ``split`` and a name of each: its file, or its position in the split."""
-    train, test = range(len(dataset.train)), range(len(dataset.test))
-    train_names = dataset.train_files or [f"training image {index}" for index in train]
-    test_names = dataset.test_files or [f"test image {index}" for index in test]
-    if split == "test":
-        return dataset.test, test_names
-    everything = LabelledImages(
-        torch.cat([dataset.train.pixels, dataset.test.pixels]),
-        torch.cat([dataset.train.labels, dataset.test.labels]),
-    )
-    return everything, [*train_names, *test_names]
+def _load_splits(options: argparse.Namespace, image_size: int) -> tuple[dict[str, ImageFiles], str]:
+    """Return the splits that ``options`` ask for, and where they came from as cards say it."""
+    test_alone = options.split == "test"
+    if options.data:
+        splits = load_splits(
+            options.data,
+            image_size,
+            skip_unreadable=options.skip_unreadable,
+            test_alone=test_alone,
+        )
+        return splits, describe_source(options.data)
+    dataset = load_cifar10(Path("data"))
+    loaded = {"train": dataset.train, "test": dataset.test}
+    if test_alone:
+        del loaded["train"]
+    splits = {
+        split: ImageFiles(
+            tuple(f"{split} image {index}" for index in range(len(images))),
+            images,
+            dataset.class_names,
+        )
+        for split, images in loaded.items()
+    }
+    return splits, dataset.source
 
 
-def _translate_labels(labels: Tensor, class_names: Sequence[str], card: ModelCard) -> Tensor:
-    """Translate indices of ``class_names``, int64 ``(N,)``, to those of the model's classes."""
+def _choose_images(
+    options: argparse.Namespace, names: Sequence[str], *, has_test_split: bool, was_trained_on: bool
+) -> tuple[Sequence[int], str]:
+    """Return the positions in ``names`` of the images to evaluate, and what these are."""
+    everything, description = range(len(names)), "test images" if has_test_split else "all images"
+    if options.split == "all":
+        return everything, "all images"
+    recorded = are_test_files(options.model, names) if options.data else []
+    known, new = recorded.count(True), recorded.count(False)
+    if known and not has_test_split:
+        print(
+            f"{options.data} has no test/ folder: {known:,} of its {len(names):,} images are the "
+            f"test split of {options.model}"
+        )
+        return [index for index in everything if recorded[index]], "test images"
+    if new:
+        # The test split that is held out of a folder changes when files are added or removed.
+        print(
+            f"note: {new:,} of the {len(names):,} images were not in the test split of "
+            f"{options.model}, which may have been trained on them",
+            file=sys.stderr,
+        )
+    elif was_trained_on and not has_test_split:
+        print(
+            f"note: {options.model} was trained on pictures of a folder of this name; its run "
+            "knows which ones were held out, so evaluate that instead",
+            file=sys.stderr,
+        )
+    return everything, description
+
+
+def _translate_labels(split: ImageFiles, card: ModelCard) -> Tensor:
+    """Translate the labels of a split, int64 ``(N,)``, to indices of the model's classes."""
     index_by_name = {name: index for index, name in enumerate(card.class_names)}
-    unknown = [name for name in class_names if name not in index_by_name]
+    unknown = [name for name in split.class_names if name not in index_by_name]
     if unknown:
         raise EvaluationError(
             f"the model does not know {_enumerate(unknown)}; it knows "
             f"{_enumerate(card.class_names)}. Give the folders the names of its classes."
         )
-    return torch.tensor([index_by_name[name] for name in class_names])[labels]
+    return torch.tensor([index_by_name[name] for name in split.class_names])[split.images.labels]
 
 
 def _enumerate(names: Sequence[str], most: int = 20) -> str:

@@ -19,7 +19,7 @@ try:
 except ModuleNotFoundError:
     sys.exit("model.from_keras: error: PyTorch is not installed; `make setup` installs it")
 
-from model.command_line import OneLineParser, is_printable, visible
+from model.command_line import OneLineParser, is_printable, tolerate_any_encoding, visible
 from model.inference import WEIGHTS_FILE_NAME
 from model.inference.card import ModelCard
 from model.keras.file import MAX_BYTES, KerasModel, read_keras
@@ -147,6 +147,7 @@ def _write_run(run: Path, model: KerasModel, card: ModelCard, origin: dict[str, 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
+    tolerate_any_encoding()
     parser = OneLineParser(prog="python -m model.from_keras", description=__doc__, epilog=EPILOG)
     parser.add_argument("file", type=Path, help="a file that Keras' model.save wrote")
     parser.add_argument(

@@ -6,7 +6,6 @@ the command prints a line to stderr, goes on with the others, and exits with 1 a
 """
 
 import argparse
-import io
 import json
 import os
 import sys
@@ -18,7 +17,14 @@ from typing import Any
 from tqdm import tqdm
 
 from model import PROJECT
-from model.command_line import OneLineParser, format_percentage, progress, visible, whole_number
+from model.command_line import (
+    OneLineParser,
+    format_percentage,
+    progress,
+    tolerate_any_encoding,
+    visible,
+    whole_number,
+)
 from model.inference.classifier import Classifier
 from model.inference.files import classify_files, find_files
 
@@ -145,6 +151,7 @@ def create_parser() -> OneLineParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
+    tolerate_any_encoding()
     options = create_parser().parse_args(arguments)
     try:
         classifier = Classifier.load(options.model)
@@ -152,9 +159,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         message = visible(f"{options.model} is not a finished run or an archive ({error})")
         print(f"model.predict: error: --model: {message}", file=sys.stderr)
         return 2
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        # A terminal's encoding may lack letters of a file's name.
-        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         return predict(options, classifier)
     except KeyboardInterrupt:

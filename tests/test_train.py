@@ -37,7 +37,7 @@ def test_a_run_leaves_everything_it_promises(finished_run: FinishedRun) -> None:
 
     report = json.loads((run / "classification_report.json").read_text())
     assert report["accuracy"] == 0.875
-    assert report["snow"]["support"] == 15
+    assert report["classes"]["snow"]["support"] == 15
     assert "precision" in (run / "classification_report.txt").read_text()
     matrix = (run / "confusion_matrix.csv").read_text().splitlines()
     assert list(csv.reader(matrix)) == [
@@ -226,5 +226,5 @@ def test_a_dry_run_passes_one_batch_through_everything_up_to_the_archive(
     assert steps == 1
     made = {path.name for path in run.iterdir()}
     assert {"confusion_matrix.png", "loss.png", "classification_report.txt", "tensorboard"} <= made
-    assert "cifar10.mar" in made
+    assert f"{run.name}.mar" in made
     assert ModelCard.load(run).training_images == 64

@@ -1,6 +1,5 @@
 """A cache of decoded pixels: the next start reads one file instead of decoding thousands."""
 
-import errno
 import hashlib
 import json
 import shutil
@@ -109,7 +108,7 @@ class DecodedCache:
         try:
             self._require_room(Path(tempfile.gettempdir()))
         except OSError as error:
-            raise DataError(f"{error}; set TMPDIR to a folder with more room") from error
+            raise DataError(f"{error}; set TMPDIR to a folder that has") from error
         with tempfile.NamedTemporaryFile() as stream:
             unreadable = self._write(stream, images)
             # The system keeps the file for as long as it is open.
@@ -124,7 +123,7 @@ class DecodedCache:
     def _require_room(self, folder: Path) -> None:
         needed = prod(self._shape)
         if shutil.disk_usage(folder).free < needed:
-            raise OSError(errno.ENOSPC, f"{needed / 2**30:.1f} GiB are needed", str(folder))
+            raise OSError(f"{folder} has no room for {needed / 2**20:,.0f} MiB")
 
     def _write(self, stream: IO[bytes], images: Iterable[np.ndarray | str]) -> dict[int, str]:
         """Write a ``.npy`` file, and return why some images are missing, by position."""

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties, findfont, get_font
+from matplotlib.font_manager import FontProperties, findfont, fontManager, get_font
 from matplotlib.ticker import MaxNLocator
 
 DOTS_PER_INCH = 150
@@ -30,7 +30,7 @@ def draw_confusion_matrix(
     """Draw the matrix, with every cell shaded by its share of the row.
 
     With up to 25 classes the cells have counts, and with up to 100 the axes have the names of the
-    classes; with more, the axes have class indices.
+    classes; with more, and for names that no font has the letters of, they have class indices.
 
     Args:
         file: the ``.png`` file to write.
@@ -48,30 +48,40 @@ def draw_confusion_matrix(
     axes = figure.subplots()
     axes.imshow(shares, cmap="Greys", vmin=0, vmax=1)
     axes.set_title(f"Confusion matrix: {images}", parse_math=False)
-    _label_axes(axes, class_names)
+    if not _label_axes(axes, class_names):
+        note = f"The number of a class is its row in {file.stem}.csv, from 0."
+        figure.supxlabel(note, fontsize=7)
     if len(class_names) <= MAX_CLASSES_WITH_COUNTS:
         _write_counts(axes, matrix, shares)
     figure.savefig(file, dpi=DOTS_PER_INCH)
 
 
-def _label_axes(axes: Axes, class_names: Sequence[str]) -> None:
+def _label_axes(axes: Axes, class_names: Sequence[str]) -> bool:
+    """Label the axes, and return whether they have the names of all classes."""
     count = len(class_names)
     if count > MAX_CLASSES_WITH_NAMES:
-        axes.set(xlabel="predicted class, by index", ylabel="true class, by index")
+        axes.set(xlabel="predicted class, by number", ylabel="true class, by number")
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_locator(MaxNLocator(integer=True))
-        return
+        return False
     axes.set(xlabel="predicted class", ylabel="true class")
-    names = _drawable_names(class_names)
+    families, missing = _choose_fonts(set("".join(class_names)))
+    drawable = [name.isprintable() and not missing & set(name) for name in class_names]
+    names = [
+        _shorten(name) if can_draw else f"class {index}"
+        for index, (name, can_draw) in enumerate(zip(class_names, drawable, strict=True))
+    ]
     if count > MAX_CLASSES_WITH_COUNTS:
         axes.set_xticks(range(count), names, rotation=90)
     else:
         axes.set_xticks(range(count), names, rotation=45, ha="right", rotation_mode="anchor")
     axes.set_yticks(range(count), names)
     for label in (*axes.get_xticklabels(), *axes.get_yticklabels()):
+        label.set_fontfamily(families)
         label.set_fontsize(7 if count > MAX_CLASSES_WITH_COUNTS else 10)
         # A $ in a name does not begin a formula.
         label.set_parse_math(False)
+    return all(drawable)
 
 
 def _write_counts(axes: Axes, matrix: np.ndarray, shares: np.ndarray) -> None:
@@ -83,13 +93,28 @@ def _write_counts(axes: Axes, matrix: np.ndarray, shares: np.ndarray) -> None:
         text.set_in_layout(False)
 
 
-def _drawable_names(class_names: Sequence[str]) -> list[str]:
-    """Shorten long names, and use the index where the font lacks a character of the name."""
-    characters = get_font(findfont(FontProperties())).get_charmap()
-    names = []
-    for index, name in enumerate(class_names):
-        if all(ord(character) in characters for character in name):
-            names.append(name if len(name) <= MAX_NAME_LENGTH else f"{name[:12]}…{name[-11:]}")
-        else:
-            names.append(f"class {index}")
-    return names
+def _choose_fonts(characters: set[str]) -> tuple[list[str], set[str]]:
+    """Choose installed fonts, the default one first, until all characters are found.
+
+    Returns:
+        The families of the fonts, and the characters that no font has.
+    """
+    chosen, missing = dict.fromkeys(FontProperties().get_family()), characters
+    # matplotlib logs a warning for a family without a regular font.
+    regular = {
+        font.name for font in fontManager.ttflist if (font.style, font.weight) == ("normal", 400)
+    }
+    for family in [*chosen, *sorted(regular)]:
+        font = get_font(findfont(FontProperties(family=[family])))
+        found = {character for character in missing if font.get_char_index(ord(character))}
+        # The last resort, which matplotlib and macOS bring, has a box for every character.
+        if found and not family.strip(".").replace(" ", "").startswith("LastResort"):
+            chosen[family] = None
+            missing = missing - found
+        if not missing:
+            break
+    return list(chosen), missing
+
+
+def _shorten(name: str) -> str:
+    return name if len(name) <= MAX_NAME_LENGTH else f"{name[:12]}…{name[-11:]}"

@@ -14,6 +14,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import torch
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 from torch import Tensor
@@ -99,6 +100,7 @@ def template_variables(evaluation: Evaluation) -> dict[str, Any]:
         "accuracy": evaluation.accuracy,
         "interval": wilson_interval(evaluation.correct, len(evaluation.images)),
         "total": len(evaluation.images),
+        "correct": evaluation.correct,
         "names": names,
         "has_matrix": has_matrix,
         "matrix": evaluation.matrix.tolist(),
@@ -108,6 +110,7 @@ def template_variables(evaluation: Evaluation) -> dict[str, Any]:
         "confusions_in_all": len(confusions),
         "wrong_answers": wrong_answers,
         "scores": evaluation.scores,
+        "macro_average": evaluation.macro_average,
         "data": {
             "names": names,
             "complete": has_matrix,
@@ -148,10 +151,10 @@ def describe_cells(evaluation: Evaluation, cells: Sequence[Cell]) -> list[dict[s
     filled = {
         cell: evaluation.images_by_cell[cell] for cell in cells if cell in evaluation.images_by_cell
     }
-    pixels_per_picture = evaluation.images.pixels[0, 0].numel()
+    pixels_per_picture = math.prod(evaluation.images.store.shape[2:])
     chosen = choose_pictures(filled, MAX_PIXELS // pixels_per_picture)
     pictures = {
-        index: encode_picture(evaluation.images.pixels[index])
+        index: encode_picture(evaluation.images.subset(torch.tensor([index])).pixels[0])
         for index in progress(list(chain(*chosen.values())), "Encoding", "pictures")
     }
     confidences = evaluation.confidences.tolist()

@@ -3,7 +3,9 @@
 import csv
 import json
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from sklearn.metrics import accuracy_score, classification_report, confusion_matrix
 from torch import Tensor
@@ -30,16 +32,17 @@ def write_test_files(directory: Path, files: Sequence[str]) -> None:
     (directory / TEST_FILES_FILE_NAME).write_text(text)
 
 
-def count_new_test_files(directory: Path, files: Sequence[str]) -> int:
-    """Count the files that were not among those of :func:`write_test_files`.
+def are_test_files(directory: Path, files: Sequence[str]) -> list[bool]:
+    """Return for each file whether it is among those of :func:`write_test_files`.
 
     Returns:
-        The number of files; 0 where the run has no list of its test split.
+        The answers in the order of ``files``; none where the run has no list of its test split.
     """
     recorded = directory / TEST_FILES_FILE_NAME
     if not recorded.is_file():
-        return 0
-    return len(set(map(_on_one_line, files)) - set(recorded.read_text().splitlines()))
+        return []
+    names = set(recorded.read_text().splitlines())
+    return [_on_one_line(file) in names for file in files]
 
 
 def _on_one_line(file: str) -> str:
@@ -57,7 +60,7 @@ def write_test_report(
     """Write scikit-learn's classification report and the confusion matrix.
 
     The files are ``classification_report.txt`` and ``.json``, and ``confusion_matrix.csv`` and
-    ``.png``.
+    ``.png``. The report has the classes that ``labels`` has, and its means are over these.
 
     Args:
         directory: the folder to write to.
@@ -72,17 +75,43 @@ def write_test_report(
     Raises:
         OSError: a file can't be written.
     """
-    indices = list(range(len(class_names)))
-    settings = {"labels": indices, "target_names": list(class_names), "zero_division": 0}
-    text = str(classification_report(labels, predictions, digits=4, **settings))
-    as_dict = classification_report(labels, predictions, output_dict=True, **settings)
+    as_dict, text = _score(labels, predictions, class_names)
     (directory / "classification_report.txt").write_text(text, *NAME_ENCODING)
     (directory / "classification_report.json").write_text(json.dumps(as_dict, indent=2) + "\n")
-    matrix = confusion_matrix(labels, predictions, labels=indices)
+    matrix = confusion_matrix(labels, predictions, labels=range(len(class_names)))
     rows = ([name, *row] for name, row in zip(class_names, matrix.tolist(), strict=True))
     write_csv(directory / "confusion_matrix.csv", ["true \\ predicted", *class_names], rows)
     draw_confusion_matrix(directory / "confusion_matrix.png", matrix, class_names, images)
-    return float(accuracy_score(labels, predictions)), text
+    return as_dict["accuracy"], text
+
+
+def _score(
+    labels: Tensor, predictions: Tensor, class_names: Sequence[str]
+) -> tuple[dict[str, Any], str]:
+    """Return the scores as they are in the JSON file, and as a table."""
+    present = labels.unique().tolist()
+    names = [class_names[index] for index in present]
+    width = max(map(len, [*names, "balanced accuracy"]))
+    report = partial(
+        classification_report, labels, predictions, labels=present, digits=4, zero_division=0
+    )
+    # By index, because a class may be called "accuracy" or "macro avg".
+    scores = report(output_dict=True, target_names=list(map(str, present)))
+    as_dict = {
+        "classes": {name: scores[str(index)] for name, index in zip(names, present, strict=True)},
+        "accuracy": float(accuracy_score(labels, predictions)),
+        # This is its definition; scikit-learn's function warns of answers with other classes.
+        "balanced accuracy": scores["macro avg"]["recall"],
+        "macro avg": scores["macro avg"],
+        "weighted avg": scores["weighted avg"],
+    }
+    lines = report(target_names=[name.rjust(width) for name in names]).splitlines()
+    # Where there are answers with other classes, scikit-learn writes "micro avg" in this line.
+    lines[-3:-2] = [
+        f"{name:>{width}} {as_dict[name]:>30.4f} {len(labels):>9}"
+        for name in ("accuracy", "balanced accuracy")
+    ]
+    return as_dict, "\n".join(lines) + "\n"
 
 
 def write_csv(file: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

@@ -90,6 +90,18 @@ class Evaluation:
             for count, *shares in zip(images, precision, recall, f1, strict=True)
         ]
 
+    @property
+    def macro_average(self) -> ClassScores:
+        """The means over the classes that have images; that of the recall is balanced accuracy."""
+        shares = precision_recall_fscore_support(
+            self.images.labels,
+            self.predictions,
+            labels=self.images.labels.unique().tolist(),
+            average="macro",
+            zero_division=0,
+        )
+        return ClassScores(len(self.images), *map(float, shares[:3]))
+
     @cached_property
     def images_by_cell(self) -> dict[tuple[int, int], list[int]]:
         """Indices of images by true and predicted class index, with the most confident first.
@@ -103,20 +115,20 @@ class Evaluation:
         return dict(cells)
 
 
-def classify(classifier: Classifier, pixels: Tensor) -> tuple[Tensor, Tensor]:
+def classify(classifier: Classifier, images: LabelledImages) -> tuple[Tensor, Tensor]:
     """Classify images as the server would.
 
     Args:
         classifier: the classifier that answers.
-        pixels: uint8 ``(N, 3, size, size)``, N ≥ 1.
+        images: the images to classify, at least one.
 
     Returns:
         The predicted class indices, int64 ``(N,)``, and their probabilities, float32 ``(N,)``.
     """
-    batches = pixels.split(BATCH_SIZE)
+    batches = list(images.batches(BATCH_SIZE))
     probabilities = torch.cat(
         [
-            torch.from_numpy(classifier.probabilities(batch.permute(0, 2, 3, 1).numpy()))
+            torch.from_numpy(classifier.probabilities(batch.pixels.permute(0, 2, 3, 1).numpy()))
             for batch in progress(batches, "Classifying", "batches")
         ]
     )

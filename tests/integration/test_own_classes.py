@@ -1,6 +1,7 @@
 """Pictures of other classes go all the way: training, archive, TorchServe, web page."""
 
 import html
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +38,7 @@ def folder(tmp_path: Path) -> Path:
 def test_own_classes_are_trained_archived_served_and_shown(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    runs, store = folder.parent / "runs", folder.parent / "store"
+    runs, store = folder.parent / "runs", folder.parent / "my store"
     arguments = ["--data", folder, "--runs", runs, "--name", "mine", "--batch-size", 8]
     arguments += ["--epochs", 5, "--no-test"]
     assert train.main(list(map(str, arguments))) == 0
@@ -45,12 +46,15 @@ def test_own_classes_are_trained_archived_served_and_shown(
     assert "18 of its 88 images" in output
     run = runs / "mine"
     assert archive.main([str(run), "--model-store", str(store)]) == 0
+    *settings, make, serve = shlex.split(capsys.readouterr().out.partition("To serve it: ")[2])
+    assert (make, serve) == ("make", "serve")
+    environment = dict(setting.split("=") for setting in settings)
 
     unseen = paint(np.random.default_rng(1), COLOURS["Wald & Wiese"], (300, 200))
     file = folder.parent / "unseen.jpg"
     file.write_bytes(unseen)
-    with running_server(folder.parent, MODEL_STORE=str(store)) as server:
-        answer = server.predict(unseen).json()
+    with running_server(folder.parent, **environment) as server:
+        answer = server.post("/predictions/mine", body=unseen).json()
         page = server.http.request(
             "POST", f"{server.web_ui}/predict", fields={"image": ("unseen.jpg", unseen)}
         )
@@ -62,7 +66,7 @@ def test_own_classes_are_trained_archived_served_and_shown(
         assert name in text
 
     capsys.readouterr()
-    assert predict.main([str(file), "--model", str(store / "cifar10.mar")]) == 0
+    assert predict.main([str(file), "--model", str(store / "mine.mar")]) == 0
     assert "Wald & Wiese" in capsys.readouterr().out
     assert evaluate.main([str(run), "--data", str(folder)]) == 0
     assert "of 18 images" in capsys.readouterr().out

@@ -45,7 +45,8 @@ def test_torchserve_finds_the_class_that_does_not_wait_before_its_own(server: Se
 
 def test_a_signal_stops_everything_and_frees_the_ports(tmp_path: Path) -> None:
     ports, marker = free_ports(), make_marker()
-    process = start_serve(tmp_path, ports, SERVE_TEST_MARKER=marker)
+    # A terminal that lacks letters stops nothing.
+    process = start_serve(tmp_path, ports, SERVE_TEST_MARKER=marker, PYTHONIOENCODING="ascii")
     wait_for_line(process, "The model answers")
     assert len(descendants_by_environment(marker)) >= 5
     process.send_signal(signal.SIGINT)

@@ -51,6 +51,65 @@ def test_packing_an_archive_again_keeps_name_version_and_weights(
     assert np.array_equal(after.probabilities(pixels), before.probabilities(pixels))
 
 
+def test_a_run_is_called_as_its_folder_where_torchserve_accepts_that(
+    finished_run: FinishedRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = finished_run.copy(tmp_path).rename(tmp_path / "Möwe 1.2")
+    assert main([str(run), "--model-store", str(tmp_path / "my store")]) == 0
+    output = capsys.readouterr().out
+    assert output.endswith(f": MODEL_NAME=M-we-1.2 MODEL_STORE='{tmp_path}/my store' make serve\n")
+    assert Classifier.load(tmp_path / "my store" / "M-we-1.2.mar").card.name == "M-we-1.2"
+
+
+@pytest.mark.parametrize("name", ["../x", "two words", "猫", ".x", "x\n", "x" * 252])
+def test_a_name_that_torchserve_does_not_accept_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    store = tmp_path / "store"
+    assert main([str(SHIPPED_ARCHIVE), "--model-store", str(store), "--name", name]) == 2
+    error = capsys.readouterr().err
+    assert "letters, digits" in error
+    assert error.count("\n") == 1
+    assert not store.exists()
+
+
+def test_an_archive_of_another_model_is_replaced_by_force_alone(
+    weather_archive: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    archive = tmp_path / "cifar10.mar"
+    archive.write_bytes(SHIPPED_ARCHIVE.read_bytes())
+    command = [str(weather_archive), "--model-store", str(tmp_path), "--name", "cifar10"]
+    assert main(command) == 2
+    error = capsys.readouterr().err
+    assert "--force" in error
+    assert error.count("\n") == 1
+    assert archive.read_bytes() == SHIPPED_ARCHIVE.read_bytes()
+    assert main([*command, "--force"]) == 0
+    assert Classifier.load(archive).card.class_names == ("night", "snow")
+    assert main(command) == main([str(archive), "--model-store", str(tmp_path)]) == 0
+
+
+def test_where_the_archiver_fails_the_archive_stays_as_it_was(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = tmp_path / "cifar10.mar"
+    archive.write_bytes(SHIPPED_ARCHIVE.read_bytes())
+    monkeypatch.setattr("model.archive.CONFIGURATION", tmp_path / "missing.yaml")
+    assert main([str(archive), "--model-store", str(tmp_path)]) == 2
+    assert "torch-model-archiver failed" in capsys.readouterr().err
+    assert archive.read_bytes() == SHIPPED_ARCHIVE.read_bytes()
+    assert list(tmp_path.iterdir()) == [archive]
+
+
+def test_a_folder_for_temporary_files_keeps_what_is_called_like_the_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "cifar10").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    assert main([str(SHIPPED_ARCHIVE), "--model-store", str(tmp_path / "a, [b] *")]) == 0
+    assert (tmp_path / "cifar10").is_dir()
+
+
 @pytest.mark.parametrize("damage", [None, b"", b"not weights at all"])
 def test_what_is_not_a_finished_run_is_refused_in_one_line(
     finished_run: FinishedRun,

@@ -1,5 +1,8 @@
+import importlib
+import io
 import runpy
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -7,6 +10,9 @@ import model.evaluate
 import webui.languages
 from model.command_line import OneLineParser, format_percentage, visible
 from model.training import options
+from tests.helpers.keras_files import keras_members, pack
+from tests.helpers.pictures import RED
+from tests.helpers.training import FinishedRun
 
 
 @pytest.mark.parametrize(
@@ -67,6 +73,28 @@ def test_a_wrong_command_line_is_one_line(
     assert error.startswith(("python -m ", "train.py")[arguments[0] == "train"])
     assert ": error: " in error
     assert error.count("\n") == 1
+
+
+def test_a_terminal_that_lacks_letters_gets_them_escaped(
+    finished_run: FinishedRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "猫"
+    folder.mkdir()
+    run = finished_run.copy(folder)
+    (folder / "a.png").write_bytes(RED)
+    (folder / "a.keras").write_bytes(pack(keras_members()))
+    for module, command in {
+        "model.archive": f"{run} --model-store {folder}",
+        "model.evaluate": f"{run} --data {finished_run.pictures}",
+        "model.from_keras": f"{folder}/a.keras --runs {folder} --class-names a b c",
+        "model.predict": f"{folder}/a.png",
+        "train": f"--data {finished_run.pictures} --runs {folder} --dry-run",
+    }.items():
+        output = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+        monkeypatch.setattr(sys, "stdout", output)
+        assert importlib.import_module(module).main(command.split()) == 0
+        output.seek(0)
+        assert "\\u732b" in output.read(), module
 
 
 @pytest.mark.parametrize(

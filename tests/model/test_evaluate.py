@@ -1,6 +1,7 @@
 """The evaluation command from end to end, on two classes of which some pictures lie wrongly."""
 
 import csv
+import json
 import os
 import shutil
 from dataclasses import replace
@@ -9,12 +10,13 @@ from pathlib import Path
 import pytest
 import torch
 
+from model.archive import make_archive
 from model.evaluate import default_output, main, write_predictions
 from model.inference.classifier import Classifier
 from model.networks import build_network
 from tests.helpers.evaluations import make_evaluation
 from tests.helpers.pictures import SHIPPED_ARCHIVE
-from tests.helpers.training import FinishedRun
+from tests.helpers.training import FinishedRun, train_once
 
 RESULTS = {
     "classification_report.json",
@@ -72,16 +74,47 @@ def test_what_is_printed_and_written_agrees_with_each_picture_by_itself(
 def test_classes_are_matched_by_name_and_need_not_all_be_there(
     pictures: Path, tmp_path: Path
 ) -> None:
-    names = ("zebra", "snow", "night", "cat")
-    run = make_run(tmp_path / "random", names)
+    run = make_run(tmp_path / "random", ("zebra", "snow", "night", "cat"))
     assert evaluate(run, pictures) == 0
     classifier = Classifier.load(run)
-    for row in read_predictions(run / "evaluation"):
+    rows = read_predictions(run / "evaluation")
+    for row in rows:
         assert row["true class"] == Path(row["image"]).parent.name
         picture = (pictures / row["image"]).read_bytes()
         assert row["predicted class"] == classifier.classify(picture)["label"]
-    report = (run / "evaluation" / "classification_report.txt").read_text().split()
-    assert tuple(name for name in report if name in names) == names
+    report = json.loads((run / "evaluation" / "classification_report.json").read_text())
+    assert report["classes"].keys() == {"night", "snow"}
+    assert report["macro avg"]["support"] == len(rows)
+
+
+@pytest.mark.parametrize("layout", ["", "train", "test"])
+def test_a_single_picture_of_a_single_class_is_enough(
+    weather_archive: Path, tmp_path: Path, png: bytes, layout: str
+) -> None:
+    (tmp_path / "few" / layout / "snow").mkdir(parents=True)
+    (tmp_path / "few" / layout / "snow" / "mine.png").write_bytes(png)
+    assert evaluate(weather_archive, tmp_path / "few", "--output", tmp_path) == 0
+    [row] = read_predictions(tmp_path)
+    assert row["image"] == str(Path(layout, "snow", "mine.png"))
+    assert row["true class"] == "snow"
+
+
+def test_without_a_test_folder_a_run_is_tested_with_its_own_split_and_an_archive_with_all(
+    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "pictures"
+    shutil.copytree(pictures / "train", folder)
+    run = train_once(folder, "split").path
+    test_files = (run / "test_files.txt").read_text().splitlines()
+    assert 0 < len(test_files) < 24
+    (folder / "snow" / "999.png").write_bytes((folder / "snow" / "000.png").read_bytes())
+    assert evaluate(run, folder) == 0
+    assert [row["image"] for row in read_predictions(run / "evaluation")] == test_files
+    assert "of its 25 images are the test split of" in capsys.readouterr().out
+    archive = make_archive(run, tmp_path)
+    assert evaluate(archive, folder, "--output", tmp_path) == 0
+    assert len(read_predictions(tmp_path)) == 25
+    assert "evaluate that instead" in capsys.readouterr().err
 
 
 def make_run(directory: Path, class_names: tuple[str, ...]) -> Path:
@@ -113,7 +146,7 @@ def test_all_evaluates_every_picture(run: Path, pictures: Path) -> None:
     matrix = (run / "evaluation" / "confusion_matrix.csv").read_text().splitlines()[1:]
     assert sum(int(count) for row in matrix for count in row.split(",")[1:]) == 48
     page = (run / "evaluation" / "confusion_matrix.html").read_text()
-    assert "training and test images" in page
+    assert "all images" in page
 
 
 def test_pictures_that_were_not_test_images_when_the_run_was_trained_are_counted(
@@ -126,7 +159,7 @@ def test_pictures_that_were_not_test_images_when_the_run_was_trained_are_counted
     shutil.copytree(pictures / "test", changed / "test")
     shutil.copy(pictures / "train" / "snow" / "000.png", changed / "test" / "snow" / "new.png")
     assert evaluate(run, changed) == 0
-    assert "1 of the 25 test images were not in the test split" in capsys.readouterr().err
+    assert "1 of the 25 images were not in the test split" in capsys.readouterr().err
     assert len(read_predictions(run / "evaluation")) == 25
 
 

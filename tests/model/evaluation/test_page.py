@@ -61,7 +61,14 @@ def test_the_page_names_no_other_address(tmp_path: Path) -> None:
 
 def test_the_page_states_accuracy_interval_images_source_and_date(tmp_path: Path) -> None:
     page = page_of(tmp_path, ["cat", "dog"], [(0, 0, 0.5)] * 81 + [(0, 1, 0.5)] * 182)
-    for fact in ("weather 3.1", "30.8 %", "25.5 % to 36.6 %", "263", "folder pictures"):
+    for fact in (
+        "weather 3.1",
+        "30.8 %",
+        "25.5 % to 36.6 %",
+        "263",
+        "folder pictures",
+        "Macro average",
+    ):
         assert fact in page
     assert re.search(r'<time datetime="\d{4}-\d\d-\d\d">', page)
 

@@ -33,6 +33,8 @@ def test_scores_of_a_class_without_images_are_nan() -> None:
     assert (dog.images, dog.precision, dog.recall) == (1, 0.5, 1.0)
     assert none.images == 0
     assert all(map(math.isnan, (none.precision, none.recall)))
+    average = evaluation.macro_average
+    assert (average.images, average.precision, average.recall) == (3, 0.75, 0.75)
     assert evaluation.accuracy == pytest.approx(2 / 3)
     assert evaluation.matrix.tolist() == [[1, 1, 0], [0, 1, 0], [0, 0, 0]]
 
