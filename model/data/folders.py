@@ -4,6 +4,7 @@ from pathlib import Path
 
 from model.data.dataset import DataError, Dataset
 from model.data.image_files import ImageFiles, read_image_files
+from model.data.notes import print_notes
 from model.data.split_folders import EXPECTED_LAYOUT, find_splits
 from model.data.splits import split_test_images
 
@@ -45,7 +46,7 @@ def load_folders(directory: Path, image_size: int, *, skip_unreadable: bool = Fa
     if "test" not in splits:
         train, splits["test"] = _hold_out_test_split(train, directory)
     test, validation = splits["test"], splits.get("validation")
-    return Dataset(
+    dataset = Dataset(
         train.images,
         test.images,
         train.class_names,
@@ -55,6 +56,8 @@ def load_folders(directory: Path, image_size: int, *, skip_unreadable: bool = Fa
         validation.images if validation else None,
         validation.files if validation else (),
     )
+    print_notes(dataset)
+    return dataset
 
 
 def load_splits(

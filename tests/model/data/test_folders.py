@@ -297,3 +297,33 @@ def test_no_link_leads_to_the_same_picture_again(folder: Path, tmp_path: Path) -
     dataset = load_folders(folder, 32)
     assert torch.bincount(dataset.train.labels).tolist() == [6, 3]
     assert dataset.train_files[3] == "train/night/x/more/000.png"
+
+
+def test_a_picture_in_two_splits_is_noted(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    load_folders(folder, 32)
+    assert "note:" not in capsys.readouterr().out
+    shutil.copy(folder / "train/snow/000.png", folder / "test/night/copy.png")
+    shutil.copytree(folder / "test", folder / "val")
+    load_folders(folder, 32)
+    note = capsys.readouterr().out.partition("note: ")[2]
+    assert note.startswith("8 of the 14 images")
+    assert "val/night/copy.png, which equals train/snow/000.png" in note
+    shutil.rmtree(folder / "test")
+    shutil.rmtree(folder / "val")
+    for file in [*(folder / "train" / "night").iterdir()]:
+        shutil.copy(file, file.with_suffix(".copy.png"))
+    load_folders(folder, 32)
+    assert "1 of the 2 images" in capsys.readouterr().out
+
+
+def test_a_class_that_is_much_smaller_is_noted(
+    make_image_folder: MakeFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = make_image_folder(images_per_class=21)
+    for file in sorted((folder / "train" / "snow").iterdir())[2:]:
+        file.unlink()
+    load_folders(folder, 32)
+    assert "night has 21 training images, and snow has 2; --class" in capsys.readouterr().out
+    (folder / "train" / "night" / "000.png").unlink()
+    load_folders(folder, 32)
+    assert "note:" not in capsys.readouterr().out
