@@ -104,16 +104,21 @@ def load_data(config: Config) -> Dataset:
 
 def hold_out(dataset: Dataset, config: Config) -> tuple[LabelledImages, LabelledImages]:
     """Return the training images, and those that are held out of them for validation."""
-    images = dataset.train
+    images, number = dataset.train, config.validation_images
+    if dataset.validation and number == 0:
+        raise RunError("--refit: nothing was held out, as the data has validation images already")
+    if dataset.validation and number is None:
+        number = 0
     chosen, held_out = split_training_images(
-        images.labels, dataset.class_names, config.validation_images, config.limit
+        images.labels, dataset.class_names, number, config.limit
     )
     if config.dry_run:
         # One batch, or on a GPU as many as it takes until a step is captured.
         steps = WARM_UP_STEPS + 1 if torch.cuda.is_available() else 1
         size = steps * config.adapted_to(len(chosen)).batch_size
         chosen = chosen[torch.arange(size) % len(chosen)]
-    return images.subset(chosen), images.subset(held_out)
+    validation = dataset.validation if number == 0 else None
+    return images.subset(chosen), validation or images.subset(held_out)
 
 
 def fit(
@@ -221,7 +226,7 @@ def report(
     if not config.no_test:
         # The exported network classifies, as it will on the server.
         export_run(directory)
-        predictions, _ = classify(Classifier.load(directory), dataset.test.pixels)
+        predictions, _ = classify(Classifier.load(directory), dataset.test)
         labels, names = dataset.test.labels, dataset.class_names
         accuracy, text = write_test_report(directory, labels, predictions, names)
         replace(card, test_accuracy=accuracy).save(directory)

@@ -4,6 +4,7 @@ import argparse
 import io
 import os
 import sys
+import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from typing import NoReturn, TypeVar
 
@@ -12,6 +13,11 @@ from tqdm import tqdm
 # Smallest and largest fraction between 0 and 1 that is shown as it is; see ``format_percentage``.
 SMALLEST_SHOWN = 0.001
 LARGEST_SHOWN = 0.999
+# Unicode's categories of control characters, lone surrogates (which stand for bytes that are not
+# UTF-8), line separators and paragraph separators.
+UNPRINTABLE_CATEGORIES = {"Cc", "Cs", "Zl", "Zp"}
+# Classes of the characters that turn the direction of all that follows them.
+DIRECTION_CLASSES = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
 
 Item = TypeVar("Item")
 
@@ -134,9 +140,22 @@ def format_percentage(fraction: float) -> str:
     return f"{fraction:.1%}".replace("%", " %")
 
 
+def is_printable(text: str) -> bool:
+    """Return whether ``text`` can be shown on one line.
+
+    Unlike ``str.isprintable``, this knows that Persian and Indic words and emoji have joiners, and
+    that not all spaces are ASCII's.
+    """
+    return not any(
+        unicodedata.category(character) in UNPRINTABLE_CATEGORIES
+        or unicodedata.bidirectional(character) in DIRECTION_CLASSES
+        for character in text
+    )
+
+
 def visible(name: object) -> str:
     r"""Return a name, such as a file's, with ``\n``, ``\x1b``, … for unprintable characters."""
     return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode()
+        character if is_printable(character) else character.encode("unicode_escape").decode()
         for character in str(name)
     )

@@ -135,7 +135,7 @@ def evaluate(options: argparse.Namespace) -> None:
         evaluation = Evaluation(
             images,
             [names[index] for index in chosen],
-            *classify(classifier, images.pixels),
+            *classify(classifier, images),
             card.class_names,
             model=f"{card.name} {card.version}".rstrip(),
             source=f"{source}, {description}",

@@ -19,7 +19,7 @@ try:
 except ModuleNotFoundError:
     sys.exit("model.from_keras: error: PyTorch is not installed; `make setup` installs it")
 
-from model.command_line import OneLineParser, tolerate_any_encoding, visible
+from model.command_line import OneLineParser, is_printable, tolerate_any_encoding, visible
 from model.inference import WEIGHTS_FILE_NAME
 from model.inference.card import ModelCard
 from model.keras.file import MAX_BYTES, KerasModel, read_keras
@@ -64,7 +64,7 @@ def convert(
         ConversionError: The file can't be read, the run can't be written, or the names don't fit.
     """
     run = runs / (name if name is not None else f"keras-{file.stem}")
-    if run.parent != runs or not run.name or not run.name.isprintable():
+    if run.parent != runs or not run.name or not is_printable(run.name):
         raise ConversionError("--name must be the plain name of a new folder in --runs")
     data = _read(file)
     model = read_keras(data)
@@ -115,7 +115,7 @@ def _choose_class_names(names: Sequence[str] | None, count: int) -> tuple[str, .
         raise ConversionError(f"--class-names has {len(names)} names for {count} classes")
     if len(set(names)) != count:
         raise ConversionError("--class-names has a name twice; give each class its own")
-    if not all(name.strip() and name.isprintable() for name in names):
+    if not all(name.strip() and is_printable(name) for name in names):
         raise ConversionError("--class-names has a name that can't be shown; use printable letters")
     return tuple(names)
 

@@ -1,9 +1,16 @@
-"""Labelled images in memory, independent of where they were read from."""
+"""Labelled images, in memory or in a file, independent of where they were read from."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from math import prod
 
 import torch
 from torch import Tensor
+
+from model.data.pixel_file import PixelFile
+
+# Number of images that are copied to another device at once.
+COPIED_IMAGES = 4096
 
 
 class DataError(ValueError):
@@ -12,40 +19,73 @@ class DataError(ValueError):
 
 @dataclass(frozen=True)
 class LabelledImages:
-    """Images and their classes.
+    """Images and their classes, whose pixels are read when they are asked for.
 
     Attributes:
-        pixels: uint8 ``(N, 3, size, size)``, RGB in 0 to 255.
+        store: uint8 ``(M, 3, size, size)``, RGB in 0 to 255, of these images and maybe others.
         labels: int64 ``(N,)``, class indices.
+        positions: int64 ``(N,)``, positions of the images in ``store``; None where it holds these
+            images and no others.
     """
 
-    pixels: Tensor
+    store: Tensor | PixelFile
     labels: Tensor
+    positions: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
 
+    @property
+    def pixels(self) -> Tensor:
+        """The pixels of all these images, uint8 ``(N, 3, size, size)``, in memory."""
+        return self.store[:] if self.positions is None else self.store[self.positions]
+
     def subset(self, indices: Tensor) -> "LabelledImages":
         """Return the images at ``indices`` (int64 ``(M,)``), in that order."""
-        return LabelledImages(self.pixels[indices], self.labels[indices])
+        positions = indices if self.positions is None else self.positions[indices]
+        return LabelledImages(self.store, self.labels[indices], positions)
+
+    def batches(self, size: int) -> Iterator["LabelledImages"]:
+        """Yield all images in order, ``size`` at a time."""
+        for indices in torch.arange(len(self), device=self.labels.device).split(size):
+            yield self.subset(indices)
 
     def to(self, device: torch.device) -> "LabelledImages":
-        """Return the same images on ``device``."""
-        return LabelledImages(self.pixels.to(device), self.labels.to(device))
+        """Return the same images on ``device``; a GPU gets a copy of their pixels.
+
+        Raises:
+            DataError: they don't fit in the memory of the GPU.
+        """
+        if device.type == self.labels.device.type:
+            return self
+        shape = (len(self), *self.store.shape[1:])
+        needed, free = prod(shape), torch.cuda.mem_get_info(device)[0]
+        if needed > free:
+            raise DataError(
+                f"{len(self):,} images take {needed / 2**30:.1f} GiB, and the GPU has "
+                f"{free / 2**30:.1f} GiB of free memory. Use --limit or --device cpu."
+            )
+        pixels = torch.empty(shape, dtype=torch.uint8, device=device)
+        parts = zip(pixels.split(COPIED_IMAGES), self.batches(COPIED_IMAGES), strict=True)
+        for part, images in parts:
+            part.copy_(images.pixels)
+        return LabelledImages(pixels, self.labels.to(device))
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """A training split and a test split of the same classes.
+    """Splits of the same classes.
 
     Attributes:
-        train: the training split, of which validation images are held out.
+        train: the training split, of which validation images are held out where there are none.
         test: the test split.
         class_names: names of the classes, by class index.
         source: a description of where the images came from.
         train_files: paths of the training images, relative to the folder of the data; empty for
             torchvision's CIFAR-10.
         test_files: paths of the test images, in the same way.
+        validation: the validation split; None where the data has none.
+        validation_files: paths of the validation images, in the same way.
     """
 
     train: LabelledImages
@@ -54,3 +94,5 @@ class Dataset:
     source: str
     train_files: tuple[str, ...] = ()
     test_files: tuple[str, ...] = ()
+    validation: LabelledImages | None = None
+    validation_files: tuple[str, ...] = ()

@@ -1,21 +1,28 @@
-"""A cache of decoded pixels: the next start reads one file instead of thousands."""
+"""A cache of decoded pixels: the next start reads one file instead of decoding thousands."""
 
-import contextlib
 import hashlib
 import json
-import os
+import shutil
 import sys
-from collections.abc import Sequence
+import tempfile
+import time
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
+from typing import IO
+from uuid import uuid4
 
 import numpy as np
 import PIL
 import pillow_heif
-import torch
-from torch import Tensor
 
 import model.images
+from model.data.dataset import DataError
+from model.data.pixel_file import PixelFile
+
+# Time since its last change after which nobody writes a partial file any more.
+LEFTOVER_SECONDS = 3600
 
 
 @dataclass(frozen=True)
@@ -23,12 +30,12 @@ class DecodedImages:
     """The result of decoding a list of files.
 
     Attributes:
-        pixels: uint8 ``(M, 3, size, size)``, RGB in 0 to 255, of the readable files, in their
-            order.
-        unreadable: reasons why the other files can't be read, by position in the list.
+        pixels: uint8 ``(N, 3, size, size)``, RGB in 0 to 255, of all files in their order; the
+            unreadable ones are black.
+        unreadable: reasons why these files can't be read, by position in the list.
     """
 
-    pixels: Tensor
+    pixels: PixelFile
     unreadable: dict[int, str]
 
 
@@ -41,54 +48,106 @@ class DecodedCache:
 
     Args:
         file: the file of the pixels; its folder is created if necessary.
-        root: the folder that the image files are in. Only paths below it count, so the folder may
-            be moved or renamed.
-        paths: the image files, in the order of the pixels.
+        directory: the folder that the image files are in, which may be moved or renamed.
+        files: paths of the image files in it, in the order of the pixels.
         image_size: side of the decoded images, in pixels.
     """
 
-    def __init__(self, file: Path, root: Path, paths: Sequence[Path], image_size: int) -> None:
+    def __init__(self, file: Path, directory: Path, files: Sequence[str], image_size: int) -> None:
         self._file = file
         self._description_file = file.with_suffix(".json")
-        self._fingerprint = _fingerprint(root, paths, image_size)
+        self._shape = (len(files), 3, image_size, image_size)
+        self._fingerprint = _fingerprint(directory, files, image_size)
 
     def read(self) -> DecodedImages | None:
         """Return the decoded images, or None where the cache is missing, stale or damaged."""
         try:
             description = json.loads(self._description_file.read_text())
-            if description["sha256"] != self._fingerprint:
-                return None
             unreadable = {int(position): why for position, why in description["unreadable"]}
-            pixels = np.load(self._file, allow_pickle=False)
-            return DecodedImages(torch.from_numpy(pixels), unreadable)
+            pixels = PixelFile(self._file)
         except (OSError, ValueError, EOFError, KeyError, TypeError):
             return None
+        valid = description["sha256"] == self._fingerprint and pixels.shape == self._shape
+        return DecodedImages(pixels, unreadable) if valid else None
 
-    def write(self, images: DecodedImages) -> None:
-        """Write ``images``; where the folder can't be written, print so and do without a cache."""
-        description = {"sha256": self._fingerprint, "unreadable": list(images.unreadable.items())}
-        partial = self._file.with_suffix(f".{os.getpid()}.partial")
+    def write(self, images: Iterable[np.ndarray | str]) -> DecodedImages:
+        """Write images one by one, and return them all.
+
+        Where the folder of the cache can't be written, a temporary file takes them, and a message
+        says so.
+
+        Args:
+            images: for each file its pixels, uint8 ``(3, size, size)``, or the reason why it can't
+                be read.
+
+        Raises:
+            DataError: there is no room for a temporary file, either.
+            OSError: writing failed.
+        """
+        partial = self._file.with_suffix(f".{uuid4().hex}.partial")
         try:
             self._file.parent.mkdir(exist_ok=True)
-            self._description_file.unlink(missing_ok=True)
-            with partial.open("wb") as stream:
-                np.save(stream, images.pixels.numpy())
-            partial.replace(self._file)
-            self._description_file.write_text(json.dumps(description))
+            self._remove_leftovers()
+            self._require_room(self._file.parent)
+            stream = partial.open("wb")
         except OSError as error:
             print(f"Decoded images are not kept for the next start: {error}", file=sys.stderr)
-            with contextlib.suppress(OSError):
-                partial.unlink(missing_ok=True)
+            return self._write_temporary_file(images)
+        try:
+            with stream:
+                unreadable = self._write(stream, images)
+            description = {"sha256": self._fingerprint, "unreadable": list(unreadable.items())}
+            self._description_file.unlink(missing_ok=True)
+            partial.replace(self._file)
+            self._description_file.write_text(json.dumps(description))
+        finally:
+            partial.unlink(missing_ok=True)
+        return DecodedImages(PixelFile(self._file), unreadable)
+
+    def _write_temporary_file(self, images: Iterable[np.ndarray | str]) -> DecodedImages:
+        try:
+            self._require_room(Path(tempfile.gettempdir()))
+        except OSError as error:
+            raise DataError(f"{error}; set TMPDIR to a folder that has") from error
+        with tempfile.NamedTemporaryFile() as stream:
+            unreadable = self._write(stream, images)
+            # The system keeps the file for as long as it is open.
+            return DecodedImages(PixelFile(Path(stream.name)), unreadable)
+
+    def _remove_leftovers(self) -> None:
+        """Remove what starts that were killed have left, and not what another one writes now."""
+        for partial in self._file.parent.glob(f"{self._file.stem}.*.partial"):
+            if time.time() - partial.stat().st_mtime > LEFTOVER_SECONDS:
+                partial.unlink()
+
+    def _require_room(self, folder: Path) -> None:
+        needed = prod(self._shape)
+        if shutil.disk_usage(folder).free < needed:
+            raise OSError(f"{folder} has no room for {needed / 2**20:,.0f} MiB")
+
+    def _write(self, stream: IO[bytes], images: Iterable[np.ndarray | str]) -> dict[int, str]:
+        """Write a ``.npy`` file, and return why some images are missing, by position."""
+        header = {"descr": "|u1", "fortran_order": False, "shape": self._shape}
+        np.lib.format.write_array_header_1_0(stream, header)
+        unreadable = {}
+        for position, image in enumerate(images):
+            if isinstance(image, str):
+                unreadable[position] = image
+                stream.write(bytes(prod(self._shape[1:])))
+            else:
+                stream.write(image.tobytes())
+        stream.flush()
+        return unreadable
 
 
-def _fingerprint(root: Path, paths: Sequence[Path], image_size: int) -> str:
+def _fingerprint(directory: Path, files: Sequence[str], image_size: int) -> str:
     digest = hashlib.sha256()
     for module in sorted(Path(model.images.__path__[0]).glob("*.py")):
         digest.update(module.read_bytes())
     digest.update(f"{PIL.__version__}\0{pillow_heif.__version__}\0{image_size}\n".encode())
-    for path in paths:
-        name = str(path).removeprefix(str(root))
-        digest.update(f"{name}\0{_size_and_time(path)}\n".encode(errors="surrogateescape"))
+    for file in files:
+        status = _size_and_time(directory / file)
+        digest.update(f"{file}\0{status}\n".encode(errors="surrogateescape"))
     return digest.hexdigest()
 
 

@@ -1,25 +1,21 @@
 """Folder-per-class trees as data sets, with the test split that they have or one held out."""
 
-from functools import partial
 from pathlib import Path
 
 from model.data.dataset import DataError, Dataset
-from model.data.image_files import EXPECTED_LAYOUT, ImageFiles, has_class_folders, read_image_files
+from model.data.image_files import ImageFiles, read_image_files
+from model.data.notes import print_notes
+from model.data.split_folders import EXPECTED_LAYOUT, find_splits
 from model.data.splits import split_test_images
 
 
-def load_folders(
-    directory: Path,
-    image_size: int,
-    *,
-    skip_unreadable: bool = False,
-    images_per_class: int | None = None,
-) -> Dataset:
-    """Load a folder-per-class tree.
+def load_folders(directory: Path, image_size: int, *, skip_unreadable: bool = False) -> Dataset:
+    """Load a folder-per-class tree to train on.
 
-    The splits are ``directory/train/<class>/*`` and ``directory/test/<class>/*``. Where ``test/``
-    is missing, or the classes are in ``directory`` itself, a fifth of the images is held out as the
-    test split; the same files always give the same split.
+    The splits are ``directory/train/<class>/*`` and, where they exist, ``val`` and ``test`` beside
+    it, under any of the names that :func:`find_splits` knows. Where the test split is missing, or
+    the classes are in ``directory`` itself, a fifth of the images is held out as the test split;
+    the same files always give the same split.
 
     Decoded pixels are cached in ``directory/.decoded``; see :class:`DecodedCache`.
 
@@ -27,37 +23,41 @@ def load_folders(
         directory: the tree.
         image_size: side in pixels to which the pictures are resized.
         skip_unreadable: whether to leave out files that can't be read instead of refusing the data.
-        images_per_class: maximum number of images of each class and split; None for all.
 
     Raises:
         DataError: a split or a class is missing or too small, or a file is not a readable picture.
     """
-    read = partial(
-        read_image_files,
-        directory,
-        image_size=image_size,
-        skip_unreadable=skip_unreadable,
-        images_per_class=images_per_class,
-    )
-    source = describe_source(directory)
-    if not has_class_folders(directory / "test"):
-        everything = read("train" if has_class_folders(directory / "train") else "")
-        _require_two_classes(everything, directory)
-        return _with_test_split_held_out(everything, directory, source)
-    if not has_class_folders(directory / "train"):
+    folders = find_splits(directory)
+    if folders and "train" not in folders:
         raise DataError(
-            f"{directory} has a test/ folder but no train/ folder with class folders. "
-            f"{EXPECTED_LAYOUT}"
+            f"{directory} has no train/ folder with class folders beside "
+            f"{' and '.join(folders.values())}/. {EXPECTED_LAYOUT}"
         )
-    train, test = read("train"), read("test")
+    splits = _read_splits(directory, folders, image_size, skip_unreadable=skip_unreadable)
+    train = splits["train" if folders else ""]
     _require_two_classes(train, directory)
-    if train.class_names != test.class_names:
-        different = ", ".join(sorted(set(train.class_names) ^ set(test.class_names)))
-        raise DataError(
-            f"train/ and test/ in {directory} must have the same classes, but only one of them has "
-            f"{different}."
-        )
-    return Dataset(train.images, test.images, train.class_names, source, train.files, test.files)
+    for split, images in splits.items():
+        different = ", ".join(sorted(set(train.class_names) ^ set(images.class_names)))
+        if different:
+            raise DataError(
+                f"The train and {split} splits in {directory} must have the same classes, but only "
+                f"one of them has {different}."
+            )
+    if "test" not in splits:
+        train, splits["test"] = _hold_out_test_split(train, directory)
+    test, validation = splits["test"], splits.get("validation")
+    dataset = Dataset(
+        train.images,
+        test.images,
+        train.class_names,
+        describe_source(directory),
+        train.files,
+        test.files,
+        validation.images if validation else None,
+        validation.files if validation else (),
+    )
+    print_notes(dataset)
+    return dataset
 
 
 def load_splits(
@@ -69,14 +69,20 @@ def load_splits(
         directory: the tree.
         image_size: side in pixels to which the pictures are resized.
         skip_unreadable: whether to leave out files that can't be read instead of refusing the data.
-        test_alone: whether to read only the ``test/`` folder where there is one.
+        test_alone: whether to read only the test split where there is one.
 
     Returns:
+<<<<<<< HEAD
         The pictures of ``train`` and of ``test``; where there are no such folders, of ``all``.
+=======
+        The pictures of ``train``, ``validation`` and ``test``; where there are no folders for
+        splits, all pictures under the name "".
+>>>>>>> data
 
     Raises:
         DataError: there are no classes, a class has no pictures, or a file can't be read.
     """
+<<<<<<< HEAD
     roots = {name: name for name in ("train", "test") if has_class_folders(directory / name)}
     if test_alone and "test" in roots:
         roots.pop("train", None)
@@ -86,11 +92,28 @@ def load_splits(
         )
         for split, root in (roots or {"all": ""}).items()
     }
+=======
+    folders = find_splits(directory)
+    if test_alone and "test" in folders:
+        folders = {"test": folders["test"]}
+    return _read_splits(directory, folders, image_size, skip_unreadable=skip_unreadable)
+>>>>>>> data
 
 
 def describe_source(directory: Path) -> str:
     """Return what a model card and a report say about where the images came from."""
     return f"folder {directory.resolve().name}"
+
+
+def _read_splits(
+    directory: Path, folders: dict[str, str], image_size: int, *, skip_unreadable: bool
+) -> dict[str, ImageFiles]:
+    return {
+        split: read_image_files(
+            directory, folder, split or "all", image_size, skip_unreadable=skip_unreadable
+        )
+        for split, folder in (folders or {"": ""}).items()
+    }
 
 
 def _require_two_classes(images: ImageFiles, directory: Path) -> None:
@@ -101,18 +124,10 @@ def _require_two_classes(images: ImageFiles, directory: Path) -> None:
         )
 
 
-def _with_test_split_held_out(everything: ImageFiles, directory: Path, source: str) -> Dataset:
-    images, class_names = everything.images, everything.class_names
-    remaining, held_out = split_test_images(images.labels, class_names)
+def _hold_out_test_split(everything: ImageFiles, directory: Path) -> tuple[ImageFiles, ImageFiles]:
+    remaining, held_out = split_test_images(everything.images.labels, everything.class_names)
     print(
-        f"{directory} has no test/ folder: {len(held_out):,} of its {len(images):,} images, "
-        "with every class in proportion, are held out as the test split"
+        f"{directory} has no test split: {len(held_out):,} of its {len(everything.files):,} "
+        "images, with every class in proportion, are held out"
     )
-    return Dataset(
-        images.subset(remaining),
-        images.subset(held_out),
-        class_names,
-        source,
-        tuple(everything.files[index] for index in remaining.tolist()),
-        tuple(everything.files[index] for index in held_out.tolist()),
-    )
+    return everything.subset(remaining), everything.subset(held_out)

@@ -2,31 +2,27 @@
 
 import os
 import sys
+import unicodedata
 import warnings
+from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import groupby, islice
-from operator import itemgetter
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
-from torchvision.datasets import ImageFolder
 
-from model.command_line import progress
+from model.command_line import is_printable, progress
 from model.data.dataset import DataError, LabelledImages
-from model.data.decoded_cache import DecodedCache, DecodedImages
+from model.data.decoded_cache import DecodedCache
+from model.data.split_folders import is_visible, visible_folders
 from model.images.errors import ImageError
 from model.images.preprocessing import prepare
 
 # Number of files that are decoded between two updates of the progress bar.
 DECODING_BATCH_SIZE = 256
-# Part of an error message: how a folder-per-class tree must look.
-EXPECTED_LAYOUT = (
-    "--data needs DIR/train/<class>/<image> and DIR/test/<class>/<image>, or DIR/<class>/<image> "
-    "without a test split."
-)
 
 
 @dataclass(frozen=True)
@@ -43,83 +39,89 @@ class ImageFiles:
     images: LabelledImages
     class_names: tuple[str, ...]
 
-
-class _VisibleImageFolder(ImageFolder):
-    """Takes every file as an image, except for hidden ones (``.decoded``, ``.DS_Store``)."""
-
-    def __init__(self, root: Path) -> None:
-        def is_visible(path: str) -> bool:
-            return not any(part.startswith(".") for part in Path(path).relative_to(root).parts)
-
-        super().__init__(str(root), is_valid_file=is_visible, allow_empty=True)
-
-    def find_classes(self, directory: str) -> tuple[list[str], dict[str, int]]:
-        """Return the names of the visible folders in ``directory``, sorted, and their indices."""
-        classes = sorted(folder.name for folder in _class_folders(Path(directory)))
-        return classes, {name: index for index, name in enumerate(classes)}
-
-
-def has_class_folders(directory: Path) -> bool:
-    """Return whether ``directory`` is a folder with a visible folder in it."""
-    return any(True for _ in _class_folders(directory))
+    def subset(self, indices: Tensor) -> "ImageFiles":
+        """Return the pictures at ``indices`` (int64 ``(M,)``), in that order."""
+        files = tuple(self.files[index] for index in indices.tolist())
+        return ImageFiles(files, self.images.subset(indices), self.class_names)
 
 
 def read_image_files(
-    directory: Path,
-    split: str,
-    image_size: int,
-    *,
-    skip_unreadable: bool,
-    images_per_class: int | None,
+    directory: Path, root: str, split: str, image_size: int, *, skip_unreadable: bool
 ) -> ImageFiles:
-    """Read ``directory/<split>/<class>/*``, from the cache where it is valid.
+    """Read ``directory/<root>/<class>/*``, from the cache where it is valid.
 
     Args:
         directory: the folder of the data.
-        split: the folder in it that has the class folders; empty for ``directory`` itself.
+        root: the folder in it that has the class folders; empty for ``directory`` itself.
+        split: name of the split, which the cache goes by.
         image_size: side in pixels to which the pictures are resized.
         skip_unreadable: whether to leave out unreadable files instead of refusing all.
-        images_per_class: maximum number of pictures of each class, which are read without the
-            cache; None for all.
 
     Raises:
-        DataError: there are no classes, a class has no pictures, or a file can't be read.
+        DataError: a class has no pictures, or a file can't be read.
     """
-    root = directory / split
-    if not has_class_folders(root):
-        raise DataError(f"{root} has no class folders. {EXPECTED_LAYOUT}")
-    folder = _VisibleImageFolder(root)
-    class_names = tuple(folder.classes)
-    _refuse_unprintable_names(root, class_names)
-    by_class = groupby(folder.samples, key=itemgetter(1))
-    samples = [sample for _, group in by_class for sample in islice(group, images_per_class)]
-    files = [Path(path) for path, _ in samples]
-    if images_per_class is None:
-        cache_file = directory / ".decoded" / f"{split or 'all'}-{image_size}.npy"
-        cache = DecodedCache(cache_file, root, files, image_size)
-        decoded = cache.read()
-        if decoded is None:
-            decoded = _decode(files, image_size, root)
-            cache.write(decoded)
-    else:
-        decoded = _decode(files, image_size, root)
+    folder = directory / root
+    files_by_class = list_files(directory, root)
+    class_names = tuple(files_by_class)
+    _refuse_unprintable_names(folder, class_names)
+    files = tuple(file for group in files_by_class.values() for file in group)
+    cache_file = directory / ".decoded" / f"{split}-{image_size}.npy"
+    cache = DecodedCache(cache_file, directory, files, image_size)
+    decoded = cache.read()
+    if decoded is None:
+        print(f"Decoding {len(files):,} images in {folder}, once", flush=True)
+        decoded = cache.write(_decode(directory, files, image_size))
     if decoded.unreadable:
-        _list_unreadable(files, decoded.unreadable, skipped=skip_unreadable)
-    readable = [position for position in range(len(files)) if position not in decoded.unreadable]
-    labels = torch.tensor([samples[position][1] for position in readable], dtype=torch.int64)
-    _refuse_empty_classes(root, labels, class_names)
-    names = tuple(files[position].relative_to(directory).as_posix() for position in readable)
-    return ImageFiles(names, LabelledImages(decoded.pixels, labels), class_names)
+        _list_unreadable(directory, files, decoded.unreadable, skipped=skip_unreadable)
+    counts = torch.tensor([len(group) for group in files_by_class.values()])
+    images = LabelledImages(decoded.pixels, torch.arange(len(counts)).repeat_interleave(counts))
+    is_readable = torch.ones(len(files), dtype=torch.bool)
+    is_readable[list(decoded.unreadable)] = False
+    readable = ImageFiles(files, images, class_names).subset(is_readable.nonzero()[:, 0])
+    _refuse_empty_classes(folder, readable.images.labels, class_names)
+    return readable
 
 
-def _class_folders(directory: Path) -> Iterator[Path]:
-    for entry in directory.iterdir() if directory.is_dir() else ():
-        if entry.is_dir() and not entry.name.startswith("."):
-            yield entry
+def list_files(directory: Path, root: str) -> dict[str, list[str]]:
+    """List the visible files in ``directory/<root>/<class>/`` and below.
+
+    Class names are in Unicode's form NFC: macOS and some archives spell a letter and its accent as
+    two characters. Links to folders are followed, unless the folder is read anyway.
+
+    Returns:
+        Their paths relative to ``directory``, sorted, by class.
+    """
+    top = (directory / root).resolve()
+    seen = {_identity(folder) for folder in (top, *top.parents)}
+    by_class: dict[str, list[str]] = {}
+    names = visible_folders(directory / root)
+    folders = [(directory / root / name, unicodedata.normalize("NFC", name)) for name in names]
+    # Links come last, so that a file keeps the path that leads straight to it.
+    pending = deque(sorted(folders, key=lambda folder: folder[0].is_symlink()))
+    while pending:
+        folder, class_name = pending.popleft()
+        files = by_class.setdefault(class_name, [])
+        for parent, subfolders, file_names in os.walk(folder):
+            identity = _identity(parent)
+            if identity in seen:
+                subfolders.clear()
+                continue
+            seen.add(identity)
+            subfolders[:] = filter(is_visible, subfolders)
+            links = (Path(parent, name) for name in subfolders)
+            pending += [(link, class_name) for link in links if link.is_symlink()]
+            path = Path(parent).relative_to(directory).as_posix()
+            files += [f"{path}/{name}" for name in filter(is_visible, file_names)]
+    return {name: sorted(by_class[name], key=os.path.split) for name in sorted(by_class)}
+
+
+def _identity(folder: str | Path) -> tuple[int, int]:
+    status = Path(folder).stat()
+    return status.st_dev, status.st_ino
 
 
 def _refuse_unprintable_names(root: Path, class_names: Sequence[str]) -> None:
-    unprintable = [name for name in class_names if not name.isprintable()]
+    unprintable = [name for name in class_names if not is_printable(name)]
     if unprintable:
         raise DataError(
             f"Names of folders in {root} have characters that can't be printed: "
@@ -138,42 +140,30 @@ def _refuse_empty_classes(root: Path, labels: Tensor, class_names: Sequence[str]
         )
 
 
-def _decode(files: Sequence[Path], image_size: int, root: Path) -> DecodedImages:
-    print(f"Decoding {len(files):,} images in {root}, once", flush=True)
-    pixels = torch.empty((len(files), 3, image_size, image_size), dtype=torch.uint8)
-    unreadable: dict[int, str] = {}
-    readable = 0
+def _decode(directory: Path, files: Sequence[str], image_size: int) -> Iterator[np.ndarray | str]:
+    """Yield for each file its pixels, uint8 ``(3, size, size)``, or why it can't be read."""
     # The threads share the filters of `warnings` and change them; the block restores them.
     with warnings.catch_warnings(), ThreadPoolExecutor(os.cpu_count()) as threads:
         starts = range(0, len(files), DECODING_BATCH_SIZE)
-        for start in progress(
-            starts, f"Decoding {root.name}", unit=f"times {DECODING_BATCH_SIZE} images"
-        ):
-            part = files[start : start + DECODING_BATCH_SIZE]
-            results = threads.map(_decode_file, part, [image_size] * len(part))
-            for position, result in enumerate(results, start):
-                if isinstance(result, str):
-                    unreadable[position] = result
-                else:
-                    pixels[readable] = result
-                    readable += 1
-    return DecodedImages(pixels[:readable], unreadable)
+        for start in progress(starts, "Decoding", unit=f"times {DECODING_BATCH_SIZE} images"):
+            paths = [directory / file for file in files[start : start + DECODING_BATCH_SIZE]]
+            yield from threads.map(_decode_file, paths, [image_size] * len(paths))
 
 
-def _decode_file(path: Path, image_size: int) -> Tensor | str:
-    """Return the pixels, uint8 ``(3, size, size)``, or the reason why the file can't be read."""
+def _decode_file(path: Path, image_size: int) -> np.ndarray | str:
     try:
-        pixels = prepare(path.read_bytes(), image_size).pixels
+        return prepare(path.read_bytes(), image_size).pixels.transpose(2, 0, 1)
     except ImageError as error:
         return str(error)
     except OSError as error:
         return f"The file can't be opened: {error.strerror}."
-    return torch.from_numpy(pixels).permute(2, 0, 1)
 
 
-def _list_unreadable(files: Sequence[Path], unreadable: dict[int, str], *, skipped: bool) -> None:
+def _list_unreadable(
+    directory: Path, files: Sequence[str], unreadable: dict[int, str], *, skipped: bool
+) -> None:
     for position, reason in unreadable.items():
-        print(f"{files[position]}: {reason}", file=sys.stderr)
+        print(f"{directory / files[position]}: {reason}", file=sys.stderr)
     count = f"{len(unreadable):,} of {len(files):,} files can't be read as pictures"
     if skipped:
         print(f"{count} and are left out.", file=sys.stderr)

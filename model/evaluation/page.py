@@ -14,6 +14,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import torch
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 from torch import Tensor
@@ -150,10 +151,10 @@ def describe_cells(evaluation: Evaluation, cells: Sequence[Cell]) -> list[dict[s
     filled = {
         cell: evaluation.images_by_cell[cell] for cell in cells if cell in evaluation.images_by_cell
     }
-    pixels_per_picture = evaluation.images.pixels[0, 0].numel()
+    pixels_per_picture = math.prod(evaluation.images.store.shape[2:])
     chosen = choose_pictures(filled, MAX_PIXELS // pixels_per_picture)
     pictures = {
-        index: encode_picture(evaluation.images.pixels[index])
+        index: encode_picture(evaluation.images.subset(torch.tensor([index])).pixels[0])
         for index in progress(list(chain(*chosen.values())), "Encoding", "pictures")
     }
     confidences = evaluation.confidences.tolist()

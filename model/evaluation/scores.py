@@ -1,7 +1,6 @@
 """The answers of a classifier for labelled images, and the scores that follow from them."""
 
 import math
-import unicodedata
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ import torch
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 from torch import Tensor
 
-from model.command_line import progress
+from model.command_line import is_printable, progress
 from model.data.dataset import LabelledImages
 from model.inference.classifier import Classifier
 
@@ -20,9 +19,6 @@ from model.inference.classifier import Classifier
 BATCH_SIZE = 250
 # The 97.5 % quantile of the standard normal distribution: 95 % of it is within ± this.
 STANDARD_DEVIATIONS = 1.959964
-# Unicode's categories of control characters, lone surrogates (which stand for bytes that are not
-# UTF-8), line separators and paragraph separators.
-UNPRINTABLE_CATEGORIES = {"Cc", "Cs", "Zl", "Zp"}
 
 
 @dataclass(frozen=True)
@@ -119,20 +115,20 @@ class Evaluation:
         return dict(cells)
 
 
-def classify(classifier: Classifier, pixels: Tensor) -> tuple[Tensor, Tensor]:
+def classify(classifier: Classifier, images: LabelledImages) -> tuple[Tensor, Tensor]:
     """Classify images as the server would.
 
     Args:
         classifier: the classifier that answers.
-        pixels: uint8 ``(N, 3, size, size)``, N ≥ 1.
+        images: the images to classify, at least one.
 
     Returns:
         The predicted class indices, int64 ``(N,)``, and their probabilities, float32 ``(N,)``.
     """
-    batches = pixels.split(BATCH_SIZE)
+    batches = list(images.batches(BATCH_SIZE))
     probabilities = torch.cat(
         [
-            torch.from_numpy(classifier.probabilities(batch.permute(0, 2, 3, 1).numpy()))
+            torch.from_numpy(classifier.probabilities(batch.pixels.permute(0, 2, 3, 1).numpy()))
             for batch in progress(batches, "Classifying", "batches")
         ]
     )
@@ -165,8 +161,5 @@ def printable(text: str, kept: str = "\n") -> str:
     Names of files may contain such characters.
     """
     return "".join(
-        character
-        if character in kept or unicodedata.category(character) not in UNPRINTABLE_CATEGORIES
-        else "�"
-        for character in text
+        character if character in kept or is_printable(character) else "�" for character in text
     )

@@ -36,7 +36,7 @@ def test_percentage_is_honest_and_the_web_pages(fraction: float, expected: str) 
     ("name", "expected"),
     [
         ("a ship.png", "a ship.png"),
-        ("Flößer 船.png", "Flößer 船.png"),
+        ("Flößer 船\u3000👩\u200d🔬.png", "Flößer 船\u3000👩\u200d🔬.png"),
         ("two\nlines\r\t", "two\\nlines\\r\\t"),
         ("\x1b[31mred", "\\x1b[31mred"),
         ("\udcff", "\\udcff"),

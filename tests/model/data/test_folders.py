@@ -80,17 +80,45 @@ def test_the_cache_notices_that_the_data_changed(folder: Path, change: str) -> N
 
 
 def test_a_damaged_cache_is_made_again(folder: Path) -> None:
-    first = load_folders(folder, 32)
+    pixels = load_folders(folder, 32).train.pixels
     for damage in (b"", b"damaged"):
         (folder / ".decoded" / "train-32.npy").write_bytes(damage)
-        assert torch.equal(load_folders(folder, 32).train.pixels, first.train.pixels)
+        assert torch.equal(load_folders(folder, 32).train.pixels, pixels)
+
+
+def test_what_a_killed_start_has_left_is_removed(folder: Path) -> None:
+    (folder / ".decoded").mkdir()
+    left, written = (folder / ".decoded" / f"train-32.{name}.partial" for name in ("left", "new"))
+    left.touch()
+    os.utime(left, (0, 0))
+    written.touch()
+    load_folders(folder, 32)
+    assert [*(folder / ".decoded").glob("*.partial")] == [written]
+
+
+def test_without_room_for_the_pixels_nothing_is_decoded(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _folder: SimpleNamespace(free=6 * 3072 - 1))
+    monkeypatch.setattr(model.data.image_files, "prepare", forbid_decoding)
+    with pytest.raises(DataError, match=r"has no room for .* TMPDIR"):
+        load_folders(folder, 32)
+
+
+def test_a_cache_that_is_cut_short_while_it_is_read_is_an_error(folder: Path) -> None:
+    train = load_folders(folder, 32).train
+    os.truncate(folder / ".decoded" / "train-32.npy", 10_000)
+    assert len(train.subset(torch.tensor([0, 1])).pixels) == 2
+    with pytest.raises(OSError, match=r"train-32\.npy has been cut short"):
+        train.subset(torch.tensor([5])).pixels  # noqa: B018
 
 
 def test_data_that_cannot_be_written_beside_is_used_without_a_cache(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (folder / ".decoded").write_text("a file in the cache's place")
-    assert len(load_folders(folder, 32).train) == 6
+    train = load_folders(folder, 32).train
+    assert torch.equal(train.pixels[5], decode(folder / "train/snow/002.png"))
     assert "not kept" in capsys.readouterr().err
 
 
@@ -157,12 +185,6 @@ def test_a_test_folder_can_be_read_alone(make_image_folder: MakeFolder) -> None:
     assert splits["test"].class_names == ("snow",)
 
 
-def test_a_class_called_train_is_a_class(make_image_folder: MakeFolder) -> None:
-    folder = make_image_folder(images_per_class=4) / "train"
-    (folder / "night").rename(folder / "train")
-    assert load_folders(folder, 32).class_names == ("snow", "train")
-
-
 def test_a_class_that_is_too_small_to_be_split_is_named(make_image_folder: MakeFolder) -> None:
     folder = make_image_folder(images_per_class=5) / "train"
     for number in range(3):
@@ -171,40 +193,50 @@ def test_a_class_that_is_too_small_to_be_split_is_named(make_image_folder: MakeF
         load_folders(folder, 32)
 
 
-def test_a_dry_run_reads_a_few_images_of_each_class_and_leaves_the_cache_alone(
-    make_image_folder: MakeFolder,
-) -> None:
-    folder = make_image_folder(images_per_class=9)
-    dataset = load_folders(folder, 32, images_per_class=2)
-    assert torch.bincount(dataset.train.labels).tolist() == [2, 2]
-    assert torch.bincount(dataset.test.labels).tolist() == [2, 2]
-    assert not (folder / ".decoded").exists()
+def test_a_validation_folder_is_the_validation_split(folder: Path) -> None:
+    shutil.copytree(folder / "test", folder / "valid")
+    dataset = load_folders(folder, 32)
+    assert dataset.validation is not None
+    assert torch.equal(dataset.validation.pixels, dataset.test.pixels)
+    assert dataset.validation_files[5] == "valid/snow/002.png"
+    shutil.rmtree(folder / "valid" / "snow")
+    with pytest.raises(
+        DataError, match=r"train and validation splits .* only one of them has snow"
+    ):
+        load_folders(folder, 32)
 
 
 @pytest.mark.parametrize(
-    ("files", "message"),
-    [
-        ([], "no class folders"),
-        (["train/owl/a.png", "test/owl/a.png"], "single class"),
-        (["test/owl/a.png", "test/cat/a.png"], "test/ folder but no train/"),
-        (["owl/a.png"], "single class"),
-        (["owl/a.png", "cat\x07/a.png"], "can't be printed"),
-    ],
+    ("file", "message"),
+    [("train/owl/a.png", "single class"), ("test/owl/a.png", "no train/"), ("owl/a.png", "single")],
 )
-def test_another_tree_is_refused(
-    tmp_path: Path, png: bytes, files: list[str], message: str
+def test_a_single_class_cannot_be_trained(
+    tmp_path: Path, png: bytes, file: str, message: str
 ) -> None:
-    for file in files:
-        (tmp_path / file).parent.mkdir(parents=True)
-        (tmp_path / file).write_bytes(png)
+    (tmp_path / file).parent.mkdir(parents=True)
+    (tmp_path / file).write_bytes(png)
     with pytest.raises(DataError, match=message):
         load_folders(tmp_path, 32)
 
 
-def test_classes_that_differ_between_the_splits_are_named(folder: Path) -> None:
-    (folder / "test" / "snow").rename(folder / "test" / "rain")
-    with pytest.raises(DataError, match="rain, snow"):
+@pytest.mark.parametrize("name", ["می‌خواهم", "क्‍ष", "👩‍🔬 lab", "ice\u3000bear", "a\xa0b"])
+def test_names_in_every_script_are_classes(folder: Path, name: str) -> None:
+    for split in ("train", "test"):
+        (folder / split / "snow").rename(folder / split / name)
+    assert name in load_folders(folder, 32).class_names
+
+
+@pytest.mark.parametrize("name", ["bell\x07", "two\nlines", "line\u2028", "\udcff", "\u202eleft"])
+def test_names_that_cannot_be_shown_are_refused(folder: Path, name: str) -> None:
+    (folder / "train" / "snow").rename(folder / "train" / name)
+    with pytest.raises(DataError, match="can't be printed"):
         load_folders(folder, 32)
+
+
+def test_names_in_other_normal_forms_are_the_same_class(folder: Path) -> None:
+    for split, name in (("train", "cafe\u0301"), ("test", "caf\xe9")):
+        (folder / split / "snow").rename(folder / split / name)
+    assert load_folders(folder, 32).class_names == ("caf\xe9", "night")
 
 
 def test_cifar10_from_torchvision_is_read_as_folders_are(
@@ -240,9 +272,58 @@ def test_without_a_network_the_download_says_what_to_do(
         load_cifar10(tmp_path)
 
 
-def test_hidden_files_are_not_images(folder: Path) -> None:
+@pytest.mark.parametrize("name", [".thumbnails", "@eaDir", "__MACOSX", "lost+found"])
+def test_what_computers_leave_behind_is_neither_a_class_nor_an_image(
+    folder: Path, name: str
+) -> None:
     (folder / "train" / "snow" / ".DS_Store").write_bytes(os.urandom(10))
-    hidden = folder / "train" / "snow" / ".thumbnails"
-    hidden.mkdir()
-    shutil.copy(folder / "train" / "snow" / "000.png", hidden)
-    assert len(load_folders(folder, 32).train) == 6
+    (folder / "train" / name).mkdir()
+    shutil.copytree(folder / "train" / "snow", folder / "train" / "night" / name)
+    train = load_folders(folder, 32).train
+    assert train.labels.tolist() == [0, 0, 0, 1, 1, 1]
+
+
+def test_no_link_leads_to_the_same_picture_again(folder: Path, tmp_path: Path) -> None:
+    night, elsewhere = folder / "train" / "night", tmp_path / "elsewhere"
+    shutil.copytree(folder / "test" / "snow", elsewhere / "more")
+    for name, target in {
+        "loop": night,
+        "up": folder,
+        "beside": folder / "train" / "snow",
+        "x": elsewhere,
+        "y": elsewhere / "more",
+    }.items():
+        (night / name).symlink_to(target, target_is_directory=True)
+    dataset = load_folders(folder, 32)
+    assert torch.bincount(dataset.train.labels).tolist() == [6, 3]
+    assert dataset.train_files[3] == "train/night/x/more/000.png"
+
+
+def test_a_picture_in_two_splits_is_noted(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    load_folders(folder, 32)
+    assert "note:" not in capsys.readouterr().out
+    shutil.copy(folder / "train/snow/000.png", folder / "test/night/copy.png")
+    shutil.copytree(folder / "test", folder / "val")
+    load_folders(folder, 32)
+    note = capsys.readouterr().out.partition("note: ")[2]
+    assert note.startswith("8 of the 14 images")
+    assert "val/night/copy.png, which equals train/snow/000.png" in note
+    shutil.rmtree(folder / "test")
+    shutil.rmtree(folder / "val")
+    for file in [*(folder / "train" / "night").iterdir()]:
+        shutil.copy(file, file.with_suffix(".copy.png"))
+    load_folders(folder, 32)
+    assert "1 of the 2 images" in capsys.readouterr().out
+
+
+def test_a_class_that_is_much_smaller_is_noted(
+    make_image_folder: MakeFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = make_image_folder(images_per_class=21)
+    for file in sorted((folder / "train" / "snow").iterdir())[2:]:
+        file.unlink()
+    load_folders(folder, 32)
+    assert "night has 21 training images, and snow has 2; --class" in capsys.readouterr().out
+    (folder / "train" / "night" / "000.png").unlink()
+    load_folders(folder, 32)
+    assert "note:" not in capsys.readouterr().out

@@ -1,0 +1,57 @@
+"""What makes a data set teach less, or its figures mean less, than they seem to."""
+
+import numpy as np
+import torch
+
+from model.command_line import visible
+from model.data.dataset import Dataset, LabelledImages
+
+# Number of images that are hashed at once.
+HASHED_IMAGES = 4096
+# Largest ratio of the sizes of two classes that needs no note.
+MAX_IMBALANCE = 10
+
+
+def print_notes(dataset: Dataset) -> None:
+    """Say where a picture is in two splits, or a class is much larger than another."""
+    _note_copies(dataset)
+    counts = torch.bincount(dataset.train.labels, minlength=len(dataset.class_names))
+    largest, smallest = int(counts.argmax()), int(counts.argmin())
+    if counts[largest] > MAX_IMBALANCE * counts[smallest]:
+        names = dataset.class_names
+        print(
+            f"note: {names[largest]} has {counts[largest]:,} training images, and "
+            f"{names[smallest]} has {counts[smallest]:,}; --class-weights balanced lets every "
+            "class weigh the same"
+        )
+
+
+def _note_copies(dataset: Dataset) -> None:
+    splits = [
+        (dataset.train, dataset.train_files),
+        *([(dataset.validation, dataset.validation_files)] if dataset.validation else []),
+        (dataset.test, dataset.test_files),
+    ]
+    hashes = np.concatenate([_hash(images) for images, _ in splits])
+    split_of = np.repeat(np.arange(len(splits)), [len(images) for images, _ in splits])
+    _, first, group = np.unique(hashes, return_index=True, return_inverse=True)
+    original = first[group]
+    copies = np.flatnonzero(split_of > split_of[original])
+    if len(copies):
+        files = [file for _, files in splits for file in files]
+        copy, image = (visible(files[index]) for index in (copies[0], original[copies[0]]))
+        print(
+            f"note: {len(copies):,} of the {np.count_nonzero(split_of):,} images that are to "
+            f"validate and test are in an earlier split, too, such as {copy}, which equals "
+            f"{image}; this makes the figures better than the model"
+        )
+
+
+def _hash(images: LabelledImages) -> np.ndarray:
+    """Return int64 ``(N,)``; within this process, equal pixels have equal hashes."""
+    hashes = [
+        hash(pixels.tobytes())
+        for batch in images.batches(HASHED_IMAGES)
+        for pixels in batch.pixels.numpy()
+    ]
+    return np.array(hashes, dtype=np.int64)
