@@ -199,11 +199,9 @@ def validate(
 ) -> tuple[float, float]:
     """Return the mean loss in nats and the accuracy in [0, 1] of the network in float32."""
     network.eval()
-    own = torch.arange(len(images), device=images.labels.device)[
-        totals.processes.own_part(len(images))
-    ]
-    for indices in own.split(VALIDATION_BATCH_SIZE):
-        batch = images.subset(indices)
+    positions = torch.arange(len(images), device=images.labels.device)
+    own = images.subset(positions[totals.processes.own_part(len(images))])
+    for batch in own.batches(VALIDATION_BATCH_SIZE):
         totals.add(network(to_unit_range(batch.pixels)), batch.labels)
     return totals.means(len(images))
 

@@ -72,32 +72,16 @@ def load_splits(
         test_alone: whether to read only the test split where there is one.
 
     Returns:
-<<<<<<< HEAD
-        The pictures of ``train`` and of ``test``; where there are no such folders, of ``all``.
-=======
         The pictures of ``train``, ``validation`` and ``test``; where there are no folders for
         splits, all pictures under the name "".
->>>>>>> data
 
     Raises:
         DataError: there are no classes, a class has no pictures, or a file can't be read.
     """
-<<<<<<< HEAD
-    roots = {name: name for name in ("train", "test") if has_class_folders(directory / name)}
-    if test_alone and "test" in roots:
-        roots.pop("train", None)
-    return {
-        split: read_image_files(
-            directory, root, image_size, skip_unreadable=skip_unreadable, images_per_class=None
-        )
-        for split, root in (roots or {"all": ""}).items()
-    }
-=======
     folders = find_splits(directory)
     if test_alone and "test" in folders:
         folders = {"test": folders["test"]}
     return _read_splits(directory, folders, image_size, skip_unreadable=skip_unreadable)
->>>>>>> data
 
 
 def describe_source(directory: Path) -> str:

@@ -257,7 +257,6 @@ def _digest(splits: tuple[LabelledImages, ...]) -> str:
     digest = hashlib.sha256()
     for images in splits:
         digest.update(images.labels.cpu().numpy().data)
-        for indices in torch.arange(len(images)).split(HASHED_IMAGES):
-            pixels = images.subset(indices.to(images.labels.device)).pixels
-            digest.update(pixels.cpu().numpy().data)
+        for batch in images.batches(HASHED_IMAGES):
+            digest.update(batch.pixels.cpu().numpy().data)
     return digest.hexdigest()
