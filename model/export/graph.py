@@ -71,22 +71,47 @@ def export_network(network: nn.Module, image_size: int) -> bytes:
         ValueError: The graph does not compute what the network does.
     """
     _drop_negligible_weights(network)
+    original = nn.Sequential(_ToUnitRange(), network)
     try:
-        served: nn.Module = _for_pixels(_activations_first(without_dead_units(network)))
+        served = _for_pixels(_activations_first(without_dead_units(network)))
     except ValueError:
         # Networks of other layers are served as they are.
-        served = nn.Sequential(_ToUnitRange(), network)
-    generator = torch.Generator().manual_seed(0)
-    pixels = torch.randint(
-        256, (CHECKED_IMAGES, image_size, image_size, 3), generator=generator, dtype=torch.uint8
+        served = original
+    return to_onnx(
+        _PixelsToProbabilities(served), image_size, original=_PixelsToProbabilities(original)
     )
-    graph = _to_onnx(_PixelsToProbabilities(served).eval(), pixels)
+
+
+def to_onnx(network: nn.Module, image_size: int, original: nn.Module | None = None) -> bytes:
+    """Serialise a network as it is, and check that the graph computes the same.
+
+    Args:
+        network: A network on the CPU, from uint8 ``(N, S, S, 3)`` to float32 probabilities
+            ``(N, C)``. It is switched to evaluation mode.
+        image_size: Side S of the input in pixels.
+        original: The network that the graph must agree with; by default ``network``.
+
+    Returns:
+        The serialised ONNX model.
+
+    Raises:
+        ValueError: The graph does not compute what the network does.
+    """
+    pixels = random_pixels(image_size)
+    graph = _serialise(network.eval(), pixels)
     with torch.inference_mode():
-        expected = network(to_unit_range(pixels.permute(0, 3, 1, 2))).softmax(dim=1).numpy()
+        expected = (original or network)(pixels).numpy()
     difference = float(np.abs(OnnxEngine(graph).probabilities(pixels.numpy()) - expected).max())
     if not difference <= LARGEST_DIFFERENCE:
         raise ValueError(f"the exported graph's probabilities are off by {difference:.1e}")
     return graph
+
+
+def random_pixels(image_size: int) -> Tensor:
+    """Return the same random images each time: uint8 ``(16, S, S, 3)``."""
+    generator = torch.Generator().manual_seed(0)
+    shape = (CHECKED_IMAGES, image_size, image_size, 3)
+    return torch.randint(256, shape, generator=generator, dtype=torch.uint8)
 
 
 @torch.no_grad()
@@ -121,7 +146,7 @@ def _activations_first(layers: nn.Sequential) -> nn.Sequential:
     return nn.Sequential(*ordered)
 
 
-def _to_onnx(network: nn.Module, pixels: Tensor) -> bytes:
+def _serialise(network: nn.Module, pixels: Tensor) -> bytes:
     # The exporter logs its progress, and warns about future changes in PyTorch itself.
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
