@@ -5,7 +5,6 @@ must take one square RGB picture of a fixed size and have one output for each cl
 logits, to which softmax is added. Code in the file, such as a Lambda layer's, is never run.
 """
 
-import argparse
 import os
 import shlex
 import sys
@@ -88,7 +87,7 @@ class _PixelsToProbabilities(nn.Module):
 def convert(
     file: Path,
     run: Path,
-    class_names: Sequence[str] | None = None,
+    class_names: str | None = None,
     input_range: Sequence[float] | None = None,
 ) -> ModelCard:
     """Make a run from a Keras file.
@@ -96,8 +95,9 @@ def convert(
     Args:
         file: A file that Keras' ``model.save`` wrote.
         run: The run's directory, which must not exist; it gets the graph and the card.
-        class_names: Names of the classes, by output; by default CIFAR-10's if there are ten
-            outputs for 32×32 pixels.
+        class_names: Names of the classes, by output, with commas between them, or the text file
+            that holds one on each line; by default CIFAR-10's if there are ten outputs for 32×32
+            pixels.
         input_range: What the model takes for black and for white; by default 0 and 255 if it
             scales these itself, otherwise 0 and 1.
 
@@ -219,30 +219,24 @@ def _gives_logits(model: KerasModel, outputs: Tensor) -> bool:
     return True
 
 
-def _choose_class_names(names: Sequence[str] | None, count: int, size: int) -> tuple[str, ...]:
-    if names is None and (count, size) != (len(CIFAR10_CLASS_NAMES), 32):
-        raise ConversionError(f"name its {count} classes with --class-names, in output order")
-    names = names or CIFAR10_CLASS_NAMES
-    if len(names) != count:
-        raise ConversionError(f"--class-names has {len(names)} names for {count} classes")
-    if len(set(names)) != count or not all(name and name.isprintable() for name in names):
-        raise ConversionError("--class-names must give each class a printable name of its own")
-    return tuple(names)
-
-
-def _parse_class_names(text: str) -> list[str]:
-    """Split names at commas; as there are two classes at least, other texts are files."""
+def _choose_class_names(text: str | None, count: int, image_size: int) -> tuple[str, ...]:
+    if text is None:
+        if (count, image_size) != (len(CIFAR10_CLASS_NAMES), 32):
+            raise ConversionError(f"name its {count} classes with --class-names, in output order")
+        return CIFAR10_CLASS_NAMES
     try:
-        names = (
-            text.split(",")
-            if "," in text
-            else Path(text).read_text("utf-8-sig").strip().split("\n")
-        )
+        # Two names have a comma between them, so other texts are files.
+        names = text.split(",") if "," in text else Path(text).read_text("utf-8-sig").splitlines()
     except (OSError, ValueError) as error:
-        raise argparse.ArgumentTypeError(
-            f"{text} is not a file of names, one on each line; put commas between names"
+        raise ConversionError(
+            f"--class-names: {text} is not a readable text file; put commas between names"
         ) from error
-    return [name.strip() for name in names]
+    stripped = tuple(name.strip() for name in names if name.strip())
+    if len(stripped) != count:
+        raise ConversionError(f"--class-names has {len(stripped)} names for {count} classes")
+    if len(set(stripped)) != count or not all(map(str.isprintable, stripped)):
+        raise ConversionError("--class-names must give each class a printable name of its own")
+    return stripped
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -251,7 +245,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("file", type=Path, help="a file that Keras' model.save wrote")
     parser.add_argument(
         "--class-names",
-        type=_parse_class_names,
         metavar="A,B,C",
         help="names of the classes, in output order, or a text file with one a line (default for "
         "ten outputs of 32×32 pixels: CIFAR-10's)",

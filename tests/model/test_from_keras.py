@@ -9,7 +9,7 @@ import torch
 
 from model import from_keras
 from model.archive import main as archive
-from model.from_keras import CIFAR10_CLASS_NAMES, keras, main
+from model.from_keras import CIFAR10_CLASS_NAMES, main
 from model.images.preprocessing import prepare
 from model.inference.card import ModelCard
 from model.inference.classifier import Classifier
@@ -18,6 +18,7 @@ from tests.helpers.pictures import SHARED
 # Keras itself raises it when it saves.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
+keras: Any = from_keras.keras  # type: ignore[attr-defined]
 layers = keras.layers
 NAMES = ("--class-names", "rain,snow,sun")
 
@@ -49,7 +50,7 @@ def two_inputs() -> Any:
     return keras.Model([*model.inputs, more], model.outputs[0] + more)
 
 
-class Own(layers.Layer):  # type: ignore[misc]
+class Own(layers.Layer):  # type: ignore[misc,name-defined]
     def call(self, inputs: Any) -> Any:
         return inputs
 
@@ -197,7 +198,8 @@ def test_a_bomb_is_refused_before_it_is_unpacked(
     [
         ("rain,snow", "has 2 names for 3 classes"),
         ("rain,snow,rain", "each class a printable name of its own"),
-        ("rain,,sun", "each class a printable name of its own"),
+        ("rain, ,sun", "has 2 names for 3 classes"),
+        ("rain snow sun", "put commas between names"),
         ("rain,snow,su\x1b", "each class a printable name of its own"),
         (None, "name its 3 classes with --class-names"),
     ],
@@ -210,9 +212,7 @@ def test_class_names_must_fit(
     assert remedy in refusal(tmp_path / "net.keras", *options)
 
 
-def test_class_names_are_read_from_a_file(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_class_names_are_read_from_a_file(tmp_path: Path) -> None:
     net().save(tmp_path / "net.keras")
     (tmp_path / "labels.txt").write_bytes("\ufeffheavy rain, or hail\r\nsnow\r\nSöl\r\n".encode())
     arguments = [str(tmp_path / "net.keras"), "--runs", str(tmp_path), "--class-names"]
@@ -222,10 +222,6 @@ def test_class_names_are_read_from_a_file(
         "snow",
         "Söl",
     )
-    with pytest.raises(SystemExit) as exit_:
-        main([*arguments, "rain snow sun"])
-    assert exit_.value.code == 2
-    assert "put commas between names" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
