@@ -99,7 +99,7 @@ def convert(
             that holds one on each line; by default CIFAR-10's if there are ten outputs for 32×32
             pixels.
         input_range: What the model takes for black and for white; by default 0 and 255 if it
-            scales these itself, otherwise 0 and 1.
+            begins with a Rescaling layer for these, otherwise 0 and 1.
 
     Returns:
         The run's card.
@@ -114,7 +114,7 @@ def convert(
         model = _load(file)
         image_size, num_classes = _find_sizes(model)
         names = _choose_class_names(class_names, num_classes, image_size)
-        black, white = input_range or (0, 255 if _scales_pixels(model) else 1)
+        black, white = input_range or _find_input_range(model)
         network = _PixelsToProbabilities(model, black, white)
         with torch.inference_mode():
             network.adds_softmax = _gives_logits(model, network(random_pixels(image_size)))
@@ -195,20 +195,31 @@ def _find_sizes(model: KerasModel) -> tuple[int, int]:
     )
 
 
-def _layers(model: KerasModel) -> Iterator[Any]:
-    """Yield the layers of a model and of the models in it, in the order in which they compute."""
-    for layer in model.layers:
-        yield from _layers(layer) if hasattr(layer, "layers") else (layer,)
+def _steps(model: KerasModel) -> Iterator[Any]:
+    """Yield the layers and operations of a model, and of models in it, as they are computed."""
+    for step in getattr(model, "operations", model.layers):
+        yield from _steps(step) if hasattr(step, "layers") else (step,)
 
 
-def _scales_pixels(model: KerasModel) -> bool:
-    scaling = [layer for layer in _layers(model) if isinstance(layer, keras.layers.Rescaling)]
-    return any(np.max(layer.scale) < PIXEL_SCALE for layer in scaling)
+def _find_input_range(model: KerasModel) -> tuple[int, int]:
+    """Return what a model takes for black and white, as its steps before any weights tell."""
+    for step in _steps(model):
+        if isinstance(step, keras.layers.Rescaling):
+            return 0, 255 if np.max(step.scale) < PIXEL_SCALE else 1
+        layer = isinstance(step, keras.layers.Layer)
+        if not layer or isinstance(step, keras.layers.Normalization):
+            raise ConversionError(
+                "it prepares its input itself; say with --input-range what it takes for black and "
+                "white: 0 255, 0 1 or -1 1"
+            )
+        if step.weights:
+            break
+    return 0, 1
 
 
 def _gives_logits(model: KerasModel, outputs: Tensor) -> bool:
     """Tell whether ``outputs`` of a model, float32 ``(N, C)``, are logits or probabilities."""
-    *_, last = _layers(model)
+    *_, last = _steps(model)
     activation = getattr(getattr(last, "activation", None), "__name__", "linear")
     sums = outputs.sum(dim=1)
     sum_to_1 = outputs.min() >= 0 and (sums - 1).abs().max() < SUM_TOLERANCE
@@ -255,7 +266,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         nargs=2,
         metavar=("BLACK", "WHITE"),
         help="what the model takes for black and white: 0 1, 0 255 or -1 1 (default: 0 255 if it "
-        "has a Rescaling layer for them, otherwise 0 1)",
+        "begins with a Rescaling layer for them, otherwise 0 1)",
     )
     parser.add_argument(
         "--runs",

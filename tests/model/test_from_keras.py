@@ -50,6 +50,11 @@ def two_inputs() -> Any:
     return keras.Model([*model.inputs, more], model.outputs[0] + more)
 
 
+def preprocessed() -> Any:
+    model, pictures = net(), keras.Input((20, 20, 3))
+    return keras.Model(pictures, model(pictures / 127.5 - 1))
+
+
 class Own(layers.Layer):  # type: ignore[misc,name-defined]
     def call(self, inputs: Any) -> Any:
         return inputs
@@ -141,6 +146,8 @@ def test_a_file_of_the_original_program_answers_as_keras_did(tmp_path: Path, nam
             ".keras",
             "square",
         ),
+        (preprocessed(), ".keras", "say with --input-range what it takes for black and white"),
+        (net(layers.Normalization()), ".keras", "say with --input-range"),
         (net(classes=1), ".keras", "C ≥ 2 classes"),
         (net(activation="sigmoid"), ".keras", "it ends with sigmoid; end it with softmax"),
         (net(layers.Lambda(lambda x: x)), ".keras", "use Keras' own layers"),
