@@ -4,9 +4,9 @@
     python -m model.archive model_store/cifar10.mar
                                                  packs it again: same network, current code
 
-The archive holds the network that is served (an ONNX graph), its weights, the model card, and the
-code that answers: handler/, model/images/ and model/inference/. So an archive is always served by
-the code that it was tested with.
+The archive holds the network that is served (an ONNX graph), its weights if it is not from Keras,
+the model card, and the code that answers: handler/, model/images/ and model/inference/. So an
+archive is always served by the code that it was tested with.
 """
 
 import os
@@ -71,11 +71,13 @@ def make_archive(
     """
     _require_accepted(name or "any", version or "any")
     try:
-        if source.is_dir():
-            _export(source)
         files = zipfile.Path(source) if zipfile.is_zipfile(source) else source
+        # What was taken over from Keras is a graph without weights for PyTorch.
+        has_weights = (files / WEIGHTS_FILE_NAME).exists() or not (files / GRAPH_FILE_NAME).exists()
+        if source.is_dir() and has_weights:
+            _export(source)
         card = Classifier.load(source).card
-        weights = (files / WEIGHTS_FILE_NAME).read_bytes()
+        weights = (files / WEIGHTS_FILE_NAME).read_bytes() if has_weights else None
         graph = (files / GRAPH_FILE_NAME).read_bytes()
     except ArchiveError:
         raise
@@ -138,12 +140,13 @@ def _export(run: Path) -> None:
     export_run(run)
 
 
-def _stage(staging: Path, weights: bytes, graph: bytes, card: ModelCard) -> None:
-    (staging / WEIGHTS_FILE_NAME).write_bytes(weights)
+def _stage(staging: Path, weights: bytes | None, graph: bytes, card: ModelCard) -> None:
+    (staging / GRAPH_FILE_NAME).write_bytes(graph)
     extra = staging / "extra"
     extra.mkdir()
     card.save(extra)
-    (extra / GRAPH_FILE_NAME).write_bytes(graph)
+    if weights is not None:
+        (extra / WEIGHTS_FILE_NAME).write_bytes(weights)
     # The archiver puts the handler itself and its configuration at the top of the archive.
     left_out = shutil.ignore_patterns("__pycache__", HANDLER.name, CONFIGURATION.name)
     for folder in PACKED_FOLDERS:
@@ -162,7 +165,7 @@ def _run_archiver(staging: Path, card: ModelCard) -> None:
         "model_archiver.model_packaging",
         f"--model-name={card.name}",
         f"--version={card.version}",
-        f"--serialized-file={WEIGHTS_FILE_NAME}",
+        f"--serialized-file={GRAPH_FILE_NAME}",
         f"--handler={HANDLER}",
         f"--config-file={CONFIGURATION}",
         "--extra-files=extra",

@@ -1,148 +1,253 @@
-"""Convert the original program's trained network, a .keras file of Keras 3, to a run.
+"""Take over an image classifier from Keras: make a run of a .keras file or a whole .h5 file.
 
-The layers must be those of the reference CNN: input 32×32×3, RGB in [0, 1]; Conv2D 32 3×3,
-MaxPooling2D, Conv2D 64 3×3, MaxPooling2D, Flatten, Dense 128, Dense with softmax. Dropout may stand
-anywhere. Keras itself is not needed, and the run gives the same answers as Keras.
+Keras reads the file on PyTorch, without TensorFlow, and the run gives the same answers. The model
+must take one square RGB picture of a fixed size and have one output for each class: softmax, or
+logits, to which softmax is added. Code in the file, such as a Lambda layer's, is never run.
 """
 
-import hashlib
-import json
+import os
 import shlex
 import sys
 import tempfile
-from collections.abc import Sequence
-from datetime import date
+import textwrap
+import warnings
+import zipfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-try:
-    import torch
-except ModuleNotFoundError:
-    sys.exit("model.from_keras: error: PyTorch is not installed; `make setup` installs it")
-
-from model.command_line import OneLineParser, is_printable, tolerate_any_encoding, visible
-from model.inference import WEIGHTS_FILE_NAME
+from model.command_line import OneLineParser, is_printable, number, tolerate_any_encoding, visible
+from model.inference import GRAPH_FILE_NAME
 from model.inference.card import ModelCard
-from model.keras.file import MAX_BYTES, KerasModel, read_keras
-from model.keras.layers import KerasFileError
-from model.networks.reference_cnn import ReferenceCNN
 
+# Keras reads these when it is imported. By itself it takes a GPU, but the graph is made on the CPU.
+os.environ["KERAS_BACKEND"] = "torch"
+os.environ["KERAS_TORCH_DEVICE"] = "cpu"
+try:
+    import keras
+    import numpy as np
+    import torch
+    from torch import Tensor, nn
+
+    from model.export.graph import random_pixels, to_onnx
+except ModuleNotFoundError as missing:
+    sys.exit(
+        f"model.from_keras: error: {missing.name} is not installed; "
+        "`python -m pip install --group keras` installs it"
+    )
+
+# Maximum size of what a .keras file unpacks to; VGG16 with its training state has 1.7 GB.
+MAX_BYTES = 2 * 1024**3
 CIFAR10_CLASS_NAMES = (
     *("airplane", "automobile", "bird", "cat", "deer"),
     *("dog", "frog", "horse", "ship", "truck"),
 )
+# A smaller scale than this one is meant for pixels of up to 255, not of up to 1.
+PIXEL_SCALE = 0.1
+# Largest difference from 1 of a sum of probabilities, which float16 makes.
+SUM_TOLERANCE = 1e-3
+# What to do about a file that Keras refuses, by words in its message.
+REMEDIES = {
+    "No model config": "it holds weights alone; save the whole model with model.save('net.keras')",
+    "unsafe_deserialization": "it holds code, such as a Lambda layer's, which is not run, because "
+    "it could do anything; use Keras' own layers instead",
+    "Could not locate": "it needs classes of another program; use Keras' own layers instead",
+    "Unknown layer": "it needs classes of another program; use Keras' own layers instead",
+}
 EPILOG = """\
 examples:
   python -m model.from_keras cnn_cifar10_model.keras
                               makes runs/keras-cnn_cifar10_model
-  python -m model.from_keras weather.keras --class-names rain snow sun --name weather
+  python -m model.from_keras weather.keras --class-names rain,snow,sun --name weather
+  python -m model.from_keras mobilenet.h5 --class-names labels.txt --input-range -1 1
 then, to serve it:
   python -m model.archive runs/NAME
 """
+
+KerasModel = Any  # Keras has no types.
 
 
 class ConversionError(ValueError):
     """The run can't be made as requested; the message says what to do."""
 
 
+class _PixelsToProbabilities(nn.Module):
+    def __init__(self, model: KerasModel, black: float, white: float) -> None:
+        super().__init__()
+        self.model, self.black, self.scale = model, black, (white - black) / 255
+        self.adds_softmax = False
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        scaled = pixels.float() * self.scale + self.black
+        outputs: Tensor = self.model(scaled, training=False).float()
+        return outputs.softmax(dim=1) if self.adds_softmax else outputs
+
+
 def convert(
-    file: Path, runs: Path, name: str | None = None, class_names: Sequence[str] | None = None
-) -> Path:
-    """Make a run from a ``.keras`` file.
+    file: Path,
+    run: Path,
+    class_names: str | None = None,
+    input_range: Sequence[float] | None = None,
+) -> ModelCard:
+    """Make a run from a Keras file.
 
     Args:
         file: A file that Keras' ``model.save`` wrote.
-        runs: The folder of the runs, which is created if it is missing.
-        name: Name of the run, a new folder in ``runs``; by default ``keras-<stem of the file>``.
-        class_names: Names of the classes, by output; by default CIFAR-10's if there are ten
-            outputs.
+        run: The run's directory, which must not exist; it gets the graph and the card.
+        class_names: Names of the classes, by output, with commas between them, or the text file
+            that holds one on each line; by default CIFAR-10's if there are ten outputs for 32×32
+            pixels.
+        input_range: What the model takes for black and for white; by default 0 and 255 if it
+            begins with a Rescaling layer for these, otherwise 0 and 1.
 
     Returns:
-        The run's directory, with ``model_card.json``, ``weights.pt`` and ``config.json``.
+        The run's card.
 
     Raises:
-        KerasFileError: The file is damaged, or of another network.
-        ConversionError: The file can't be read, the run can't be written, or the names don't fit.
+        ConversionError: The file can't be taken over, or the name or the class names don't fit.
+        OSError: The run can't be written.
     """
-    run = runs / (name if name is not None else f"keras-{file.stem}")
-    if run.parent != runs or not run.name or not is_printable(run.name):
-        raise ConversionError("--name must be the plain name of a new folder in --runs")
-    data = _read(file)
-    model = read_keras(data)
+    if not is_printable(run.name) or run.exists():
+        raise ConversionError("the run exists already or has an odd name; choose another --name")
+    with _errors_on_one_line():
+        model = _load(file)
+        image_size, num_classes = _find_sizes(model)
+        names = _choose_class_names(class_names, num_classes, image_size)
+        black, white = input_range or _find_input_range(model)
+        network = _PixelsToProbabilities(model, black, white)
+        with torch.inference_mode():
+            network.adds_softmax = _gives_logits(model, network(random_pixels(image_size)))
+        graph = to_onnx(network, image_size)
     card = ModelCard(
         name=run.name,
         version="",
-        architecture=ReferenceCNN.__name__,
-        dropout=model.dropout,
-        image_size=ReferenceCNN.image_size,
-        class_names=_choose_class_names(class_names, model.num_classes),
+        architecture=f"Keras {visible(model.name)}",
+        dropout=0,
+        image_size=image_size,
+        class_names=names,
         data=f"not recorded in the Keras file {visible(file.name)}",
         training_images=0,
         validation_images=0,
-        recipe="keras",
+        recipe=f"keras, {'logits' if network.adds_softmax else 'softmax'} of pixels from {black:g} "
+        f"to {white:g}",
         epochs=0,
         validation_accuracy=None,
         test_accuracy=None,
         test_images=0,
-        created=_date(model.saved),
+        created="on an unknown date",
     )
-    origin = {
-        "keras_file": file.name,
-        "sha256": hashlib.sha256(data).hexdigest(),
-        "keras": model.keras_version,
-        "saved": model.saved,
-    }
-    _write_run(run, model, card, origin)
-    return run
+    run.mkdir(parents=True)
+    (run / GRAPH_FILE_NAME).write_bytes(graph)
+    card.save(run)
+    return card
 
 
-def _read(file: Path) -> bytes:
+@contextmanager
+def _errors_on_one_line() -> Iterator[None]:
     try:
-        if not file.is_file():
-            raise ConversionError("the file does not exist")
-        if file.stat().st_size > MAX_BYTES:
-            raise ConversionError(f"the file is larger than {MAX_BYTES:,} bytes")
-        return file.read_bytes()
-    except OSError as error:
-        raise ConversionError(f"the file can't be read ({error.strerror})") from error
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except ConversionError:
+        raise
+    except Exception as error:
+        # Damaged files and layers that can't be exported lead to errors of many kinds.
+        message = str(error).rpartition("Exception encountered: ")[2]
+        remedies = [remedy for words, remedy in REMEDIES.items() if words in message]
+        remedy = (
+            f"Keras {keras.__version__} can't read or export it; save the whole model again, of "
+            f"its own layers, with model.save('net.keras') ({textwrap.shorten(message, 160)})"
+        )
+        raise ConversionError([*remedies, remedy][0]) from error
 
 
-def _choose_class_names(names: Sequence[str] | None, count: int) -> tuple[str, ...]:
-    if names is None:
-        if count != len(CIFAR10_CLASS_NAMES):
+def _load(file: Path) -> KerasModel:
+    if not file.is_file():
+        found = "it is a folder" if file.is_dir() else "there is no such file"
+        raise ConversionError(f"{found}; give a file that model.save('net.keras') wrote")
+    is_zip = zipfile.is_zipfile(file)
+    if is_zip:
+        with zipfile.ZipFile(file) as archive:
+            if sum(member.file_size for member in archive.infolist()) > MAX_BYTES:
+                raise ConversionError(
+                    f"it unpacks to more than {MAX_BYTES:,} bytes; make it smaller"
+                )
+    with tempfile.TemporaryDirectory() as directory:
+        # Keras goes by the end of the name, which may be missing or wrong.
+        link = Path(directory, "model.keras" if is_zip else "model.h5")
+        link.symlink_to(file.resolve())
+        return keras.saving.load_model(link, compile=False, safe_mode=True)
+
+
+def _find_sizes(model: KerasModel) -> tuple[int, int]:
+    """Return the side of the input in pixels, and the number of classes."""
+    inputs, outputs = (
+        [tuple(tensor.shape[1:]) for tensor in getattr(model, name, None) or ()]
+        for name in ("inputs", "outputs")
+    )
+    match inputs, outputs:
+        case [(int(height), width, 3)], [(int(classes),)] if height == width and classes > 1:
+            return height, classes
+    raise ConversionError(
+        f"its inputs are {inputs} and its outputs {outputs}; make it a model of one input "
+        "(S, S, 3), a square RGB picture of a fixed size, and one output (C,) for C ≥ 2 classes"
+    )
+
+
+def _steps(model: KerasModel) -> Iterator[Any]:
+    """Yield the layers and operations of a model, and of models in it, as they are computed."""
+    for step in getattr(model, "operations", model.layers):
+        yield from _steps(step) if hasattr(step, "layers") else (step,)
+
+
+def _find_input_range(model: KerasModel) -> tuple[int, int]:
+    """Return what a model takes for black and white, as its steps before any weights tell."""
+    for step in _steps(model):
+        if isinstance(step, keras.layers.Rescaling):
+            return 0, 255 if np.max(step.scale) < PIXEL_SCALE else 1
+        layer = isinstance(step, keras.layers.Layer)
+        if not layer or isinstance(step, keras.layers.Normalization):
+            raise ConversionError(
+                "it prepares its input itself; say with --input-range what it takes for black and "
+                "white: 0 255, 0 1 or -1 1"
+            )
+        if step.weights:
+            break
+    return 0, 1
+
+
+def _gives_logits(model: KerasModel, outputs: Tensor) -> bool:
+    """Tell whether ``outputs`` of a model, float32 ``(N, C)``, are logits or probabilities."""
+    *_, last = _steps(model)
+    activation = getattr(getattr(last, "activation", None), "__name__", "linear")
+    sums = outputs.sum(dim=1)
+    sum_to_1 = outputs.min() >= 0 and (sums - 1).abs().max() < SUM_TOLERANCE
+    if activation == "softmax" or sum_to_1:
+        return False
+    if activation != "linear":
+        raise ConversionError(f"it ends with {activation}; end it with softmax, or with logits")
+    return True
+
+
+def _choose_class_names(text: str | None, count: int, image_size: int) -> tuple[str, ...]:
+    if text is None:
+        if (count, image_size) != (len(CIFAR10_CLASS_NAMES), 32):
             raise ConversionError(f"name its {count} classes with --class-names, in output order")
         return CIFAR10_CLASS_NAMES
-    if len(names) != count:
-        raise ConversionError(f"--class-names has {len(names)} names for {count} classes")
-    if len(set(names)) != count:
-        raise ConversionError("--class-names has a name twice; give each class its own")
-    if not all(name.strip() and is_printable(name) for name in names):
-        raise ConversionError("--class-names has a name that can't be shown; use printable letters")
-    return tuple(names)
-
-
-def _date(saved: str) -> str:
     try:
-        return date.fromisoformat(saved.partition("@")[0]).isoformat()
-    except ValueError:
-        return "on an unknown date"
-
-
-def _write_run(run: Path, model: KerasModel, card: ModelCard, origin: dict[str, str]) -> None:
-    """Write the run to a temporary folder and move it, so that no incomplete run ever exists."""
-    try:
-        run.parent.mkdir(parents=True, exist_ok=True)
-        if run.exists() or run.is_symlink():
-            raise ConversionError(f"{run} exists already; choose another --name")
-        with tempfile.TemporaryDirectory(prefix=".keras-", dir=run.parent) as staging:
-            # The temporary folder itself can't be moved: only its owner may enter it.
-            complete = Path(staging) / "run"
-            complete.mkdir()
-            (complete / "config.json").write_text(json.dumps(origin, indent=2) + "\n")
-            torch.save(model.weights, complete / WEIGHTS_FILE_NAME)
-            card.save(complete)
-            complete.rename(run)
-    except (OSError, RuntimeError) as error:
-        raise ConversionError(f"the run can't be written: {error}") from error
+        # Two names have a comma between them, so other texts are files.
+        names = text.split(",") if "," in text else Path(text).read_text("utf-8-sig").splitlines()
+    except (OSError, ValueError) as error:
+        raise ConversionError(
+            f"--class-names: {text} is not a readable text file; put commas between names"
+        ) from error
+    stripped = tuple(name.strip() for name in names if name.strip())
+    if len(stripped) != count:
+        raise ConversionError(f"--class-names has {len(stripped)} names for {count} classes")
+    if len(set(stripped)) != count or not all(map(is_printable, stripped)):
+        raise ConversionError("--class-names must give each class a printable name of its own")
+    return stripped
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -152,9 +257,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("file", type=Path, help="a file that Keras' model.save wrote")
     parser.add_argument(
         "--class-names",
-        nargs="+",
-        metavar="NAME",
-        help="names of the classes, in output order (default for ten outputs: CIFAR-10's)",
+        metavar="A,B,C",
+        help="names of the classes, in output order, or a text file with one a line (default for "
+        "ten outputs of 32×32 pixels: CIFAR-10's)",
+    )
+    parser.add_argument(
+        "--input-range",
+        type=number(least=-255, below=256),
+        nargs=2,
+        metavar=("BLACK", "WHITE"),
+        help="what the model takes for black and white: 0 1, 0 255 or -1 1 (default: 0 255 if it "
+        "begins with a Rescaling layer for them, otherwise 0 1)",
     )
     parser.add_argument(
         "--runs",
@@ -163,16 +276,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         metavar="DIR",
         help="folder of the runs (default: runs/)",
     )
-    parser.add_argument(
-        "--name", help="name of the run, a new folder in --runs (default: keras-<stem of the file>)"
-    )
+    parser.add_argument("--name", help="name of the run (default: keras-<stem of the file>)")
     options = parser.parse_args(arguments)
+    run = options.runs / (options.name or f"keras-{options.file.stem}")
     try:
-        run = convert(options.file, options.runs, options.name, options.class_names)
-    except (ConversionError, KerasFileError) as error:
+        card = convert(options.file, run, options.class_names, options.input_range)
+    except (ConversionError, OSError) as error:
         message = visible(f"{options.file}: {error}")
         print(f"model.from_keras: error: {message}", file=sys.stderr)
         return 2
+    print(f"{len(card.class_names)} classes, {card.image_size}×{card.image_size}, {card.recipe}")
     command = visible(shlex.quote(str(run)))
     print(f"{visible(run)} is ready. To serve it: python -m model.archive {command}")
     return 0

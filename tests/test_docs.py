@@ -5,6 +5,7 @@ import importlib
 import re
 import shlex
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
@@ -29,6 +30,7 @@ INLINE = re.compile(r"`([^`\n]+)`")
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 ASSIGNMENT = re.compile(r"([A-Z_]+)=")
+GROUPS = tomllib.loads((PROJECT / "pyproject.toml").read_text())["dependency-groups"]
 MAKEFILE = (PROJECT / "Makefile").read_text()
 TARGETS = set(re.findall(r"^([a-z]+):", MAKEFILE, re.MULTILINE))
 MAKE_VARIABLES = {*re.findall(r"^([A-Z_]+) [?:]=", MAKEFILE, re.MULTILINE), "NEW_LANGUAGE"}
@@ -94,6 +96,8 @@ def problem(command: list[str]) -> str:
 
 
 def problem_of_module(name: str, arguments: list[str]) -> str:
+    if (name, *arguments[:-1]) == ("pip", "install", "--group"):
+        return "" if arguments[-1] in GROUPS else f"there is no group {arguments[-1]}"
     try:
         module = importlib.import_module(name)
         if hasattr(module, "__path__"):
@@ -176,7 +180,8 @@ def test_every_command_is_understood(command: list[str]) -> None:
         "torchrun --nproc-per-node 4 train.py --date DIR",
         "python -m model.predict --json",
         "python -m model.archive runs/NAME --versions 2.0",
-        "python -m model.from_keras net.keras --classes a b",
+        "python -m model.from_keras net.keras --class-names a b c",
+        "python -m pip install --group tensorflow",
         "python -m model.classifier",
         "python server.py",
         "python serve.py --port 8000",

@@ -60,20 +60,41 @@ def export_network(network: nn.Module, image_size: int) -> bytes:
     Raises:
         ValueError: The graph does not compute what the network does.
     """
-    generator = torch.Generator().manual_seed(0)
-    pixels = torch.randint(
-        256, (CHECKED_IMAGES, image_size, image_size, 3), generator=generator, dtype=torch.uint8
-    )
-    graph = _to_onnx(_PixelsToProbabilities(network).eval(), pixels)
+    return to_onnx(_PixelsToProbabilities(network), image_size)
+
+
+def to_onnx(network: nn.Module, image_size: int) -> bytes:
+    """Serialise a network as it is, and check that the graph computes the same.
+
+    Args:
+        network: A network on the CPU, from uint8 ``(N, S, S, 3)`` to float32 probabilities
+            ``(N, C)``. It is switched to evaluation mode.
+        image_size: Side S of the input in pixels.
+
+    Returns:
+        The serialised ONNX model.
+
+    Raises:
+        ValueError: The graph does not compute what the network does.
+    """
+    pixels = random_pixels(image_size)
+    graph = _serialise(network.eval(), pixels)
     with torch.inference_mode():
-        expected = network(to_unit_range(pixels.permute(0, 3, 1, 2))).softmax(dim=1).numpy()
+        expected = network(pixels).numpy()
     difference = float(np.abs(OnnxEngine(graph).probabilities(pixels.numpy()) - expected).max())
     if not difference <= LARGEST_DIFFERENCE:
         raise ValueError(f"the exported graph's probabilities are off by {difference:.1e}")
     return graph
 
 
-def _to_onnx(network: nn.Module, pixels: Tensor) -> bytes:
+def random_pixels(image_size: int) -> Tensor:
+    """Return the same random images each time: uint8 ``(16, S, S, 3)``."""
+    generator = torch.Generator().manual_seed(0)
+    shape = (CHECKED_IMAGES, image_size, image_size, 3)
+    return torch.randint(256, shape, generator=generator, dtype=torch.uint8)
+
+
+def _serialise(network: nn.Module, pixels: Tensor) -> bytes:
     # The exporter logs its progress, and warns about future changes in PyTorch itself.
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():

@@ -1,1 +1,0 @@
-"""Networks that were trained with Keras, read without Keras."""
