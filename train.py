@@ -36,7 +36,6 @@ from model.archive import ArchiveError, make_archive
 from model.data.cifar10 import load_cifar10
 from model.data.dataset import DataError, Dataset, LabelledImages
 from model.data.folders import load_folders
-from model.data.splits import split_training_images
 from model.evaluation.report import write_test_files, write_test_report
 from model.evaluation.scores import classify
 from model.export.graph import export_run
@@ -44,8 +43,8 @@ from model.inference.classifier import Classifier
 from model.networks import to_unit_range
 from model.networks.reference_cnn import ReferenceCNN
 from model.training import RunError
-from model.training.batches import Batch, balance_classes, batches, measure_pixels
-from model.training.captured_step import WARM_UP_STEPS, CapturedStep
+from model.training.batches import Batch, balance_classes, batches, hold_out, measure_pixels
+from model.training.captured_step import CapturedStep
 from model.training.checkpoint import ResumableLoop, Stateful
 from model.training.command import run_command
 from model.training.config import Config
@@ -100,25 +99,6 @@ def load_data(config: Config) -> Dataset:
         return load_cifar10(Path("data"))
     size = ReferenceCNN.image_size
     return load_folders(config.data, size, skip_unreadable=config.skip_unreadable)
-
-
-def hold_out(dataset: Dataset, config: Config) -> tuple[LabelledImages, LabelledImages]:
-    """Return the training images, and those that are held out of them for validation."""
-    images, number = dataset.train, config.validation_images
-    if dataset.validation and number == 0:
-        raise RunError("--refit: nothing was held out, as the data has validation images already")
-    if dataset.validation and number is None:
-        number = 0
-    chosen, held_out = split_training_images(
-        images.labels, dataset.class_names, number, config.limit
-    )
-    if config.dry_run:
-        # One batch, or on a GPU as many as it takes until a step is captured.
-        steps = WARM_UP_STEPS + 1 if torch.cuda.is_available() else 1
-        size = steps * config.adapted_to(len(chosen)).batch_size
-        chosen = chosen[torch.arange(size) % len(chosen)]
-    validation = dataset.validation if number == 0 else None
-    return images.subset(chosen), validation or images.subset(held_out)
 
 
 def fit(

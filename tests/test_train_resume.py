@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 import torch
 
@@ -273,6 +274,16 @@ def test_a_full_disk_is_one_line_and_costs_nothing_that_was_saved(
     assert not list(run.glob(".*.partial"))
     assert resume(run) == 0
     assert_same_training(run, uninterrupted.path)
+
+
+def test_ctrl_c_while_pytorch_is_imported_ends_without_a_traceback(pictures: Path) -> None:
+    process = start_train(*arguments_for(pictures, "impatient"))
+    maps = psutil.Process(process.pid).memory_maps
+    wait_until(lambda: any("libtorch" in each.path for each in maps()), pause=0.001)
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGINT
+    assert error == ""
 
 
 def test_a_training_needs_no_terminal(pictures: Path) -> None:

@@ -88,7 +88,7 @@ class ModelCard:
 | | |
 |---|---|
 | Task | one of {len(self.class_names)} classes: {", ".join(self.class_names)} |
-| Architecture | {self.architecture}, input RGB {self.image_size}×{self.image_size} in [0, 1] |
+| Architecture | {self.architecture}, input RGB {self.image_size}×{self.image_size} |
 | Training data | {self.data}: {self.training_images:,} images |
 | Recipe | {self.recipe}, {self.epochs} epochs |
 | Validation accuracy | {_percent(self.validation_accuracy, self.validation_images)} |

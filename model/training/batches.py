@@ -1,4 +1,4 @@
-"""The batches of an epoch: shuffled, augmented, and shared among the processes."""
+"""The images that train and validate, and their batches: shuffled, augmented, and shared."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -7,13 +7,17 @@ import torch
 from torch import Tensor
 
 from model.command_line import progress
-from model.data.dataset import LabelledImages
+from model.data.dataset import Dataset, LabelledImages
+from model.data.splits import split_training_images
 from model.networks import to_unit_range
 from model.networks.reference_cnn import ReferenceCNN
+from model.training import RunError
 from model.training.augmentation import augment_in_groups, create_augmentation
 from model.training.config import Config
 from model.training.distributed import ProcessGroup
 
+# Number of the step that is captured on a GPU, so that a dry run takes as many.
+STEPS_UNTIL_CAPTURE = 4
 # Number of images from which the mean and the deviation of the pixels are taken.
 MEASURED_IMAGES = 5000
 
@@ -30,6 +34,30 @@ class Batch(NamedTuple):
     images: Tensor
     labels: Tensor
     size: int
+
+
+def hold_out(dataset: Dataset, config: Config) -> tuple[LabelledImages, LabelledImages]:
+    """Return the training images, and those that are held out of them for validation.
+
+    Raises:
+        DataError: There are too few images.
+        RunError: A refit is asked for, and nothing was held out.
+    """
+    images, number = dataset.train, config.validation_images
+    if dataset.validation and number == 0:
+        raise RunError("--refit: nothing was held out, as the data has validation images already")
+    if dataset.validation and number is None:
+        number = 0
+    chosen, held_out = split_training_images(
+        images.labels, dataset.class_names, number, config.limit
+    )
+    if config.dry_run:
+        # One batch, or on a GPU as many as it takes until a step is captured.
+        steps = STEPS_UNTIL_CAPTURE if torch.cuda.is_available() else 1
+        size = steps * config.adapted_to(len(chosen)).batch_size
+        chosen = chosen[torch.arange(size) % len(chosen)]
+    validation = dataset.validation if number == 0 else None
+    return images.subset(chosen), validation or images.subset(held_out)
 
 
 def batches(

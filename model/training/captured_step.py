@@ -8,10 +8,7 @@ from collections.abc import Callable
 
 import torch
 
-from model.training.batches import Batch
-
-# Number of steps that run before one is captured.
-WARM_UP_STEPS = 3
+from model.training.batches import STEPS_UNTIL_CAPTURE, Batch
 
 
 class CapturedStep:
@@ -27,7 +24,7 @@ class CapturedStep:
     def __init__(self, step: Callable[[Batch], None], batch_size: int) -> None:
         self._step = step
         self._batch_size = batch_size
-        self._steps_before_capture = WARM_UP_STEPS
+        self._steps_before_capture = STEPS_UNTIL_CAPTURE - 1
         self._graph: torch.cuda.CUDAGraph | None = None
 
     def __call__(self, batch: Batch) -> None:
