@@ -29,8 +29,6 @@ from model.inference.card import ModelCard
 from model.inference.classifier import Classifier
 
 MODEL_STORE = PROJECT / "model_store"
-# Name of the model that `make serve` serves where MODEL_NAME is not set.
-SERVED_NAME = "cifar10"
 # What TorchServe accepts as the name of a model; a file's name has 255 characters at most.
 ACCEPTED_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,250}")
 HANDLER = PROJECT / "handler" / "image_handler.py"
@@ -62,7 +60,7 @@ def make_archive(
             the run's, with hyphens for what TorchServe does not accept.
         version: Version of the model in TorchServe; by default the archive's own, and ``1.0`` for
             a run.
-        force: Whether to replace an archive that holds other weights, too.
+        force: Whether to replace an archive that holds another network, too.
 
     Returns:
         The archive, ``model_store/<name>.mar``; its card lies beside it as ``<name>.md``.
@@ -90,7 +88,7 @@ def make_archive(
     # An archive may come from anywhere.
     _require_accepted(card.name, card.version)
     archive = model_store / f"{card.name}.mar"
-    if not force and _holds_other_weights(archive, weights):
+    if not force and _holds_another_model(archive, graph):
         raise ArchiveError(
             f"{archive} holds another model; choose another --name, or replace it with --force"
         )
@@ -121,11 +119,11 @@ def _name_after(run: Path) -> str:
     return name[:251] or "model"
 
 
-def _holds_other_weights(archive: Path, weights: bytes) -> bool:
+def _holds_another_model(archive: Path, graph: bytes) -> bool:
     if not archive.exists():
         return False
     try:
-        return zipfile.Path(archive, WEIGHTS_FILE_NAME).read_bytes() != weights
+        return zipfile.Path(archive, GRAPH_FILE_NAME).read_bytes() != graph
     except (OSError, KeyError, zipfile.BadZipFile, zlib.error):
         return True
 
@@ -218,17 +216,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ArchiveError as error:
         print(f"model.archive: error: {visible(error)}", file=sys.stderr)
         return 2
-    print(f"{visible(archive)} is ready. To serve it: {_command_to_serve(archive)}")
+    elsewhere = options.model_store.resolve() != MODEL_STORE
+    setting = f" MODEL_STORE={shlex.quote(str(options.model_store))}" if elsewhere else ""
+    print(
+        visible(f"{archive} is ready. To serve it: MODEL_NAME={archive.stem}{setting} make serve")
+    )
     return 0
-
-
-def _command_to_serve(archive: Path) -> str:
-    settings = []
-    if archive.stem != SERVED_NAME:
-        settings.append(f"MODEL_NAME={archive.stem}")
-    if archive.parent.resolve() != MODEL_STORE:
-        settings.append(f"MODEL_STORE={shlex.quote(str(archive.parent))}")
-    return visible(" ".join([*settings, "make serve"]))
 
 
 if __name__ == "__main__":

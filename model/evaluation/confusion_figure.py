@@ -66,10 +66,9 @@ def _label_axes(axes: Axes, class_names: Sequence[str]) -> bool:
         return False
     axes.set(xlabel="predicted class", ylabel="true class")
     families, missing = _choose_fonts(set("".join(class_names)))
-    drawable = [name.isprintable() and not missing & set(name) for name in class_names]
     names = [
-        _shorten(name) if can_draw else f"class {index}"
-        for index, (name, can_draw) in enumerate(zip(class_names, drawable, strict=True))
+        f"class {index}" if missing & set(name) else _shorten(name)
+        for index, name in enumerate(class_names)
     ]
     if count > MAX_CLASSES_WITH_COUNTS:
         axes.set_xticks(range(count), names, rotation=90)
@@ -81,7 +80,7 @@ def _label_axes(axes: Axes, class_names: Sequence[str]) -> bool:
         label.set_fontsize(7 if count > MAX_CLASSES_WITH_COUNTS else 10)
         # A $ in a name does not begin a formula.
         label.set_parse_math(False)
-    return all(drawable)
+    return not missing
 
 
 def _write_counts(axes: Axes, matrix: np.ndarray, shares: np.ndarray) -> None:

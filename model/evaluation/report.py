@@ -13,9 +13,6 @@ from torch import Tensor
 from model.evaluation.confusion_figure import draw_confusion_matrix
 
 TEST_FILES_FILE_NAME = "test_files.txt"
-# Encoding and error handler of names in files. The name of a folder may contain bytes that are not
-# UTF-8, which are written as they are.
-NAME_ENCODING = ("utf-8", "surrogateescape")
 
 
 def write_test_files(directory: Path, files: Sequence[str]) -> None:
@@ -76,7 +73,7 @@ def write_test_report(
         OSError: a file can't be written.
     """
     as_dict, text = _score(labels, predictions, class_names)
-    (directory / "classification_report.txt").write_text(text, *NAME_ENCODING)
+    (directory / "classification_report.txt").write_text(text, encoding="utf-8")
     (directory / "classification_report.json").write_text(json.dumps(as_dict, indent=2) + "\n")
     matrix = confusion_matrix(labels, predictions, labels=range(len(class_names)))
     rows = ([name, *row] for name, row in zip(class_names, matrix.tolist(), strict=True))
@@ -115,13 +112,12 @@ def _score(
 
 
 def write_csv(file: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Write a table that may contain names of files or folders.
+    """Write a table that may contain names of files, also such that are not UTF-8.
 
     Raises:
         OSError: the file can't be written.
     """
-    encoding, errors = NAME_ENCODING
-    with file.open("w", encoding=encoding, errors=errors, newline="") as stream:
+    with file.open("w", encoding="utf-8", errors="surrogateescape", newline="") as stream:
         writer = csv.writer(stream)
         writer.writerow(header)
         writer.writerows(rows)

@@ -10,7 +10,6 @@ import model.evaluate
 import webui.languages
 from model.command_line import OneLineParser, format_percentage, visible
 from model.training import options
-from tests.helpers.keras_files import keras_members, pack
 from tests.helpers.pictures import RED
 from tests.helpers.training import FinishedRun
 
@@ -82,11 +81,9 @@ def test_a_terminal_that_lacks_letters_gets_them_escaped(
     folder.mkdir()
     run = finished_run.copy(folder)
     (folder / "a.png").write_bytes(RED)
-    (folder / "a.keras").write_bytes(pack(keras_members()))
     for module, command in {
         "model.archive": f"{run} --model-store {folder}",
         "model.evaluate": f"{run} --data {finished_run.pictures}",
-        "model.from_keras": f"{folder}/a.keras --runs {folder} --class-names a b c",
         "model.predict": f"{folder}/a.png",
         "train": f"--data {finished_run.pictures} --runs {folder} --dry-run",
     }.items():

@@ -4,8 +4,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from fontTools.fontBuilder import FontBuilder
-from fontTools.pens.ttGlyphPen import TTGlyphPen
 from matplotlib.font_manager import fontManager
 from PIL import Image
 
@@ -34,44 +32,18 @@ def test_any_name_of_a_class_can_be_drawn(tmp_path: Path) -> None:
     assert max(draw(tmp_path / "figure.png", names)) <= MOST_PIXELS
 
 
-def test_a_name_is_drawn_as_itself_where_an_installed_font_has_its_letters(
+def test_a_name_is_drawn_as_itself_where_a_font_has_its_letters_and_its_number_is_explained(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    installed = [font for font in fontManager.ttflist if font.name.startswith("DejaVu")]
-    monkeypatch.setattr(fontManager, "ttflist", installed)
-    assert draw_bytes(tmp_path, ["猫", "b"]) == draw_bytes(tmp_path, ["犬", "b"])
-    without = draw_bytes(tmp_path, ["猫", "b"])
-    # The number of a class is explained.
-    assert without != draw_bytes(tmp_path, ["class 0", "b"])
-    fontManager.addfont(make_font(tmp_path / "font.ttf", "猫"))
-    assert draw_bytes(tmp_path, ["猫", "b"]) != without
-    assert draw_bytes(tmp_path, ["犬", "b"]) == without
+    def draw_letter(name: str) -> bytes:
+        draw(tmp_path / "figure.png", [name, "b"])
+        return (tmp_path / "figure.png").read_bytes()
 
-
-def draw_bytes(folder: Path, class_names: list[str]) -> bytes:
-    draw(folder / "figure.png", class_names)
-    return (folder / "figure.png").read_bytes()
-
-
-def make_font(file: Path, character: str) -> Path:
-    """Make a font that has a black box for one character."""
-    pen = TTGlyphPen(None)
-    pen.moveTo((0, 0))
-    for corner in ((0, 800), (800, 800), (800, 0)):
-        pen.lineTo(corner)
-    pen.closePath()
-    box = pen.glyph()
-    font = FontBuilder(1000)
-    font.setupGlyphOrder([".notdef", "box"])
-    font.setupCharacterMap({ord(character): "box"})
-    font.setupGlyf({".notdef": box, "box": box})
-    font.setupHorizontalMetrics({".notdef": (900, 0), "box": (900, 0)})
-    font.setupHorizontalHeader(ascent=800, descent=-200)
-    font.setupNameTable({"familyName": "Boxes", "styleName": "Regular"})
-    font.setupOS2()
-    font.setupPost()
-    font.save(file)
-    return file
+    # matplotlib brings DejaVu, which lacks this letter, and STIX, which has it.
+    shown = draw_letter("ᶁ")
+    fonts = [font for font in fontManager.ttflist if font.name.startswith("DejaVu")]
+    monkeypatch.setattr(fontManager, "ttflist", fonts)
+    assert len({shown, draw_letter("ᶁ"), draw_letter("class 0")}) == 3
 
 
 def test_names_of_classes_and_of_rows_of_the_report_can_be_the_same(tmp_path: Path) -> None:
@@ -88,12 +60,3 @@ def test_names_of_classes_and_of_rows_of_the_report_can_be_the_same(tmp_path: Pa
     rows = [line.split() for line in text.splitlines()[-4:]]
     assert rows[:2] == [["accuracy", "0.5000", "6"], ["balanced", "accuracy", "0.4167", "6"]]
     assert len({len(line) for line in text.splitlines() if line}) == 1
-
-
-def test_names_that_are_not_utf_8_are_written_as_they_are_on_disk(tmp_path: Path) -> None:
-    labels = torch.tensor([0, 1])
-    write_test_report(tmp_path, labels, labels, ["caf\udce9", "猫"])
-    for file in ("classification_report.txt", "confusion_matrix.csv"):
-        written = (tmp_path / file).read_bytes()
-        assert b"caf\xe9" in written
-        assert "猫".encode() in written

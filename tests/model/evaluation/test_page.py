@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 import torch
 from PIL import Image
 
@@ -51,12 +50,6 @@ def test_the_policy_allows_the_pages_own_style_and_script_alone(tmp_path: Path) 
         assert inline
         digest = base64.b64encode(hashlib.sha256(inline[1].encode()).digest()).decode()
         assert f"{tag}-src 'sha256-{digest}'" in policy[1]
-
-
-def test_the_page_names_no_other_address(tmp_path: Path) -> None:
-    page = page_of(tmp_path, ["cat", "dog"], [(0, 1, 0.5), (1, 1, 0.6)])
-    assert "//" not in page.replace("// ", "")
-    assert set(re.findall(r'(?:src|href)="([^"]*)"', page)) == {"data:,", "#pictures", "#matrix"}
 
 
 def test_the_page_states_accuracy_interval_images_source_and_date(tmp_path: Path) -> None:
@@ -102,20 +95,6 @@ def test_a_page_of_a_thousand_classes_stays_small(tmp_path: Path) -> None:
     pictures = sum(len(cell["pictures"]) for cell in data_in(page)["cells"])
     assert 0 < pictures <= 2800
     assert len(page) < 4_000_000
-
-
-def test_a_cell_holds_its_most_confident_pictures(tmp_path: Path) -> None:
-    right = [(0, 0, 0.001 * index) for index in range(200)]
-    wrong = [(0, 1, 0.001 * index) for index in range(300)]
-    page = page_of(tmp_path, ["cat", "dog"], [*right, *wrong])
-    diagonal, off = sorted(data_in(page)["cells"], key=lambda cell: cell["predicted"])
-    assert (diagonal["count"], off["count"]) == (200, 300)
-    assert [name for name, *_ in diagonal["pictures"]] == [
-        f"test/{index:04}.png" for index in range(199, 139, -1)
-    ]
-    assert [confidence for _, confidence, _ in off["pictures"]] == pytest.approx(
-        [0.001 * index for index in range(299, 199, -1)], abs=1.1e-4
-    )
 
 
 def test_too_many_pictures_are_taken_from_the_largest_cells_first() -> None:

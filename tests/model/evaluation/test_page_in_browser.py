@@ -202,13 +202,6 @@ def test_the_classes_have_their_scores(page: Page) -> None:
     ]
 
 
-def test_a_hostile_name_stays_text(page: Page) -> None:
-    cell(page, 2, 1).click()
-    expect(page.locator("#pictures-heading")).to_have_text(f"{HOSTILE} → dog")
-    assert page.locator("script").count() == 2
-    assert shown_files(page) == files_of(2, 1)
-
-
 def test_the_page_fits_the_window(page: Page) -> None:
     cell(page, 2, 1).click()
     for width in (1280, 320):

@@ -20,12 +20,6 @@ def test_the_interval_is_wilsons(correct: int, total: int, low: float, high: flo
     assert wilson_interval(correct, total) == pytest.approx((low, high), abs=5e-5)
 
 
-def test_the_images_of_a_cell_come_most_confident_first() -> None:
-    answers = [(0, 1, 0.5), (0, 1, 0.9), (1, 1, 0.7), (0, 1, 0.9), (0, 0, 0.6)]
-    cells = make_evaluation(["cat", "dog"], answers).images_by_cell
-    assert cells == {(0, 1): [1, 3, 0], (1, 1): [2], (0, 0): [4]}
-
-
 def test_scores_of_a_class_without_images_are_nan() -> None:
     evaluation = make_evaluation(["cat", "dog", "none"], [(0, 0, 0.9), (0, 1, 0.8), (1, 1, 0.7)])
     cat, dog, none = evaluation.scores
