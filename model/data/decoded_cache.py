@@ -65,9 +65,9 @@ class DecodedCache:
             description = json.loads(self._description_file.read_text())
             unreadable = {int(position): why for position, why in description["unreadable"]}
             pixels = PixelFile(self._file)
+            valid = description["sha256"] == self._fingerprint and pixels.shape == self._shape
         except (OSError, ValueError, EOFError, KeyError, TypeError):
             return None
-        valid = description["sha256"] == self._fingerprint and pixels.shape == self._shape
         return DecodedImages(pixels, unreadable) if valid else None
 
     def write(self, images: Iterable[np.ndarray | str]) -> DecodedImages:

@@ -28,13 +28,13 @@ def load_folders(directory: Path, image_size: int, *, skip_unreadable: bool = Fa
         DataError: a split or a class is missing or too small, or a file is not a readable picture.
     """
     folders = find_splits(directory)
-    if folders and "train" not in folders:
+    if folders.keys().isdisjoint({"train", "all"}):
         raise DataError(
             f"{directory} has no train/ folder with class folders beside "
             f"{' and '.join(folders.values())}/. {EXPECTED_LAYOUT}"
         )
     splits = _read_splits(directory, folders, image_size, skip_unreadable=skip_unreadable)
-    train = splits["train" if folders else ""]
+    train = splits.get("train") or splits["all"]
     _require_two_classes(train, directory)
     for split, images in splits.items():
         different = ", ".join(sorted(set(train.class_names) ^ set(images.class_names)))
@@ -72,8 +72,8 @@ def load_splits(
         test_alone: whether to read only the test split where there is one.
 
     Returns:
-        The pictures of ``train``, ``validation`` and ``test``; where there are no folders for
-        splits, all pictures under the name "".
+        The pictures of ``train``, ``validation`` and ``test``, as far as there are such splits;
+        where there are none, of ``all``.
 
     Raises:
         DataError: there are no classes, a class has no pictures, or a file can't be read.
@@ -94,9 +94,9 @@ def _read_splits(
 ) -> dict[str, ImageFiles]:
     return {
         split: read_image_files(
-            directory, folder, split or "all", image_size, skip_unreadable=skip_unreadable
+            directory, folder, split, image_size, skip_unreadable=skip_unreadable
         )
-        for split, folder in (folders or {"": ""}).items()
+        for split, folder in folders.items()
     }
 
 

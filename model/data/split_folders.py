@@ -48,8 +48,8 @@ def find_splits(directory: Path) -> dict[str, str]:
 
     Returns:
         The paths of the folders that hold the class folders, relative to ``directory``, by split:
-        ``train``, ``validation`` and ``test``, as far as there are such folders. It is empty where
-        the class folders are in ``directory`` itself.
+        ``train``, ``validation`` and ``test``, as far as there are such folders; ``all`` is empty,
+        where the class folders are in ``directory`` itself.
 
     Raises:
         DataError: there are no class folders, or it is not clear which folders are the splits.
@@ -71,7 +71,7 @@ def find_splits(directory: Path) -> dict[str, str]:
         splits[role] = root
     if not splits:
         _refuse_splits_without_classes(directory, roles)
-        return splits
+        return {"all": ""}
     taken = {root.split("/")[0] for root in splits.values()}
     others = [name for name in names if name not in taken]
     _refuse_classes_beside_splits(directory, splits, [name for name in others if not roles[name]])
