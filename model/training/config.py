@@ -253,7 +253,7 @@ def parse_config(arguments: Sequence[str] | None = None) -> tuple[Config, Path |
         parser.error(f"{earlier} is not a run of train.py")
     config = Config.load(earlier)[0] if earlier else Config()
     if "refit" in given:
-        config = replace(config, name="", dry_run=False, threads=None)
+        config = replace(config, name="", dry_run=False, no_test=False, threads=None)
     resume: Path | None = given.pop("resume", None)
     recipe = RECIPES[given.pop("recipe")] if "recipe" in given else config.recipe
     changed = {

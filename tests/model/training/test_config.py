@@ -30,9 +30,11 @@ def test_a_damaged_configuration_is_refused(tmp_path: Path, content: str) -> Non
 
 def test_a_refit_keeps_every_setting_but_those_that_are_given(tmp_path: Path) -> None:
     config = parse("--data", tmp_path, "--limit", 9, "--skip-unreadable", "--seed", 3)
-    (tmp_path / CONFIG_FILE_NAME).write_text(replace(config, name="old").to_json({}))
-    refit = parse("--refit", tmp_path, "--no-test")
-    assert refit == replace(config, refit=tmp_path, no_test=True)
+    # What was chosen without the test split is tested with it at the end.
+    old = replace(config, name="old", no_test=True)
+    (tmp_path / CONFIG_FILE_NAME).write_text(old.to_json({}))
+    refit = parse("--refit", tmp_path, "--checkpoint-seconds", 9)
+    assert refit == replace(config, refit=tmp_path, checkpoint_seconds=9)
 
 
 def test_the_folder_of_the_data_is_found_again_from_anywhere(
