@@ -24,6 +24,8 @@ DEFAULT_EPOCHS = 10
 LEAST_BATCHES = 40
 # Number of steps that a training has at least by default; with fewer, it learns too little.
 LEAST_STEPS = 1000
+# Number of steps that a default training waits at least for a lower validation loss.
+LEAST_PATIENCE_STEPS = 100
 EPILOG = """\
 examples:
   python train.py                     download CIFAR-10, train for 10 epochs, report
@@ -186,9 +188,16 @@ class Config:
         batch_size = self.batch_size or (
             DEFAULT_BATCH_SIZE if images >= LEAST_BATCHES * DEFAULT_BATCH_SIZE else SMALL_BATCH_SIZE
         )
-        enough = math.ceil(LEAST_STEPS / math.ceil(images / batch_size))
-        epochs = 1 if self.dry_run else self.epochs or max(DEFAULT_EPOCHS, enough)
-        return replace(self, batch_size=batch_size, epochs=epochs)
+        if self.dry_run or self.epochs:
+            return replace(self, batch_size=batch_size, epochs=1 if self.dry_run else self.epochs)
+        steps = math.ceil(images / batch_size)
+        patience = max(self.recipe.plateau_patience, math.ceil(LEAST_PATIENCE_STEPS / steps))
+        return replace(
+            self,
+            batch_size=batch_size,
+            epochs=max(DEFAULT_EPOCHS, math.ceil(LEAST_STEPS / steps)),
+            recipe=replace(self.recipe, plateau_patience=patience),
+        )
 
     def count_steps(self, images: int) -> int:
         """Return the number of steps of an epoch over ``images``."""

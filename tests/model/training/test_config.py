@@ -48,19 +48,20 @@ def test_the_folder_of_the_data_is_found_again_from_anywhere(
 @pytest.mark.parametrize(
     ("images", "given", "expected"),
     [
-        (45_000, {}, (64, 10)),
-        (65, {}, (16, 200)),
-        (2560, {}, (64, 25)),
-        (65, {"epochs": 3}, (16, 3)),
-        (65, {"batch_size": 65}, (65, 1000)),
-        (45_000, {"dry_run": True}, (64, 1)),
+        (45_000, {}, (64, 10, 2)),
+        (65, {}, (16, 200, 20)),
+        (2560, {}, (64, 25, 3)),
+        (65, {"epochs": 3}, (16, 3, 2)),
+        (65, {"batch_size": 65}, (65, 1000, 100)),
+        (45_000, {"dry_run": True}, (64, 1, 2)),
     ],
 )
 def test_few_images_get_small_batches_and_more_epochs_where_none_are_given(
-    images: int, given: dict[str, int], expected: tuple[int, int]
+    images: int, given: dict[str, int], expected: tuple[int, int, int]
 ) -> None:
     config = replace(Config(), **given).adapted_to(images)  # type: ignore[arg-type]
-    assert (config.batch_size, config.epochs) == expected
+    patience = config.recipe.plateau_patience
+    assert (config.batch_size, config.epochs, patience) == expected
 
 
 @pytest.mark.parametrize(
