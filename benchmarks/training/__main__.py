@@ -1,4 +1,4 @@
-"""Compare train.py with the original's Keras program and with a plain torchvision loop.
+"""Compare train.py with the original's Keras program.
 
 Each program trains the same network on the same images, one after another. The report says how
 long an epoch takes, how soon the validation accuracy is above 65 %, how much memory is needed, and
@@ -29,7 +29,7 @@ from model.networks.reference_cnn import ReferenceCNN
 EXAMPLES = """\
   python -m benchmarks.training                             CIFAR-10, downloaded; 10 epochs of each
   python -m benchmarks.training --data DIR --rounds 3       to measure: an hour or more
-  python -m benchmarks.training --data DIR --only ours torchvision         without TensorFlow
+  python -m benchmarks.training --data DIR --only ours ours-original       without TensorFlow
   python -m benchmarks.training --data DIR --epochs 2 --output /tmp/trial.md      does it work?
 """
 
@@ -71,7 +71,7 @@ def measure(options: argparse.Namespace) -> Report:
 
 
 def write_images(options: argparse.Namespace, file: Path) -> tuple[int, int]:
-    """Split the training images as ``train.py`` does, and write them as the peers' ``Task``.
+    """Split the training images as ``train.py`` does, and write them as the Keras program's task.
 
     Returns:
         The numbers of training and validation images.

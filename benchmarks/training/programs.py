@@ -69,10 +69,9 @@ def train_ours(recipe: str, options: argparse.Namespace, _images: Path, seed: in
     return Run(epochs, peak, precision)
 
 
-def train_peer(module: str, options: argparse.Namespace, images: Path, seed: int, say: Say) -> Run:
-    """Run a module of ``benchmarks.training.peers`` and read its lines of JSON."""
-    python = prepare(GROUP) if module == "keras_training" else sys.executable
-    command = [str(python), "-m", f"benchmarks.training.peers.{module}", str(images)]
+def train_keras(options: argparse.Namespace, images: Path, seed: int, say: Say) -> Run:
+    """Run the Keras program and read its lines of JSON."""
+    command = [str(prepare(GROUP)), "-m", "benchmarks.training.keras_training", str(images)]
     command += ["--epochs", str(options.epochs), "--seed", str(seed)]
     epochs: list[Epoch] = []
 
@@ -93,7 +92,6 @@ def train_peer(module: str, options: argparse.Namespace, images: Path, seed: int
 PROGRAMS: dict[str, tuple[str, Callable[[argparse.Namespace, Path, int, Say], Run]]] = {
     "ours": ("ours, recipe `tuned`", partial(train_ours, "tuned")),
     "ours-original": ("ours, recipe `original`", partial(train_ours, "original")),
-    "keras": ("the original, Keras on TensorFlow", partial(train_peer, "keras_training")),
-    "torchvision": ("torchvision and DataLoader", partial(train_peer, "torchvision_training")),
+    "keras": ("the original, Keras on TensorFlow", train_keras),
 }
 LABELS = {name: label for name, (label, _) in PROGRAMS.items()}

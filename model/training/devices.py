@@ -1,22 +1,9 @@
 """What a training computes on: the device, its number format, and the set-up of the CPU."""
 
-import ctypes
-
 import torch
 
 from model.training import RunError
 from model.training.distributed import ProcessGroup
-
-# Parameter numbers of glibc's mallopt(3).
-TRIM_THRESHOLD, TOP_PAD, MMAP_THRESHOLD = -1, -2, -3
-# Largest block, in bytes, that stays with the process when it is freed.
-MAX_KEPT_BLOCK = 2**30
-# Largest such block, in bytes, that glibc accepts before version 2.35.
-MAX_KEPT_BLOCK_OF_OLD_GLIBC = 2**25
-# Free bytes at the end of the heap above which they are returned; the largest value means never.
-MAX_FREE_BYTES = 2**31 - 1
-# Bytes by which the heap grows each time.
-HEAP_GROWTH = 2**26
 
 
 def choose_device(requested: str, process_group: ProcessGroup) -> torch.device:
@@ -69,26 +56,8 @@ def set_up_computation(threads: int | None, process_group: ProcessGroup) -> int 
         The number of threads that a resumed run needs for the same result, bit for bit, as the
         order of a sum, and so its rounding, depends on it; None for several processes.
     """
-    _keep_freed_memory()
     if threads and not process_group.is_distributed:
         torch.set_num_threads(threads)
     # What is called fp32 is not to be rounded to TF32.
     torch.backends.cudnn.allow_tf32 = False
     return None if process_group.is_distributed else torch.get_num_threads()
-
-
-def _keep_freed_memory() -> None:
-    """Keep freed memory for the next allocation instead of returning it to the operating system.
-
-    Every step on the CPU allocates and frees the same tensors of some megabytes. By default glibc
-    returns such blocks, and the kernel clears each of their pages at the next step: a step of the
-    reference network takes 38 ms instead of 25 (float32, batch size 64, two cores, 2026-11-22).
-    Nothing changes where the C library has no ``mallopt``.
-    """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is None:
-        return
-    if not mallopt(MMAP_THRESHOLD, MAX_KEPT_BLOCK):
-        mallopt(MMAP_THRESHOLD, MAX_KEPT_BLOCK_OF_OLD_GLIBC)
-    mallopt(TRIM_THRESHOLD, MAX_FREE_BYTES)
-    mallopt(TOP_PAD, HEAP_GROWTH)

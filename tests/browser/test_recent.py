@@ -43,7 +43,7 @@ def test_answers_are_listed_with_thumbnails_the_newest_first(page: Page) -> None
     expect(page.locator("#recent li")).to_have_count(2)
     assert recent_labels(page) == ["airplane", "ship"]
     percentages = page.locator("#recent .percentage").all_text_contents()
-    assert percentages == ["53.9 %", "> 99.9 %"]
+    assert percentages == ["70.4 %", "> 99.9 %"]
     for thumbnail in page.locator("#recent img").all():
         expect(thumbnail).to_be_visible()
         assert thumbnail.evaluate(

@@ -1,20 +1,57 @@
-"""The Keras program that this project began as, on TensorFlow.
+"""The Keras program that this project began as, on TensorFlow, in an environment of its own.
 
-    python -m benchmarks.training.peers.keras_training IMAGES --epochs 10
+    python -m benchmarks.training.keras_training IMAGES --epochs 10
 
 It has the original's network, augmentation and settings. But it shows no progress bar, which costs
 time (``verbose=0``), and its pixels are float32 from the start, as NumPy's own division would make
 them float64.
 """
 
+import argparse
+import json
 import time
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 from keras import layers, regularizers
+from numpy.typing import NDArray
 
-from benchmarks.training.peers.protocol import BATCH_SIZE, Task, print_epoch, read_task
+BATCH_SIZE = 64
+
+
+@dataclass(frozen=True)
+class Task:
+    """What the program is asked for: images of two splits, number of epochs, and seed.
+
+    Pixels are uint8 ``(N, 32, 32, 3)``, RGB, 0 to 255; labels are class indices, int64 ``(N,)``.
+    """
+
+    training_pixels: NDArray[np.uint8]
+    training_labels: NDArray[np.int64]
+    validation_pixels: NDArray[np.uint8]
+    validation_labels: NDArray[np.int64]
+    epochs: int
+    seed: int
+
+    @property
+    def classes(self) -> int:
+        """Number of classes."""
+        return int(self.training_labels.max()) + 1
+
+
+def read_task(description: str | None) -> Task:
+    """Parse the command line and load its arrays."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("images", type=Path, help="file of the four arrays")
+    parser.add_argument("--epochs", type=int, default=10, help="passes over the training images")
+    parser.add_argument("--seed", type=int, default=0, help="for weights, order and augmentation")
+    options = parser.parse_args()
+    with np.load(options.images) as arrays:
+        return Task(**arrays, epochs=options.epochs, seed=options.seed)
 
 
 class PrintEpochs(keras.callbacks.Callback):
@@ -26,7 +63,9 @@ class PrintEpochs(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
         """Print the line."""
-        print_epoch(epoch + 1, time.monotonic() - self.started, logs["val_accuracy"])
+        seconds, accuracy = time.monotonic() - self.started, logs["val_accuracy"]
+        record = {"epoch": epoch + 1, "seconds": seconds, "validation_accuracy": accuracy}
+        print(json.dumps(record), flush=True)
 
 
 def build_network(classes: int) -> Any:  # noqa: ANN401 (Keras has no types here)

@@ -1,1 +1,0 @@
-"""Training programs that others would write in this project's place."""
