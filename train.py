@@ -43,9 +43,9 @@ from model.inference.classifier import Classifier
 from model.networks import to_unit_range
 from model.networks.reference_cnn import ReferenceCNN
 from model.training import RunError
-from model.training.batches import Batch, balance_classes, batches, hold_out, measure_pixels
+from model.training.batches import Batch, batches, hold_out, measure_pixels, weigh_classes
 from model.training.captured_step import CapturedStep
-from model.training.checkpoint import ResumableLoop, Stateful
+from model.training.checkpoint import ResumableLoop
 from model.training.command import run_command
 from model.training.config import Config
 from model.training.devices import choose_device, choose_precision, set_up_computation
@@ -124,8 +124,8 @@ def fit(
 
     # The optimiser, and what changes its learning rate: a linear warm-up, then plateaus.
     optimizer = create_optimizer(network, recipe)
-    warm_up, plateau = create_schedulers(optimizer, recipe, config.count_steps(len(training)))
-    class_weights = balance_classes(training, num_classes) if config.balances_classes else None
+    warm_up, plateau = create_schedulers(optimizer, recipe, len(training) // config.batch_size)
+    class_weights = weigh_classes(training, num_classes, config.class_weights)
     totals = EpochTotals(device, processes, class_weights)
 
     def step(batch: Batch) -> None:
@@ -146,13 +146,7 @@ def fit(
     is_captured = device.type == "cuda" and not processes.is_distributed
     take_step = CapturedStep(step, config.batch_size) if is_captured else step
 
-    parts: dict[str, Stateful] = {
-        "network": network,
-        "average": average,
-        "optimizer": optimizer,
-        "warm_up": warm_up,
-        "plateau": plateau,
-    }
+    parts = (network, average, optimizer, warm_up, plateau)
     loop = ResumableLoop(run.directory, config, parts, totals, splits)
     loop.restore()
     run.begin(config, device, len(training), len(validation), len(loop.history))
@@ -167,7 +161,8 @@ def fit(
             learning_rate = float(f"{float(optimizer.param_groups[0]['lr']):.6g}")
             loss = accuracy = None
             if len(validation):
-                loss, accuracy = validate(average.network, validation, totals.like_new())
+                sums = EpochTotals(device, processes, class_weights)
+                loss, accuracy = validate(average.network, validation, sums)
             plateau.step(config.replayed_losses[epoch - 1] if loss is None else loss)
             loop.epoch_done(learning_rate, loss, accuracy, average.network.state_dict())
     return loop.history

@@ -24,14 +24,14 @@ try:
 except ModuleNotFoundError:
     sys.exit("model.evaluate: error: PyTorch is not installed here; `make setup` installs it")
 
-from model.command_line import OneLineParser, tolerate_any_encoding
+from model.command_line import OneLineParser, tolerate_any_encoding, visible
 from model.data.cifar10 import load_cifar10
 from model.data.dataset import DataError, LabelledImages
 from model.data.folders import describe_source, load_splits
 from model.data.image_files import ImageFiles
 from model.evaluation.page import write_page
 from model.evaluation.report import are_test_files, write_csv, write_test_report
-from model.evaluation.scores import Evaluation, classify, printable, wilson_interval
+from model.evaluation.scores import Evaluation, classify, wilson_interval
 from model.export.graph import export_run
 from model.inference import GRAPH_FILE_NAME
 from model.inference.card import ModelCard
@@ -227,7 +227,7 @@ def _translate_labels(split: ImageFiles, card: ModelCard) -> Tensor:
 
 
 def _enumerate(names: Sequence[str], most: int = 20) -> str:
-    shown = ", ".join(map(printable, names[:most]))
+    shown = ", ".join(map(visible, names[:most]))
     return shown if len(names) <= most else f"{shown} and {len(names) - most:,} more"
 
 
@@ -248,7 +248,7 @@ def _report(output: Path, evaluation: Evaluation, images: str) -> None:
     write_page(output / PAGE_FILE_NAME, evaluation)
     total = len(evaluation.images)
     low, high = wilson_interval(evaluation.correct, total)
-    print(printable(text))
+    print("\n".join(map(visible, text.splitlines())))
     print(
         f"Accuracy {accuracy:.2%} of {total:,} images ({evaluation.source}); "
         f"95 % interval {low:.2%} to {high:.2%}"

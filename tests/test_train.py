@@ -238,7 +238,7 @@ def test_a_dry_run_passes_one_batch_through_everything_up_to_the_archive(
     (run,) = tmp_path.iterdir()
     assert run.name.startswith("dry-run-")
     checkpoint = torch.load(run / "checkpoint.pt", weights_only=True)
-    steps = checkpoint["optimizer"]["state"][0]["step"]
+    steps = checkpoint["parts"][2]["state"][0]["step"]
     assert steps == 1
     made = {path.name for path in run.iterdir()}
     assert {"confusion_matrix.png", "loss.png", "classification_report.txt", "tensorboard"} <= made

@@ -19,8 +19,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 from torch import Tensor
 
-from model.command_line import progress
-from model.evaluation.scores import Evaluation, printable, wilson_interval
+from model.command_line import progress, visible
+from model.evaluation.scores import Evaluation, wilson_interval
 
 HERE = Path(__file__).resolve().parent
 # Largest number of classes that are shown as a matrix; more are shown as lists.
@@ -87,15 +87,15 @@ def format_percentage(share: float) -> str:
 def template_variables(evaluation: Evaluation) -> dict[str, Any]:
     """Return the variables of the template by name."""
     has_matrix = len(evaluation.class_names) <= MAX_CLASSES_IN_MATRIX
-    names = [printable(name, kept="") for name in evaluation.class_names]
+    names = [visible(name) for name in evaluation.class_names]
     confusions = sort_confusions(evaluation)
     listed = confusions[: CONFUSIONS_LISTED if has_matrix else CONFUSIONS_LISTED_WITHOUT_MATRIX]
     wrong_answers = choose_wrong_answers(confusions)
     shown = confusions if has_matrix else [*listed, *chain(*wrong_answers.values())]
     correct = [(index, index) for index in range(len(names))]
     return {
-        "model": printable(evaluation.model, kept=""),
-        "source": printable(evaluation.source, kept=""),
+        "model": visible(evaluation.model),
+        "source": visible(evaluation.source),
         "date": datetime.now(UTC).date().isoformat(),
         "accuracy": evaluation.accuracy,
         "interval": wilson_interval(evaluation.correct, len(evaluation.images)),
@@ -165,7 +165,7 @@ def describe_cells(evaluation: Evaluation, cells: Sequence[Cell]) -> list[dict[s
             "count": len(filled[true, predicted]),
             "pictures": [
                 [
-                    printable(evaluation.names[index], kept=""),
+                    visible(evaluation.names[index]),
                     round(confidences[index], 4),
                     pictures[index],
                 ]

@@ -11,7 +11,7 @@ import torch
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 from torch import Tensor
 
-from model.command_line import is_printable, progress
+from model.command_line import progress
 from model.data.dataset import LabelledImages
 from model.inference.classifier import Classifier
 
@@ -153,13 +153,3 @@ def wilson_interval(correct: int, total: int) -> tuple[float, float]:
     spread = math.sqrt(share * (1 - share) / total + squared / (4 * total**2))
     half = STANDARD_DEVIATIONS * spread / (1 + squared / total)
     return max(0.0, centre - half), min(1.0, centre + half)
-
-
-def printable(text: str, kept: str = "\n") -> str:
-    """Replace characters that can't be printed, except for those in ``kept``, by �.
-
-    Names of files may contain such characters.
-    """
-    return "".join(
-        character if character in kept or is_printable(character) else "�" for character in text
-    )

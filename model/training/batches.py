@@ -108,7 +108,10 @@ def measure_pixels(images: LabelledImages) -> tuple[Tensor, Tensor]:
     return mean, deviation.clamp(min=1 / 255)
 
 
-def balance_classes(images: LabelledImages, num_classes: int) -> Tensor:
-    """Return weights, float ``(num_classes,)``, with which all classes weigh the same in a loss."""
+def weigh_classes(images: LabelledImages, num_classes: int, weights: str) -> Tensor | None:
+    """Return the weights of the classes in a loss, float ``(num_classes,)``.
+
+    With ``balanced``, all classes weigh the same, however many images they have; else None.
+    """
     counts = torch.bincount(images.labels, minlength=num_classes).clamp(min=1)
-    return len(images) / (num_classes * counts)
+    return len(images) / (num_classes * counts) if weights == "balanced" else None

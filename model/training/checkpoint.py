@@ -6,14 +6,15 @@ import pickle
 import time
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor
+from torch.distributed.checkpoint.stateful import Stateful
 
 from model.data.dataset import LabelledImages
 from model.inference import WEIGHTS_FILE_NAME
@@ -30,16 +31,6 @@ STEPS_BETWEEN_AGREEMENTS = 10
 HASHED_IMAGES = 4096
 
 
-class Stateful(Protocol):
-    """A network, an optimiser, a scheduler: what PyTorch can save and restore."""
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return plain values and tensors."""
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> Any:  # noqa: ANN401
-        """Return to the state at which :meth:`state_dict` was called."""
-
-
 class ResumableLoop:
     """Counts the steps and epochs of a training, and saves and restores it between any two steps.
 
@@ -49,7 +40,7 @@ class ResumableLoop:
     Args:
         run: The folder of the run.
         config: The configuration of the run.
-        parts: All that the next step depends on, by name.
+        parts: All that the next step depends on, always in the same order.
         totals: The sums over the current epoch.
         images: The training images and the validation images, by which a resumed run is told that
             its data have changed.
@@ -64,7 +55,7 @@ class ResumableLoop:
         self,
         run: Path,
         config: Config,
-        parts: dict[str, Stateful],
+        parts: Sequence[Stateful],
         totals: EpochTotals,
         images: tuple[LabelledImages, LabelledImages],
     ) -> None:
@@ -202,7 +193,7 @@ class ResumableLoop:
         self._require_finite(*sums.tolist())
         on_gpu = self._device.type == "cuda"
         state = {
-            **{name: part.state_dict() for name, part in self._parts.items()},
+            "parts": [part.state_dict() for part in self._parts],
             "sums": sums,
             "history": [asdict(row) for row in self.history],
             "best_weights": self.best_weights,
@@ -240,8 +231,8 @@ class ResumableLoop:
             )
 
     def _load_state_dict(self, state: dict[str, Any]) -> None:
-        for name, part in self._parts.items():
-            part.load_state_dict(state[name])
+        for part, part_state in zip(self._parts, state["parts"], strict=True):
+            part.load_state_dict(part_state)
         if self._processes.is_first:
             self._totals.sums.copy_(state["sums"])
         self.history = [EpochMetrics(**row) for row in state["history"]]

@@ -18,8 +18,7 @@ from model.training import RunError
 from model.training.recipes import RECIPES, Recipe
 
 CONFIG_FILE_NAME = "config.json"
-DEFAULT_BATCH_SIZE, SMALL_BATCH_SIZE = 64, 16
-DEFAULT_EPOCHS = 10
+DEFAULT_BATCH_SIZE, SMALL_BATCH_SIZE, DEFAULT_EPOCHS = 64, 16, 10
 # Number of whole batches of the default size below which batches are small by default.
 LEAST_BATCHES = 40
 # Number of steps that a training has at least by default; with fewer, it learns too little.
@@ -174,11 +173,6 @@ class Config:
     replayed_losses: tuple[float, ...] = ()
     """Validation losses of the run that is refitted, which set the learning rates again."""
 
-    @property
-    def balances_classes(self) -> bool:
-        """Whether rare classes weigh more in the loss."""
-        return self.class_weights == "balanced"
-
     def adapted_to(self, images: int) -> "Config":
         """Return the configuration with the epochs and batch size that were not given.
 
@@ -198,10 +192,6 @@ class Config:
             epochs=max(DEFAULT_EPOCHS, math.ceil(LEAST_STEPS / steps)),
             recipe=replace(self.recipe, plateau_patience=patience),
         )
-
-    def count_steps(self, images: int) -> int:
-        """Return the number of steps of an epoch over ``images``."""
-        return math.ceil(images / self.batch_size)
 
     def to_json(self, environment: dict[str, Any]) -> str:
         """Return the configuration as indented JSON.

@@ -99,13 +99,10 @@ class ProcessGroup:
     def first_of_each_machine_goes_first(self) -> Iterator[None]:
         """Let the first process of each machine run the block, and then the others."""
         if self.local_rank > 0:
-            self._wait_for_all()
+            self.maximum(0)
         yield
         if self.local_rank == 0:
-            self._wait_for_all()
-
-    def _wait_for_all(self) -> None:
-        self.maximum(0)
+            self.maximum(0)
 
     @contextmanager
     def connected(self, device: torch.device) -> Iterator[None]:

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -21,8 +20,6 @@ from model.training.distributed import ProcessGroup
 
 METRICS_FILE_NAME = "metrics.csv"
 EVENTS_FOLDER_NAME = "tensorboard"
-# Least number of seconds between two drawings of the curves; each takes half a second.
-REDRAW_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -68,10 +65,6 @@ class EpochTotals:
         self.sums = torch.zeros(2, dtype=torch.float64, device=device)
         self.processes = processes
         self._class_weights = class_weights
-
-    def like_new(self) -> "EpochTotals":
-        """Return sums of nothing, on the same device with the same weights."""
-        return EpochTotals(self.sums.device, self.processes, self._class_weights)
 
     @torch.no_grad()
     def add(self, logits: Tensor, labels: Tensor) -> None:
@@ -142,7 +135,7 @@ def draw_curves(directory: Path, history: Sequence[EpochMetrics]) -> None:
 
 
 class MetricsWriter:
-    """Writes metrics, curves and the best weights while a training runs.
+    """Writes metrics and the best weights while a training runs.
 
     Args:
         run: the folder of the run.
@@ -164,7 +157,6 @@ class MetricsWriter:
     ) -> None:
         self._run = run
         self._epochs = epochs
-        self._drawn_at = -REDRAW_SECONDS
         self._write(history, best_weights)
         # Epochs after the checkpoint will be trained again, so their events are purged; the events
         # of the checkpoint's last epoch may be missing.
@@ -185,9 +177,6 @@ class MetricsWriter:
         self._write(history, best_weights)
         self._write_events(history[-1])
         self._print(history)
-        if time.monotonic() - self._drawn_at >= REDRAW_SECONDS:
-            draw_curves(self._run, history)
-            self._drawn_at = time.monotonic()
 
     def _write(self, history: Sequence[EpochMetrics], best_weights: dict[str, Tensor]) -> None:
         text = io.StringIO(newline="")

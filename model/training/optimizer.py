@@ -14,24 +14,32 @@ from model.training.recipes import Recipe
 def create_optimizer(network: ReferenceCNN, recipe: Recipe) -> torch.optim.Adam:
     """Return Adam over the weights of the network, of which biases never decay."""
     weights = [value for value in network.parameters() if value.ndim > 1]
-    biases = [value for value in network.parameters() if value.ndim == 1]
     decayed = [network.dense.weight] if recipe.decay_dense_only else weights
-    others = [value for value in weights if all(value is not other for other in decayed)]
+    chosen = set(map(id, decayed))
+    others = [value for value in network.parameters() if id(value) not in chosen]
     device = network.dense.weight.device
     groups: list[dict[str, Any]] = [
         {"params": decayed, "weight_decay": recipe.weight_decay},
-        {"params": others + biases},
+        {"params": others},
     ]
     for group in groups:
         # A captured step reads a tensor, but never again a number.
         group["lr"] = torch.tensor(recipe.learning_rate, device=device)
-    return torch.optim.Adam(
+    optimizer = torch.optim.Adam(
         groups,
         eps=recipe.epsilon,
         decoupled_weight_decay=recipe.decoupled_weight_decay,
         fused=True,
         capturable=device.type == "cuda",
     )
+
+    def adapt_to_device(loaded: torch.optim.Optimizer) -> None:
+        for group in loaded.param_groups:
+            group["capturable"] = device.type == "cuda"
+
+    # A run may be resumed on another kind of device than it began on.
+    optimizer.register_load_state_dict_post_hook(adapt_to_device)
+    return optimizer
 
 
 def create_schedulers(

@@ -7,7 +7,6 @@ import sys
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
-from itertools import count
 from pathlib import Path
 from typing import Self, cast
 
@@ -145,12 +144,7 @@ class Run:
     ) -> ModelCard:
         """Describe the trained network, which has not been tested yet.
 
-        Args:
-            config: The configuration of the run.
-            history: The metrics of all epochs.
-            class_names: Names of the classes, by class index.
-            data: A description of where the images came from.
-            sizes: Numbers of training and validation images.
+        ``data`` says where the images came from; ``sizes`` counts those that train and validate.
         """
         kept = history[best_epoch(history) - 1]
         return ModelCard(
@@ -172,12 +166,7 @@ class Run:
         )
 
     def print_summary(self, history: list[EpochMetrics], config: Config) -> None:
-        """Print which epoch was best, where everything is, and what to do next.
-
-        Args:
-            history: The metrics of all epochs.
-            config: The configuration of the run.
-        """
+        """Print which epoch was best, where everything is, and what to do next."""
         kept = history[best_epoch(history) - 1]
         best = f"Best of {count_of(len(history), 'epoch')}: {kept.epoch}"
         if kept.validation_accuracy is not None:
@@ -201,8 +190,8 @@ class Run:
 
 def _create(runs: Path, name: str, *, is_free_to_choose: bool) -> str:
     """Create the folder of a new run, and return its name, which may have got a number."""
-    for attempt in count(1):
-        numbered = name if attempt == 1 else f"{name}-{attempt}"
+    for suffix in ("", *(f"-{number}" for number in range(2, 100))):
+        numbered = name + suffix
         run = runs / numbered
         try:
             run.mkdir(parents=True)
@@ -218,15 +207,14 @@ def _create(runs: Path, name: str, *, is_free_to_choose: bool) -> str:
                     f"{run}"
                 ) from error
         return numbered
-    raise AssertionError
+    raise RunError(f"too many runs began at once in {runs}; give a --name")
 
 
 def has_nothing_left(run: Path, config: Config) -> bool:
     """Return whether a run has all of its epochs and its report already, and say so."""
     is_reported = config.no_test or (run / REPORT_FILE_NAME).exists()
-    if not ((run / CARD_FILE_NAME).exists() and is_reported):
-        return False
-    if len(read_metrics(run)) != config.epochs:
+    is_finished = is_reported and (run / CARD_FILE_NAME).exists()
+    if not is_finished or len(read_metrics(run)) != config.epochs:
         return False
     print(
         f"{run} is finished after {count_of(config.epochs, 'epoch')}; to go on, give more --epochs"

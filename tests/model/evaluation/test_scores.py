@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from model.evaluation.scores import printable, wilson_interval
+from model.evaluation.scores import wilson_interval
 from tests.helpers.evaluations import make_evaluation
 
 
@@ -31,8 +31,3 @@ def test_scores_of_a_class_without_images_are_nan() -> None:
     assert (average.images, average.precision, average.recall) == (3, 0.75, 0.75)
     assert evaluation.accuracy == pytest.approx(2 / 3)
     assert evaluation.matrix.tolist() == [[1, 1, 0], [0, 1, 0], [0, 0, 0]]
-
-
-def test_what_cannot_be_printed_is_replaced() -> None:
-    assert printable("Ёж\n猫 \udcff\x1b[0m\u2028") == "Ёж\n猫 ��[0m�"
-    assert printable("two\nlines", kept="") == "two�lines"

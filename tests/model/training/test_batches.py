@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from model.data.dataset import LabelledImages
-from model.training.batches import Batch, balance_classes, batches, measure_pixels
+from model.training.batches import Batch, batches, measure_pixels, weigh_classes
 from model.training.config import Config
 from model.training.distributed import ProcessGroup
 
@@ -55,8 +55,11 @@ def test_processes_share_the_batches_of_one(images: LabelledImages) -> None:
 
 def test_balanced_classes_weigh_the_same() -> None:
     labels = torch.tensor([0] * 30 + [1] * 10)
-    weights = balance_classes(LabelledImages(torch.empty(40, 3, 1, 1), labels), 2)
+    images = LabelledImages(torch.empty(40, 3, 1, 1), labels)
+    weights = weigh_classes(images, 2, "balanced")
+    assert weights is not None
     assert (weights * torch.bincount(labels)).tolist() == pytest.approx([20, 20])
+    assert weigh_classes(images, 2, "none") is None
 
 
 def test_pixels_are_measured_over_images_of_all_classes() -> None:
