@@ -129,6 +129,7 @@ def fit(
     totals = EpochTotals(device, processes, class_weights)
 
     def step(batch: Batch) -> None:
+        """Learn from one batch."""
         dropout.batch_size = batch.size
         with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16"):
             logits = shared_network(batch.images)

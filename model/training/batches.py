@@ -53,7 +53,8 @@ def hold_out(dataset: Dataset, config: Config) -> tuple[LabelledImages, Labelled
     )
     if config.dry_run:
         # One batch, or on a GPU as many as it takes until a step is captured.
-        steps = STEPS_UNTIL_CAPTURE if torch.cuda.is_available() else 1
+        on_gpu = config.device != "cpu" and torch.cuda.is_available()
+        steps = STEPS_UNTIL_CAPTURE if on_gpu else 1
         size = steps * config.adapted_to(len(chosen)).batch_size
         chosen = chosen[torch.arange(size) % len(chosen)]
     validation = dataset.validation if number == 0 else None
@@ -61,11 +62,7 @@ def hold_out(dataset: Dataset, config: Config) -> tuple[LabelledImages, Labelled
 
 
 def batches(
-    images: LabelledImages,
-    config: Config,
-    epoch: int,
-    steps_done: int,
-    processes: ProcessGroup,
+    images: LabelledImages, config: Config, epoch: int, steps_done: int, processes: ProcessGroup
 ) -> Iterator[Batch]:
     """Yield the batches of an epoch that are left, each image of the epoch once.
 

@@ -189,7 +189,7 @@ class ResumableLoop:
             )
 
     def _save(self) -> None:
-        sums = self._processes.sum(self._totals.sums.clone())
+        sums = self._totals.of_all_processes()
         self._require_finite(*sums.tolist())
         on_gpu = self._device.type == "cuda"
         state = {

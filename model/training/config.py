@@ -255,11 +255,8 @@ def parse_config(arguments: Sequence[str] | None = None) -> tuple[Config, Path |
         config = replace(config, name="", dry_run=False, no_test=False, threads=None)
     resume: Path | None = given.pop("resume", None)
     recipe = RECIPES[given.pop("recipe")] if "recipe" in given else config.recipe
-    changed = {
-        name: given.pop(name)
-        for name in Recipe.__dataclass_fields__.keys() - {"name"}
-        if name in given
-    }
+    settings = given.keys() & (Recipe.__dataclass_fields__.keys() - {"name"})
+    changed = {name: given.pop(name) for name in settings}
     config = replace(config, **given, recipe=replace(recipe, **changed))
     replayed = len(config.replayed_losses)
     if resume and replayed and config.epochs > replayed:

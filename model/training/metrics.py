@@ -77,8 +77,12 @@ class EpochTotals:
 
         Every process must call this.
         """
-        loss_sum, correct = self.processes.sum(self.sums.clone()).tolist()
+        loss_sum, correct = self.of_all_processes().tolist()
         return loss_sum / images, correct / images
+
+    def of_all_processes(self) -> Tensor:
+        """Return the sums over all processes, float64 ``(2,)``; every process must call this."""
+        return self.processes.sum(self.sums.clone())
 
 
 def read_metrics(directory: Path) -> list[EpochMetrics]:
