@@ -40,10 +40,9 @@ from model.evaluation.report import write_test_files, write_test_report
 from model.evaluation.scores import classify
 from model.export.graph import export_run
 from model.inference.classifier import Classifier
-from model.networks import to_unit_range
-from model.networks.reference_cnn import ReferenceCNN
+from model.networks import NETWORKS, build_network, to_unit_range
 from model.training import RunError
-from model.training.batches import Batch, batches, hold_out, measure_pixels, weigh_classes
+from model.training.batches import Batch, batches, hold_out, sample_pixels, weigh_classes
 from model.training.captured_step import CapturedStep
 from model.training.checkpoint import ResumableLoop
 from model.training.command import run_command
@@ -85,7 +84,7 @@ def train(config: Config, resume: Path | None, processes: ProcessGroup) -> None:
         with processes.first_of_each_machine_goes_first():
             dataset = load_data(config)
         training, validation = hold_out(dataset, config)
-        config = config.adapted_to(len(training))
+        config = config.adapted_to(len(training), len(validation))
         with Run(config, resume, processes) as run:
             images = training.to(device), validation.to(device)
             history = fit(images, len(dataset.class_names), run, config, processes)
@@ -97,7 +96,7 @@ def load_data(config: Config) -> Dataset:
     """Load the folder-per-class tree, or CIFAR-10 where none is given."""
     if config.data is None:
         return load_cifar10(Path("data"))
-    size = ReferenceCNN.image_size
+    size = NETWORKS[config.recipe.architecture].image_size
     return load_folders(config.data, size, skip_unreadable=config.skip_unreadable)
 
 
@@ -114,17 +113,17 @@ def fit(
     torch.manual_seed(config.seed)
 
     # The network, and the moving average of its weights, which is validated and kept.
-    network = ReferenceCNN(num_classes, recipe.dropout)
+    network = build_network(recipe.architecture, num_classes, recipe.dropout)
     if recipe.normalise:
-        network.standardise_pixels(*measure_pixels(training))
+        network.start_from(sample_pixels(training))
     network.dropout = dropout = SharedDropout(recipe.dropout, processes)
     network.to(device).to(memory_format=torch.channels_last)
     average = MovingAverage(network, recipe.average_decay)
     shared_network = processes.average_gradients(network)
 
-    # The optimiser, and what changes its learning rate: a linear warm-up, then plateaus.
-    optimizer = create_optimizer(network, recipe)
-    warm_up, plateau = create_schedulers(optimizer, recipe, len(training) // config.batch_size)
+    # The optimiser, and what changes its learning rates with each batch and with each epoch.
+    optimizer = create_optimizer(network, config)
+    per_batch, per_epoch = create_schedulers(optimizer, config, len(training))
     class_weights = weigh_classes(training, num_classes, config.class_weights)
     totals = EpochTotals(device, processes, class_weights)
 
@@ -147,7 +146,7 @@ def fit(
     is_captured = device.type == "cuda" and not processes.is_distributed
     take_step = CapturedStep(step, config.batch_size) if is_captured else step
 
-    parts = (network, average, optimizer, warm_up, plateau)
+    parts = (network, average, optimizer, per_batch, per_epoch)
     loop = ResumableLoop(run.directory, config, parts, totals, splits)
     loop.restore()
     run.begin(config, device, len(training), len(validation), len(loop.history))
@@ -156,15 +155,16 @@ def fit(
             network.train()
             for batch in batches(training, config, epoch, loop.steps_done, processes):
                 take_step(batch)
-                warm_up.step()
+                per_batch.step()
                 loop.step_done()
             # To the digits that a float32 has.
             learning_rate = float(f"{float(optimizer.param_groups[0]['lr']):.6g}")
             loss = accuracy = None
+            processes.average_buffers(average.network)
             if len(validation):
                 sums = EpochTotals(device, processes, class_weights)
                 loss, accuracy = validate(average.network, validation, sums)
-            plateau.step(config.replayed_losses[epoch - 1] if loss is None else loss)
+            per_epoch.step(config.replayed_losses[epoch - 1] if loss is None else loss)
             loop.epoch_done(learning_rate, loss, accuracy, average.network.state_dict())
     return loop.history
 

@@ -18,6 +18,7 @@ import pytest
 import torch
 
 import train
+from model.inference.card import ModelCard
 from model.training.command import STOP_SIGNALS, Stopped, StopSignals
 from model.training.metrics import read_metrics
 from tests.helpers.pictures import write_image_folder
@@ -77,6 +78,22 @@ def test_a_signal_saves_and_says_how_to_go_on_to_the_same_end(
     assert not (run / "model_card.json").exists()
     assert resume(run) == 0
     assert_same_training(run, uninterrupted.path)
+
+
+def test_a_strong_run_that_was_stopped_ends_as_a_whole_one_and_gets_no_longer(
+    pictures: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = train_once(pictures, "strong", "--recipe", "strong", *OFTEN).path
+    stopped = whole.with_name("strong-stopped")
+    with sigterm_after_epoch(stopped):
+        arguments = arguments_for(pictures, stopped.name, "--recipe", "strong", *OFTEN)
+        assert train.main(arguments) == 143
+    assert resume(stopped) == 0
+    assert_same_training(stopped, whole)
+    card = ModelCard.load(stopped)
+    assert (card.architecture, card.epochs) == ("StrongCNN", EPOCHS)
+    assert resume(stopped, "--epochs", 20) == 2
+    assert "fall to zero" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("number", STOP_SIGNALS)
@@ -305,6 +322,6 @@ def test_a_training_needs_no_terminal(pictures: Path) -> None:
         process.send_signal(signal.SIGHUP)
         assert process.wait(timeout=120) == 0
     text = log.read_text()
-    assert "Best of 10 epochs" in text
+    assert "Last of 10 epochs" in text
     assert "\r" not in text
     assert "\x1b" not in text

@@ -4,14 +4,19 @@ import io
 import pickle
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from model.networks.reference_cnn import ReferenceCNN
+from model.networks.strong_cnn import StrongCNN
 
-NETWORKS = {"ReferenceCNN": ReferenceCNN}
+Network = ReferenceCNN | StrongCNN
+NETWORKS: dict[str, type[ReferenceCNN] | type[StrongCNN]] = {
+    "ReferenceCNN": ReferenceCNN,
+    "StrongCNN": StrongCNN,
+}
 
 
-def build_network(architecture: str, num_classes: int, dropout: float) -> nn.Module:
+def build_network(architecture: str, num_classes: int, dropout: float) -> Network:
     """Build an untrained network by the name of its class.
 
     Args:
@@ -27,7 +32,7 @@ def build_network(architecture: str, num_classes: int, dropout: float) -> nn.Mod
     return NETWORKS[architecture](num_classes, dropout)
 
 
-def load_network(weights: bytes, architecture: str, num_classes: int, dropout: float) -> nn.Module:
+def load_network(weights: bytes, architecture: str, num_classes: int, dropout: float) -> Network:
     """Build a network and load the weights of a ``weights.pt`` file into it.
 
     Args:

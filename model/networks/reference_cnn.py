@@ -2,8 +2,9 @@
 
 from typing import cast
 
-import torch
 from torch import Tensor, nn
+
+from model.networks.standardisation import fold_standardisation
 
 
 class ReferenceCNN(nn.Module):
@@ -55,20 +56,13 @@ class ReferenceCNN(nn.Module):
             if name.endswith("bias"):
                 nn.init.zeros_(parameter)
 
-    @torch.no_grad()
-    def standardise_pixels(self, mean: Tensor, deviation: Tensor) -> None:
-        """Fold the standardisation of the pixels into the first layer, before any training.
-
-        The layer then computes from pixels in [0, 1] what it would have computed from
-        ``(pixels - mean) / deviation``, so that fewer of its units die early in the training.
+    def start_from(self, pixels: Tensor) -> None:
+        """Let the first layer standardise pixels, before any training, so that fewer units die.
 
         Args:
-            mean: Float ``(3,)``, mean of each channel over the training images, in [0, 1].
-            deviation: Float ``(3,)``, their standard deviations, above 0.
+            pixels: Float ``(N, 3, 32, 32)`` in [0, 1], of the training images.
         """
-        first = cast("nn.Conv2d", self.features[0])
-        first.weight /= deviation[:, None, None]
-        cast("Tensor", first.bias).sub_((first.weight.sum(dim=(2, 3)) * mean).sum(dim=1))
+        fold_standardisation(cast("nn.Conv2d", self.features[0]), pixels)
 
     def forward(self, images: Tensor) -> Tensor:
         """Map images ``(N, 3, 32, 32)`` in [0, 1] to logits ``(N, num_classes)``."""

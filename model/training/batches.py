@@ -10,7 +10,6 @@ from model.command_line import progress
 from model.data.dataset import Dataset, LabelledImages
 from model.data.splits import split_training_images
 from model.networks import to_unit_range
-from model.networks.reference_cnn import ReferenceCNN
 from model.training import RunError
 from model.training.augmentation import augment_in_groups, create_augmentation
 from model.training.config import Config
@@ -18,8 +17,8 @@ from model.training.distributed import ProcessGroup
 
 # Number of the step that is captured on a GPU, so that a dry run takes as many.
 STEPS_UNTIL_CAPTURE = 4
-# Number of images from which the mean and the deviation of the pixels are taken.
-MEASURED_IMAGES = 5000
+# Number of images from whose pixels the first layer of a network is derived.
+SAMPLED_IMAGES = 5000
 
 
 class Batch(NamedTuple):
@@ -55,7 +54,7 @@ def hold_out(dataset: Dataset, config: Config) -> tuple[LabelledImages, Labelled
         # One batch, or on a GPU as many as it takes until a step is captured.
         on_gpu = config.device != "cpu" and torch.cuda.is_available()
         steps = STEPS_UNTIL_CAPTURE if on_gpu else 1
-        size = steps * config.adapted_to(len(chosen)).batch_size
+        size = steps * config.adapted_to(len(chosen), 0).batch_size
         chosen = chosen[torch.arange(size) % len(chosen)]
     validation = dataset.validation if number == 0 else None
     return images.subset(chosen), validation or images.subset(held_out)
@@ -80,29 +79,33 @@ def batches(
     # The large factor keeps the epochs of one seed from repeating those of another.
     generator = torch.Generator().manual_seed(config.seed * 1_000_003 + epoch)
     order = torch.randperm(len(images), generator=generator)
-    augmentation = create_augmentation(config.recipe, ReferenceCNN.image_size)
+    augmentation = create_augmentation(config.recipe, images.store.shape[-1])
+    # One mirror image follows the other, by epochs, where the recipe says so.
+    generator.manual_seed(config.seed)
+    is_mirrored = (torch.randint(2, (len(images),), generator=generator) + epoch) % 2 == 1
     starts = range(0, len(order), config.batch_size)[steps_done:]
     for start in progress(starts, f"epoch {epoch}/{config.epochs}", "steps", done=steps_done):
         indices = order[start : start + config.batch_size].to(images.labels.device)
         batch = images.subset(indices)
-        augmented = augment_in_groups(augmentation, to_unit_range(batch.pixels))
+        pixels = to_unit_range(batch.pixels)
+        if config.recipe.alternate_mirroring:
+            mirrored = is_mirrored[indices.cpu()].to(pixels.device)[:, None, None, None]
+            pixels = torch.where(mirrored, pixels.flip(-1), pixels)
+        augmented = augment_in_groups(augmentation, pixels)
         part = processes.own_part(len(indices))
         own = augmented[part].contiguous(memory_format=torch.channels_last)
         yield Batch(own, batch.labels[part], len(indices))
 
 
-def measure_pixels(images: LabelledImages) -> tuple[Tensor, Tensor]:
-    """Measure each channel over some of the images, evenly spread, as these are ordered by class.
+def sample_pixels(images: LabelledImages) -> Tensor:
+    """Return the pixels of some of the images, evenly spread, as these are ordered by class.
 
     Returns:
-        The mean, in [0, 1], and the standard deviation, above 0, both float ``(3,)`` on the CPU.
+        Float32 ``(N, 3, S, S)`` in [0, 1], on the CPU.
     """
     device = images.labels.device
-    indices = torch.linspace(0, len(images) - 1, min(len(images), MEASURED_IMAGES), device=device)
-    pixels = to_unit_range(images.subset(indices.long()).pixels.cpu())
-    deviation, mean = torch.std_mean(pixels, dim=(0, 2, 3))
-    # Pictures of one colour deviate by nothing.
-    return mean, deviation.clamp(min=1 / 255)
+    indices = torch.linspace(0, len(images) - 1, min(len(images), SAMPLED_IMAGES), device=device)
+    return to_unit_range(images.subset(indices.long()).pixels.cpu())
 
 
 def weigh_classes(images: LabelledImages, num_classes: int, weights: str) -> Tensor | None:

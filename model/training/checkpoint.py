@@ -22,7 +22,7 @@ from model.training import RunError
 from model.training.atomic_file import save_atomically
 from model.training.command import Stopped, StopSignals
 from model.training.config import Config
-from model.training.metrics import EpochMetrics, EpochTotals, MetricsWriter, best_epoch
+from model.training.metrics import EpochMetrics, EpochTotals, MetricsWriter, kept_epoch
 
 CHECKPOINT_FILE_NAME = "checkpoint.pt"
 # Number of steps after which processes ask each other whether to save or to stop; it takes time.
@@ -103,9 +103,7 @@ class ResumableLoop:
     def __enter__(self) -> Self:
         self._opened.enter_context(self._signals)
         if self._processes.is_first:
-            self._writer = MetricsWriter(
-                self._run, self.history, self.best_weights, self._config.epochs
-            )
+            self._writer = MetricsWriter(self._run, self.history, self.best_weights, self._config)
             self._opened.callback(self._writer.close)
         self._save()
         return self
@@ -165,7 +163,7 @@ class ResumableLoop:
         )
         self._require_finite(row.training_loss, row.validation_loss or 0.0)
         self.history.append(row)
-        if best_epoch(self.history) == row.epoch:
+        if kept_epoch(self.history, self._config.recipe) == row.epoch:
             self.best_weights = {
                 name: value.to("cpu", copy=True) for name, value in weights.items()
             }

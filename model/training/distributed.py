@@ -72,6 +72,11 @@ class ProcessGroup:
         """Wrap ``network`` so that its gradients are averaged over the processes."""
         return DistributedDataParallel(network) if self.is_distributed else network
 
+    def average_buffers(self, network: nn.Module) -> None:
+        """Average what each process has measured in its normalisations, in place."""
+        for buffer in network.buffers():
+            buffer.copy_(self.sum(buffer.clone()) / self.size)
+
     def sum(self, values: Tensor) -> Tensor:
         """Add up the ``values`` of all processes, in place, and return them."""
         if self.is_distributed:

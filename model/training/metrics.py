@@ -16,7 +16,9 @@ from torch.utils.tensorboard import SummaryWriter
 
 from model.inference import WEIGHTS_FILE_NAME
 from model.training.atomic_file import save_atomically, write_atomically
+from model.training.config import Config
 from model.training.distributed import ProcessGroup
+from model.training.recipes import Recipe
 
 METRICS_FILE_NAME = "metrics.csv"
 EVENTS_FOLDER_NAME = "tensorboard"
@@ -109,10 +111,15 @@ def _parse(text: str, column_type: object) -> float | None:
     return int(text) if column_type is int else float(text)
 
 
-def best_epoch(history: Sequence[EpochMetrics]) -> int:
-    """Return the epoch, from 1, with the least validation loss; without validation, the last."""
+def kept_epoch(history: Sequence[EpochMetrics], recipe: Recipe) -> int:
+    """Return the epoch, from 1, whose weights are kept.
+
+    It is the one with the least validation loss, or the last where the recipe says so, or where
+    nothing was validated.
+    """
     validated = [row for row in history if row.validation_loss is not None]
-    return min(validated or history[-1:], key=lambda row: row.validation_loss or 0).epoch
+    choice = history[-1:] if recipe.keep_last else validated or history[-1:]
+    return min(choice, key=lambda row: row.validation_loss or 0).epoch
 
 
 def draw_curves(directory: Path, history: Sequence[EpochMetrics]) -> None:
@@ -146,7 +153,7 @@ class MetricsWriter:
         history: metrics of the epochs that the checkpoint holds; their files are written again, as
             the process may have been killed between the checkpoint and these files.
         best_weights: weights of the best of these epochs, by name; empty where there are none.
-        epochs: number of epochs that the run will have.
+        config: the configuration of the run.
 
     Raises:
         OSError: the run can't be written.
@@ -157,10 +164,11 @@ class MetricsWriter:
         run: Path,
         history: Sequence[EpochMetrics],
         best_weights: dict[str, Tensor],
-        epochs: int,
+        config: Config,
     ) -> None:
         self._run = run
-        self._epochs = epochs
+        self._epochs = config.epochs
+        self._recipe = config.recipe
         self._write(history, best_weights)
         # Epochs after the checkpoint will be trained again, so their events are purged; the events
         # of the checkpoint's last epoch may be missing.
@@ -216,6 +224,6 @@ class MetricsWriter:
                 f"validation loss {row.validation_loss:.4f} accuracy "
                 f"{row.validation_accuracy:.2%}  "
             )
-            if best_epoch(history) == row.epoch:
+            if not self._recipe.keep_last and kept_epoch(history, self._recipe) == row.epoch:
                 line += "best so far  "
         print(f"{line}{row.seconds:.1f} s", flush=True)

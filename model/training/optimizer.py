@@ -1,17 +1,53 @@
 """The optimiser, what changes its learning rate, and the moving average of the weights."""
 
 import copy
+import math
+import sys
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LinearLR, ReduceLROnPlateau
 
+from model.networks import Network
 from model.networks.reference_cnn import ReferenceCNN
+from model.training.config import Config
+from model.training.muon import Muon
 from model.training.recipes import Recipe
 
+# Batch size for which the learning rate of Muon is given. Rates grow with the root of the batch.
+MUON_BATCH_SIZE = 500
+# Learning rates and momenta of what Muon does not orthogonalise, for losses that are summed up.
+BIAS_RATE, OUTPUT_RATE = 0.053, 0.67
+FILTER_MOMENTUM, OTHER_MOMENTUM = 0.6, 0.85
 
-def create_optimizer(network: ReferenceCNN, recipe: Recipe) -> torch.optim.Adam:
+
+def create_optimizer(network: Network, config: Config) -> torch.optim.Optimizer:
+    """Return Adam for the reference network, and Muon for the other one."""
+    if isinstance(network, ReferenceCNN):
+        return _create_adam(network, config.recipe)
+    recipe, batch_size = config.recipe, config.batch_size
+    blocks = network.blocks.modules()
+    filters = [part.weight for part in blocks if isinstance(part, nn.Conv2d)]
+    others = [value for value in network.parameters() if value.requires_grad]
+    biases = [value for value in others if value.ndim == 1]
+    root = (batch_size / MUON_BATCH_SIZE) ** 0.5
+    rates = recipe.learning_rate * root, BIAS_RATE * batch_size, OUTPUT_RATE * batch_size
+    device = network.output.weight.device
+    groups: list[dict[str, Any]] = [
+        {
+            "params": parameters,
+            "lr": torch.tensor(rate, device=device),
+            "momentum": FILTER_MOMENTUM if parameters is filters else OTHER_MOMENTUM,
+            "weight_decay": 0.0 if parameters is filters else recipe.weight_decay,
+            "orthogonalise": parameters is filters,
+        }
+        for parameters, rate in zip((filters, biases, [network.output.weight]), rates, strict=True)
+    ]
+    return Muon(groups, torch.bfloat16 if config.precision == "bf16" else torch.float32)
+
+
+def _create_adam(network: ReferenceCNN, recipe: Recipe) -> torch.optim.Adam:
     """Return Adam over the weights of the network, of which biases never decay."""
     weights = [value for value in network.parameters() if value.ndim > 1]
     decayed = [network.dense.weight] if recipe.decay_dense_only else weights
@@ -43,23 +79,34 @@ def create_optimizer(network: ReferenceCNN, recipe: Recipe) -> torch.optim.Adam:
 
 
 def create_schedulers(
-    optimizer: torch.optim.Optimizer, recipe: Recipe, steps_per_epoch: int
+    optimizer: torch.optim.Optimizer, config: Config, images: int
 ) -> tuple[LinearLR, ReduceLROnPlateau]:
-    """Return the linear warm-up, which steps with each batch, and the plateau, with each epoch.
+    """Return what changes the learning rates with each batch, and with each epoch.
 
-    The warm-up takes the first epoch at most. Without it, the first steps are so large that many
-    units never respond again.
+    They rise evenly to their full values, over the first epoch at most, and then fall at plateaus;
+    without this warm-up, the first steps are so large that many units never respond again. Or they
+    fall evenly to zero, and plateaus change nothing.
+
+    Args:
+        optimizer: The optimiser.
+        config: The recipe, the batch size and the number of epochs.
+        images: Number of training images.
     """
-    warm_up_steps = max(1, min(recipe.warm_up_steps, steps_per_epoch))
-    warm_up = LinearLR(optimizer, 1 / warm_up_steps, total_iters=warm_up_steps)
-    plateau = ReduceLROnPlateau(
+    recipe = config.recipe
+    if recipe.linear_decay:
+        steps = math.ceil(images / config.batch_size) * config.epochs
+        per_batch = LinearLR(optimizer, 1, 0, total_iters=steps)
+    else:
+        warm_up_steps = max(1, min(recipe.warm_up_steps, images // config.batch_size))
+        per_batch = LinearLR(optimizer, 1 / warm_up_steps, total_iters=warm_up_steps)
+    per_epoch = ReduceLROnPlateau(
         optimizer,
         factor=recipe.plateau_factor,
-        patience=recipe.plateau_patience,
+        patience=sys.maxsize if recipe.linear_decay else recipe.plateau_patience,
         threshold=recipe.plateau_threshold,
         threshold_mode="abs",
     )
-    return warm_up, plateau
+    return per_batch, per_epoch
 
 
 class MovingAverage(nn.Module):
@@ -101,3 +148,8 @@ class MovingAverage(nn.Module):
             self.network.parameters(), self._source[0].parameters(), strict=True
         ):
             average.lerp_(value, added)
+        # What normalisations measure follows the network fast enough by itself.
+        for measured, present in zip(
+            self.network.buffers(), self._source[0].buffers(), strict=True
+        ):
+            measured.copy_(present)

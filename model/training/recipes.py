@@ -1,9 +1,6 @@
-"""How the reference CNN is trained: the settings of the original program, and tuned ones.
+"""How the networks are trained: the settings of the original program, tuned ones, strong ones."""
 
-The epochs, the batch size and the seed are not part of a recipe; they are in ``config.py``.
-"""
-
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from model.command_line import number, whole_number
@@ -25,8 +22,17 @@ class Recipe:
     """
 
     name: str
+    architecture: str = "ReferenceCNN"
+    """Class name of the network, a key of ``model.networks.NETWORKS``."""
+    default_batch_size: int = 64
+    """Number of images in a step, where ``--batch-size`` gives none."""
+    default_epochs: int = 10
+    """Number of passes over the training images, where ``--epochs`` gives none."""
     dropout: float = setting("share of the dense layer's activations that is dropped", SHARE)
-    learning_rate: float = setting("learning rate of Adam after the warm-up", number(above=0))
+    learning_rate: float = setting(
+        "learning rate of Adam after the warm-up, or of Muon for a batch of 500 images",
+        number(above=0),
+    )
     warm_up_steps: int = setting(
         "number of steps over which the learning rate rises to its full value; a tenth of the "
         "training at most",
@@ -53,12 +59,22 @@ class Recipe:
     translate: float = setting(
         "largest shift of the training images, as a share of their side", number(least=0, below=0.5)
     )
+    alternate_mirroring: bool = False
+    """Whether each image is mirrored in every other epoch, and not by chance (Jordan 2024)."""
+    cutout: float = setting(
+        "side of the square of training images that is covered, as a share of theirs",
+        number(least=0, below=1),
+    )
     label_smoothing: float = setting("share of the targets spread over all classes", SHARE)
     average_decay: float = setting(
         "decay per step of the moving average of the weights, which is what is validated and kept; "
         "0 for no average",
         SHARE,
     )
+    linear_decay: bool = False
+    """Whether the learning rates fall to zero evenly with each step, and not at plateaus."""
+    keep_last: bool = False
+    """Whether the last weights are kept, and not those of the least validation loss."""
     plateau_factor: float = setting(
         "factor of the learning rate when the validation loss stops falling",
         number(above=0, below=1),
@@ -73,49 +89,68 @@ class Recipe:
     )
 
 
+ORIGINAL = Recipe(
+    name="original",
+    dropout=0.5,
+    learning_rate=1e-3,
+    warm_up_steps=0,
+    epsilon=1e-7,
+    weight_decay=2e-3,
+    decoupled_weight_decay=False,
+    decay_dense_only=True,
+    normalise=False,
+    rotation_degrees=15,
+    rotated=1.0,
+    translate=0.1,
+    cutout=0.0,
+    label_smoothing=0.0,
+    average_decay=0.0,
+    plateau_factor=0.5,
+    # In Keras this is a patience of 2: Keras reduces the rate in the last bad epoch that
+    # it waits for, PyTorch in the one after.
+    plateau_patience=1,
+    plateau_threshold=1e-4,
+)
+TUNED = Recipe(
+    name="tuned",
+    dropout=0.1,
+    learning_rate=2e-3,
+    warm_up_steps=200,
+    epsilon=1e-8,
+    weight_decay=0.05,
+    decoupled_weight_decay=True,
+    decay_dense_only=False,
+    normalise=True,
+    rotation_degrees=10,
+    rotated=0.25,
+    translate=0.1,
+    cutout=0.0,
+    label_smoothing=0.05,
+    average_decay=0.999,
+    plateau_factor=0.5,
+    plateau_patience=2,
+    plateau_threshold=0.005,
+)
+# Muon's rate, the batch, the smoothing and the mirroring are those of airbench94_muon
+# (https://github.com/KellerJordan/cifar10-airbench).
+STRONG = replace(
+    TUNED,
+    name="strong",
+    architecture="StrongCNN",
+    default_batch_size=500,
+    default_epochs=24,
+    dropout=0.0,
+    learning_rate=0.12,
+    warm_up_steps=0,
+    weight_decay=2e-6,
+    rotated=0.0,
+    translate=0.07,
+    alternate_mirroring=True,
+    cutout=0.3,
+    label_smoothing=0.2,
+    average_decay=0.0,
+    linear_decay=True,
+    keep_last=True,
+)
 # Recipes by the name that --recipe takes.
-RECIPES = {
-    recipe.name: recipe
-    for recipe in (
-        Recipe(
-            name="original",
-            dropout=0.5,
-            learning_rate=1e-3,
-            warm_up_steps=0,
-            epsilon=1e-7,
-            weight_decay=2e-3,
-            decoupled_weight_decay=False,
-            decay_dense_only=True,
-            normalise=False,
-            rotation_degrees=15,
-            rotated=1.0,
-            translate=0.1,
-            label_smoothing=0.0,
-            average_decay=0.0,
-            plateau_factor=0.5,
-            # In Keras this is a patience of 2: Keras reduces the rate in the last bad epoch that
-            # it waits for, PyTorch in the one after.
-            plateau_patience=1,
-            plateau_threshold=1e-4,
-        ),
-        Recipe(
-            name="tuned",
-            dropout=0.1,
-            learning_rate=2e-3,
-            warm_up_steps=200,
-            epsilon=1e-8,
-            weight_decay=0.05,
-            decoupled_weight_decay=True,
-            decay_dense_only=False,
-            normalise=True,
-            rotation_degrees=10,
-            rotated=0.25,
-            translate=0.1,
-            label_smoothing=0.05,
-            average_decay=0.999,
-            plateau_factor=0.5,
-            plateau_patience=2,
-            plateau_threshold=0.005,
-        ),
-    )
-}
+RECIPES = {recipe.name: recipe for recipe in (ORIGINAL, TUNED, STRONG)}

@@ -14,12 +14,12 @@ import torch
 
 from model.inference import CARD_FILE_NAME, GRAPH_FILE_NAME
 from model.inference.card import ModelCard
-from model.networks.reference_cnn import ReferenceCNN
+from model.networks import NETWORKS
 from model.training import RunError
 from model.training.atomic_file import PARTIAL_PATTERN, write_atomically
 from model.training.config import CONFIG_FILE_NAME, Config
 from model.training.distributed import ProcessGroup, launch_time
-from model.training.metrics import EpochMetrics, best_epoch, read_metrics
+from model.training.metrics import EpochMetrics, kept_epoch, read_metrics
 
 LOCK_FILE_NAME = ".lock"
 REPORT_FILE_NAME = "classification_report.txt"
@@ -146,13 +146,13 @@ class Run:
 
         ``data`` says where the images came from; ``sizes`` counts those that train and validate.
         """
-        kept = history[best_epoch(history) - 1]
+        kept = history[kept_epoch(history, config.recipe) - 1]
         return ModelCard(
             name=self.directory.name,
             version="",
-            architecture=ReferenceCNN.__name__,
+            architecture=config.recipe.architecture,
             dropout=config.recipe.dropout,
-            image_size=ReferenceCNN.image_size,
+            image_size=NETWORKS[config.recipe.architecture].image_size,
             class_names=class_names,
             data=data,
             training_images=sizes[0],
@@ -166,9 +166,10 @@ class Run:
         )
 
     def print_summary(self, history: list[EpochMetrics], config: Config) -> None:
-        """Print which epoch was best, where everything is, and what to do next."""
-        kept = history[best_epoch(history) - 1]
-        best = f"Best of {count_of(len(history), 'epoch')}: {kept.epoch}"
+        """Print which epoch is kept, where everything is, and what to do next."""
+        kept = history[kept_epoch(history, config.recipe) - 1]
+        chosen = "Last" if config.recipe.keep_last else "Best"
+        best = f"{chosen} of {count_of(len(history), 'epoch')}: {kept.epoch}"
         if kept.validation_accuracy is not None:
             best += (
                 f", validation loss {kept.validation_loss:.4f}, accuracy "
@@ -238,7 +239,7 @@ def replay_losses(config: Config) -> Config:
         # The card is written at the very end, so a run without it was interrupted.
         ModelCard.load(run)
         history = read_metrics(run)
-        history = history[: best_epoch(history)]
+        history = history[: kept_epoch(history, config.recipe)]
         losses = [row.validation_loss for row in history if row.validation_loss is not None]
     except (OSError, IndexError, KeyError, TypeError, ValueError) as error:
         raise RunError(

@@ -54,6 +54,14 @@ def test_the_share_that_is_rotated_is_the_one_asked_for(share: float) -> None:
     assert 1 - (same[0] | same[1]).float().mean().item() == pytest.approx(share, abs=0.08)
 
 
+def test_a_square_of_the_size_asked_for_is_covered() -> None:
+    results = augment(replace(PLAIN, cutout=0.25), repeat(torch.ones(1, 3, SIDE, SIDE), groups=20))
+    covered = results[:, 0] == 0.5
+    for axis in (1, 2):
+        assert (covered.any(dim=axis).sum(dim=1) == SIDE / 4).all()
+    assert len({tuple(mask.flatten().tolist()) for mask in covered}) > 10
+
+
 def test_no_corner_from_outside_of_the_padding_comes_into_view() -> None:
     widest = replace(PLAIN, rotation_degrees=180, rotated=1.0, translate=0.2)
     assert augment(widest, torch.ones(400, 3, SIDE, SIDE)).min() > 0.99

@@ -4,9 +4,10 @@ import pytest
 import torch
 
 from model.data.dataset import LabelledImages
-from model.training.batches import Batch, batches, measure_pixels, weigh_classes
+from model.training.batches import Batch, batches, sample_pixels, weigh_classes
 from model.training.config import Config
 from model.training.distributed import ProcessGroup
+from model.training.recipes import RECIPES
 
 CONFIG = replace(Config(), batch_size=8, epochs=2)
 ALONE = ProcessGroup()
@@ -62,9 +63,27 @@ def test_balanced_classes_weigh_the_same() -> None:
     assert weigh_classes(images, 2, "none") is None
 
 
-def test_pixels_are_measured_over_images_of_all_classes() -> None:
+def test_pixels_are_sampled_from_images_of_all_classes() -> None:
     labels = torch.arange(20_000) // 10_000
     values = (labels * 255).byte()[:, None, None, None].expand(-1, 3, 2, 2)
-    mean, deviation = measure_pixels(LabelledImages(values, labels))
-    assert mean.tolist() == pytest.approx([0.5] * 3, abs=1e-3)
-    assert deviation.tolist() == pytest.approx([0.5] * 3, abs=1e-3)
+    sample = sample_pixels(LabelledImages(values, labels))
+    assert len(sample) == 5000
+    assert sample.mean().item() == pytest.approx(0.5, abs=1e-3)
+
+
+def test_each_image_is_mirrored_in_every_other_epoch_of_the_strong_recipe() -> None:
+    recipe = replace(RECIPES["strong"], translate=0, cutout=0)
+    config = replace(CONFIG, recipe=recipe)
+    pixels = torch.randint(256, (21, 3, 32, 32), dtype=torch.uint8)
+    images = LabelledImages(pixels, torch.arange(21))
+    found = []
+    for epoch in (1, 2, 3):
+        shown = torch.empty(21, 3, 32, 32)
+        for batch in batches(images, config, epoch, 0, ALONE):
+            shown[batch.labels] = batch.images
+        is_mirrored = (shown == pixels.flip(-1) / 255).flatten(1).all(dim=1)
+        assert (is_mirrored ^ (shown == pixels / 255).flatten(1).all(dim=1)).all()
+        found.append(is_mirrored)
+    assert torch.equal(found[0], ~found[1])
+    assert torch.equal(found[0], found[2])
+    assert 0 < found[0].sum() < 21

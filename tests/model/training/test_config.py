@@ -2,11 +2,13 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from model.training import RunError
 from model.training.config import CONFIG_FILE_NAME, Config, parse_config
+from model.training.recipes import RECIPES
 
 
 def parse(*arguments: object) -> Config:
@@ -48,20 +50,22 @@ def test_the_folder_of_the_data_is_found_again_from_anywhere(
 @pytest.mark.parametrize(
     ("images", "given", "expected"),
     [
-        (45_000, {}, (64, 10, 2)),
-        (65, {}, (16, 200, 20)),
-        (2560, {}, (64, 25, 3)),
-        (65, {"epochs": 3}, (16, 3, 2)),
-        (65, {"batch_size": 65}, (65, 1000, 100)),
-        (45_000, {"dry_run": True}, (64, 1, 2)),
+        (45_000, {}, (64, 10, 2, False)),
+        (45_000, {"recipe": RECIPES["strong"]}, (500, 24, 2, True)),
+        (65, {}, (16, 200, 20, True)),
+        (2560, {}, (64, 25, 3, False)),
+        (65, {"epochs": 3}, (16, 3, 2, True)),
+        (65, {"batch_size": 65}, (65, 1000, 100, True)),
+        (45_000, {"dry_run": True}, (64, 1, 2, False)),
     ],
 )
-def test_few_images_get_small_batches_and_more_epochs_where_none_are_given(
-    images: int, given: dict[str, int], expected: tuple[int, int, int]
+def test_few_images_get_small_batches_and_more_epochs_of_which_the_last_is_kept(
+    images: int, given: dict[str, Any], expected: tuple[int, int, int, bool]
 ) -> None:
-    config = replace(Config(), **given).adapted_to(images)  # type: ignore[arg-type]
-    patience = config.recipe.plateau_patience
-    assert (config.batch_size, config.epochs, patience) == expected
+    config = replace(Config(), **given).adapted_to(images, images // 10)
+    recipe = config.recipe
+    adapted = config.batch_size, config.epochs, recipe.plateau_patience, recipe.keep_last
+    assert adapted == expected
 
 
 @pytest.mark.parametrize(
