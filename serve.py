@@ -22,7 +22,7 @@ from serving import ServeError
 from serving.java import find_java_home
 from serving.readiness import wait_for_answer, web_ui_url
 from serving.supervision import check_alive, running
-from serving.torchserve import check_archive, run_directory, torchserve
+from serving.torchserve import find_archives, run_directory, torchserve
 from webui.settings import Settings, SettingsError
 
 
@@ -74,7 +74,7 @@ def serve(settings: Settings) -> int:
 
     for signal_number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(signal_number, request_stop)
-    check_archive(settings)
+    find_archives(settings)
     check_ports(settings)
     java_home = find_java_home()
     started = time.monotonic()

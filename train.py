@@ -193,13 +193,13 @@ def report(
     directory = run.directory
     card = run.create_card(config, history, dataset.class_names, dataset.source, sizes)
     card = replace(card, test_images=len(dataset.test))
+    # The exported network classifies, as it will on the server.
+    export_run(directory, card, dataset.train)
     card.save(directory)
     draw_curves(directory, history)
     if dataset.test_files:
         write_test_files(directory, dataset.test_files)
     if not config.no_test:
-        # The exported network classifies, as it will on the server.
-        export_run(directory)
         predictions, _ = classify(Classifier.load(directory), dataset.test)
         labels, names = dataset.test.labels, dataset.class_names
         accuracy, text = write_test_report(directory, labels, predictions, names)

@@ -51,11 +51,12 @@ class ImageHandler:
         directory = Path(context.system_properties["model_dir"])
         threads = context.model_yaml_config["handler"]["threads"]
         self._classifier = Classifier.load(directory, threads)
-        size = self._classifier.card.image_size
+        card, size = self._classifier.card, self._classifier.card.image_size
         self._classifier.probabilities(np.zeros((1, size, size, 3), np.uint8))
         self._metrics = HandlerMetrics(context.metrics, context.model_name)
         self._metrics.start()
         context.metrics = self._metrics
+        logging.getLogger(__name__).info("%s answers in %s", card.name, self._classifier.precision)
         # TorchServe logs a line for each batch, which Java would only parse and drop.
         logging.getLogger().setLevel(logging.WARNING)
         logging.getLogger("ts.metrics").setLevel(logging.INFO)

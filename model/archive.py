@@ -4,9 +4,10 @@
     python -m model.archive model_store/cifar10.mar
                                                  packs it again: same network, current code
 
-The archive holds the network that is served (an ONNX graph), its weights if it is not from Keras,
-the model card, and the code that answers: handler/, model/images/ and model/inference/. So an
-archive is always served by the code that it was tested with.
+The archive holds the network that is served (an ONNX graph; of a large network a quantised one,
+too), its weights if it is not from Keras, the model card, and the code that answers: handler/,
+model/images/ and model/inference/. So an archive is always served by the code that it was tested
+with.
 """
 
 import os
@@ -24,11 +25,12 @@ from pathlib import Path
 
 from model import PROJECT
 from model.command_line import OneLineParser, tolerate_any_encoding, visible
-from model.inference import GRAPH_FILE_NAME, WEIGHTS_FILE_NAME
+from model.inference import GRAPH_FILE_NAME, QUANTISED_FILE_NAME, WEIGHTS_FILE_NAME
 from model.inference.card import ModelCard
 from model.inference.classifier import Classifier
 
 MODEL_STORE = PROJECT / "model_store"
+FIRST_VERSION = "1.0"
 # What TorchServe accepts as the name of a model; a file's name has 255 characters at most.
 ACCEPTED_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,250}")
 HANDLER = PROJECT / "handler" / "image_handler.py"
@@ -63,7 +65,8 @@ def make_archive(
         force: Whether to replace an archive that holds another network, too.
 
     Returns:
-        The archive, ``model_store/<name>.mar``; its card lies beside it as ``<name>.md``.
+        The archive, ``<name>.mar`` for version 1.0, and ``<name>-<version>.mar`` for others; its
+        card lies beside it, with the ending ``.md``.
 
     Raises:
         ArchiveError: TorchServe would not accept the name, the source can't be read, the archive
@@ -72,24 +75,21 @@ def make_archive(
     _require_accepted(name or "any", version or "any")
     try:
         files = zipfile.Path(source) if zipfile.is_zipfile(source) else source
-        # What was taken over from Keras is a graph without weights for PyTorch.
-        has_weights = (files / WEIGHTS_FILE_NAME).exists() or not (files / GRAPH_FILE_NAME).exists()
-        if source.is_dir() and has_weights:
-            _export(source)
         card = Classifier.load(source).card
-        weights = (files / WEIGHTS_FILE_NAME).read_bytes() if has_weights else None
         graph = (files / GRAPH_FILE_NAME).read_bytes()
-    except ArchiveError:
-        raise
+        # What was taken over from Keras has no weights for PyTorch.
+        others = [files / name for name in (WEIGHTS_FILE_NAME, QUANTISED_FILE_NAME)]
+        extras = {file.name: file.read_bytes() for file in others if file.exists()}
     except (OSError, KeyError, ValueError, zipfile.BadZipFile, zlib.error) as error:
         raise ArchiveError(f"{source} is not a finished run or an archive ({error})") from error
     # Only an archive's card names a model and its version.
     if not card.version:
-        card = replace(card, name=_name_after(source), version="1.0")
+        card = replace(card, name=_name_after(source), version=FIRST_VERSION)
     card = replace(card, name=name or card.name, version=version or card.version)
     # An archive may come from anywhere.
     _require_accepted(card.name, card.version)
-    archive = model_store / f"{card.name}.mar"
+    stem = card.name if card.version == FIRST_VERSION else f"{card.name}-{card.version}"
+    archive = model_store / f"{stem}.mar"
     if not force and _holds_another_model(archive, graph):
         raise ArchiveError(
             f"{archive} holds another model; choose another --name, or replace it with --force"
@@ -98,10 +98,10 @@ def make_archive(
         model_store.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".archive-", dir=model_store) as folder:
             staging = Path(folder)
-            _stage(staging, weights, graph, card)
+            _stage(staging, extras, graph, card)
             _run_archiver(staging, card)
-            (staging / archive.name).replace(archive)
-        archive.with_name(f"{card.name}.md").write_text(card.to_markdown(), encoding="utf-8")
+            (staging / f"{card.name}.mar").replace(archive)
+        archive.with_name(f"{stem}.md").write_text(card.to_markdown(), encoding="utf-8")
     except OSError as error:
         raise ArchiveError(f"{model_store} can't be written ({error})") from error
     return archive
@@ -130,23 +130,13 @@ def _holds_another_model(archive: Path, graph: bytes) -> bool:
         return True
 
 
-def _export(run: Path) -> None:
-    """Write the graph of a run, which needs PyTorch; an archive holds its graph already."""
-    try:
-        from model.export.graph import export_run  # noqa: PLC0415
-    except ModuleNotFoundError as error:
-        message = "packing a run needs PyTorch, which is not installed; `make setup` installs it"
-        raise ArchiveError(message) from error
-    export_run(run)
-
-
-def _stage(staging: Path, weights: bytes | None, graph: bytes, card: ModelCard) -> None:
+def _stage(staging: Path, extras: dict[str, bytes], graph: bytes, card: ModelCard) -> None:
     (staging / GRAPH_FILE_NAME).write_bytes(graph)
     extra = staging / "extra"
     extra.mkdir()
     card.save(extra)
-    if weights is not None:
-        (extra / WEIGHTS_FILE_NAME).write_bytes(weights)
+    for name, content in extras.items():
+        (extra / name).write_bytes(content)
     # The archiver puts the handler itself and its configuration at the top of the archive.
     left_out = shutil.ignore_patterns("__pycache__", HANDLER.name, CONFIGURATION.name)
     for folder in PACKED_FOLDERS:
@@ -219,11 +209,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ArchiveError as error:
         print(f"model.archive: error: {visible(error)}", file=sys.stderr)
         return 2
+    name = Classifier.load(archive).card.name
     elsewhere = options.model_store.resolve() != MODEL_STORE
     setting = f" MODEL_STORE={shlex.quote(str(options.model_store))}" if elsewhere else ""
-    print(
-        visible(f"{archive} is ready. To serve it: MODEL_NAME={archive.stem}{setting} make serve")
-    )
+    print(visible(f"{archive} is ready. To serve it: MODEL_NAME={name}{setting} make serve"))
     return 0
 
 

@@ -3,13 +3,15 @@
     python -m model.evaluate runs/NAME                    CIFAR-10's test images, downloaded
     python -m model.evaluate model_store/cifar10.mar --data DIR
                                                           DIR/test/<class>/*, or DIR/<class>/*
+    python -m model.evaluate runs/ONE runs/OTHER --data DIR          which of the two is better
 
 Any number of pictures will do, of any of the model's classes. Where the folder has no test/ folder,
 a run is tested with the pictures that were held out when it was trained, and an archive with all.
 The command writes the classification report (text and JSON), the confusion matrix (CSV and PNG),
 ``predictions.csv`` and ``confusion_matrix.html``: a single file that needs no server, in which a
 click on a cell of the confusion matrix shows the pictures behind it. It contains pictures of the
-data, so share it only if you may share those.
+data, so share it only if you may share those. For two models, it writes ``comparison.txt``,
+``.json`` and ``.html``, with the pictures on which they differ; the first decides which are used.
 """
 
 import argparse
@@ -29,11 +31,10 @@ from model.data.cifar10 import load_cifar10
 from model.data.dataset import DataError, LabelledImages
 from model.data.folders import describe_source, load_splits
 from model.data.image_files import ImageFiles
+from model.evaluation.comparison import write_comparison
 from model.evaluation.page import write_page
 from model.evaluation.report import are_test_files, write_csv, write_test_report
 from model.evaluation.scores import Evaluation, classify, wilson_interval
-from model.export.graph import export_run
-from model.inference import GRAPH_FILE_NAME
 from model.inference.card import ModelCard
 from model.inference.classifier import Classifier
 
@@ -63,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     tolerate_any_encoding()
     parser = create_parser()
-    options = parser.parse_args(arguments)
+    options = parser.parse_intermixed_args(arguments)
     if options.data and not options.data.is_dir():
         parser.error(f"--data: {options.data} is not a folder")
     try:
@@ -82,6 +83,9 @@ def create_parser() -> OneLineParser:
     parser = OneLineParser("python -m model.evaluate", __doc__, EPILOG)
     parser.add_argument(
         "model", type=Path, metavar="MODEL", help="folder of a run, or an archive (.mar)"
+    )
+    parser.add_argument(
+        "other", type=Path, metavar="OTHER", nargs="?", help="a second one to compare it with"
     )
     parser.add_argument(
         "--data",
@@ -106,7 +110,7 @@ def create_parser() -> OneLineParser:
         type=Path,
         metavar="DIR",
         help="folder of the results, which replace earlier ones (default: evaluation/ in the run; "
-        "evaluation/<name>-<version> for an archive)",
+        "evaluation/<name>-<version> for an archive, evaluation/<A>-and-<B> for two models)",
     )
     return parser
 
@@ -119,39 +123,55 @@ def evaluate(options: argparse.Namespace) -> None:
         EvaluationError: the model can't be used or doesn't fit the images, or the results can't be
             written.
     """
-    classifier = _load_classifier(options.model)
-    card = classifier.card
-    splits, source = _load_splits(options, card.image_size)
+    paths = [path for path in (options.model, options.other) if path]
+    classifiers = [load_classifier(path) for path in paths]
+    cards = [classifier.card for classifier in classifiers]
+    if differing := set(cards[0].class_names) ^ set(cards[-1].class_names):
+        raise EvaluationError(
+            f"the models must know the same classes; only one knows {_enumerate(sorted(differing))}"
+        )
+    splits, source = _load_splits(options, cards[0].image_size)
     names = [file for split in splits.values() for file in split.files]
-    chosen, description = _choose_images(
-        options, names, has_test_split="test" in splits, was_trained_on=source == card.data
-    )
-    pixels = torch.cat([split.images.pixels for split in splits.values()])
-    labels = torch.cat([_translate_labels(split, card) for split in splits.values()])
-    images = LabelledImages(pixels, labels).subset(torch.tensor(chosen))
-    output = options.output or default_output(options.model, card)
+    chosen, description = _choose_images(options, names, has_test_split="test" in splits)
+    names = [names[index] for index in chosen]
+    if options.data and options.split == "test":
+        for path, card in zip(paths, cards, strict=True):
+            was_trained_on = source == card.data and description == "all images"
+            _note_training_images(path, names, was_trained_on=was_trained_on)
+    images = _join(splits, cards[0]).subset(torch.tensor(chosen))
+    output = options.output or default_output(options.model, *cards)
     try:
         output.mkdir(parents=True, exist_ok=True)
-        evaluation = Evaluation(
-            images,
-            [names[index] for index in chosen],
-            *classify(classifier, images),
-            card.class_names,
-            model=f"{card.name} {card.version}".rstrip(),
-            source=f"{source}, {description}",
-        )
-        _report(output, evaluation, description)
+        evaluations = []
+        for path, classifier, card in zip(paths, classifiers, cards, strict=True):
+            if card.image_size != images.store.shape[-1]:
+                splits, _ = _load_splits(options, card.image_size)
+                images = _join(splits, cards[0]).subset(torch.tensor(chosen))
+            predictions, confidences = classify(classifier, images)
+            evaluation = Evaluation(
+                images,
+                names,
+                _translate(predictions, card.class_names, cards[0]),
+                confidences,
+                cards[0].class_names,
+                model=f"{card.name} {card.version}".rstrip()
+                + (f" ({path})" if options.other else ""),
+                source=f"{source}, {description}",
+            )
+            evaluations.append(evaluation)
+        if options.other:
+            print(write_comparison(output, *evaluations))
+        else:
+            _report(output, evaluations[0], description)
     except OSError as error:
         raise EvaluationError(
             f"{output} can't be written ({error}); choose another --output"
         ) from error
 
 
-def _load_classifier(source: Path) -> Classifier:
-    """Load the classifier of a run, which is exported if necessary, or of an archive."""
+def load_classifier(source: Path) -> Classifier:
+    """Load the classifier of a run or of an archive."""
     try:
-        if source.is_dir() and not (source / GRAPH_FILE_NAME).exists():
-            export_run(source)
         return Classifier.load(source)
     except (OSError, ValueError) as error:
         raise EvaluationError(f"{source} is not a finished run or an archive ({error})") from error
@@ -184,46 +204,57 @@ def _load_splits(options: argparse.Namespace, image_size: int) -> tuple[dict[str
 
 
 def _choose_images(
-    options: argparse.Namespace, names: Sequence[str], *, has_test_split: bool, was_trained_on: bool
+    options: argparse.Namespace, names: Sequence[str], *, has_test_split: bool
 ) -> tuple[Sequence[int], str]:
     """Return the positions in ``names`` of the images to evaluate, and what these are."""
-    everything, description = range(len(names)), "test images" if has_test_split else "all images"
+    everything = range(len(names))
     if options.split == "all":
         return everything, "all images"
     recorded = are_test_files(options.model, names) if options.data else []
-    known, new = recorded.count(True), recorded.count(False)
-    if known and not has_test_split:
+    if any(recorded) and not has_test_split:
         print(
-            f"{options.data} has no test/ folder: {known:,} of its {len(names):,} images are the "
-            f"test split of {options.model}"
+            f"{options.data} has no test/ folder: {recorded.count(True):,} of its {len(names):,} "
+            f"images are the test split of {options.model}"
         )
         return [index for index in everything if recorded[index]], "test images"
-    if new:
+    return everything, "test images" if has_test_split else "all images"
+
+
+def _note_training_images(model: Path, names: Sequence[str], *, was_trained_on: bool) -> None:
+    """Tell if ``model`` may have been trained on the images of these ``names``."""
+    recorded = are_test_files(model, names)
+    if new := recorded.count(False):
         # The test split that is held out of a folder changes when files are added or removed.
         print(
-            f"note: {new:,} of the {len(names):,} images were not in the test split of "
-            f"{options.model}, which may have been trained on them",
+            f"note: {new:,} of the {len(names):,} images were not in the test split of {model}, "
+            "which may have been trained on them",
             file=sys.stderr,
         )
-    elif was_trained_on and not has_test_split:
+    elif was_trained_on and not recorded:
         print(
-            f"note: {options.model} was trained on pictures of a folder of this name; its run "
-            "knows which ones were held out, so evaluate that instead",
+            f"note: {model} was trained on pictures of a folder of this name; its run knows which "
+            "ones were held out, so evaluate that instead",
             file=sys.stderr,
         )
-    return everything, description
 
 
-def _translate_labels(split: ImageFiles, card: ModelCard) -> Tensor:
-    """Translate the labels of a split, int64 ``(N,)``, to indices of the model's classes."""
+def _join(splits: dict[str, ImageFiles], card: ModelCard) -> LabelledImages:
+    """Join splits; the labels are indices of the model's classes."""
+    pixels = torch.cat([split.images.pixels for split in splits.values()])
+    labels = [_translate(split.images.labels, split.class_names, card) for split in splits.values()]
+    return LabelledImages(pixels, torch.cat(labels))
+
+
+def _translate(indices: Tensor, names: Sequence[str], card: ModelCard) -> Tensor:
+    """Translate indices of ``names``, int64 ``(N,)``, to indices of the model's classes."""
     index_by_name = {name: index for index, name in enumerate(card.class_names)}
-    unknown = [name for name in split.class_names if name not in index_by_name]
+    unknown = [name for name in names if name not in index_by_name]
     if unknown:
         raise EvaluationError(
             f"the model does not know {_enumerate(unknown)}; it knows "
             f"{_enumerate(card.class_names)}. Give the folders the names of its classes."
         )
-    return torch.tensor([index_by_name[name] for name in split.class_names])[split.images.labels]
+    return torch.tensor([index_by_name[name] for name in names])[indices]
 
 
 def _enumerate(names: Sequence[str], most: int = 20) -> str:
@@ -231,12 +262,13 @@ def _enumerate(names: Sequence[str], most: int = 20) -> str:
     return shown if len(names) <= most else f"{shown} and {len(names) - most:,} more"
 
 
-def default_output(source: Path, card: ModelCard) -> Path:
-    """Return the folder of the results where ``--output`` is not given."""
-    if source.is_dir():
+def default_output(source: Path, *cards: ModelCard) -> Path:
+    """Return the folder of the results of one or two models where ``--output`` is not given."""
+    names = [f"{card.name}-{card.version}".rstrip("-") for card in cards]
+    if len(names) == 1 and source.is_dir():
         return source / "evaluation"
     # The maker of an archive chooses the names in it, but must not choose the folder.
-    return Path("evaluation") / re.sub(r"[^\w.-]", "_", f"{card.name}-{card.version}")
+    return Path("evaluation") / re.sub(r"[^\w.-]|^\.+$", "_", "-and-".join(names))
 
 
 def _report(output: Path, evaluation: Evaluation, images: str) -> None:

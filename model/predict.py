@@ -129,9 +129,9 @@ def create_parser() -> OneLineParser:
     parser.add_argument(
         "--model",
         type=Path,
-        default=PROJECT / "model_store" / "cifar10.mar",
+        default=PROJECT / "model_store" / "cifar10-2.0.mar",
         metavar="ARCHIVE_OR_RUN",
-        help="model to use (default: model_store/cifar10.mar of this project)",
+        help="model to use (default: model_store/cifar10-2.0.mar of this project)",
     )
     parser.add_argument(
         "--top-k",

@@ -1,11 +1,16 @@
 """Starts TorchServe with the project's settings, in a working directory of its own."""
 
 import fcntl
+import json
 import os
 import sys
 import tempfile
+import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -13,20 +18,48 @@ from model import PROJECT
 from serving import ServeError
 from serving.batch_delay import count_batch_delay_in_microseconds
 from serving.supervision import running
-from webui.settings import Settings
+from webui.settings import LATEST, Settings, order_of_version
 
 # Folder on the workers' import path; the module in it says why.
 PYTORCH_STAND_IN = PROJECT / "serving" / "pytorch_stand_in"
 
 
-def check_archive(settings: Settings) -> None:
-    """Raise ``ServeError`` if the model store lacks the model's archive."""
-    archive = settings.model_store / f"{settings.model_name}.mar"
-    if not archive.is_file():
+def find_archives(settings: Settings) -> list[Path]:
+    """Return the archives of all versions of the model.
+
+    The one that answers by default comes first, the others by falling version.
+
+    Raises:
+        ServeError: The model store has none of this model, or not the version that was asked for.
+    """
+    archives: dict[str, Path] = {}
+    for archive in sorted(settings.model_store.glob("*.mar")):
+        model = _read_manifest(archive).get("model", {})
+        if model.get("modelName") == settings.model_name:
+            archives[str(model.get("modelVersion"))] = archive
+    if not archives:
         raise ServeError(
-            f"{archive} is missing: make it with `python -m model.archive runs/NAME "
-            f"--name {settings.model_name}`, or set MODEL_STORE and MODEL_NAME"
+            f"{settings.model_store} has no archive of {settings.model_name}: make it with `python "
+            f"-m model.archive runs/NAME --name {settings.model_name}`, or set MODEL_STORE and "
+            "MODEL_NAME"
         )
+    versions = sorted(archives, key=order_of_version, reverse=True)
+    default = versions[0] if settings.model_version == LATEST else settings.model_version
+    if default not in archives:
+        raise ServeError(
+            f"{settings.model_store} has no version {default} of {settings.model_name}: set "
+            f"MODEL_VERSION to one of {', '.join(versions)}"
+        )
+    return [archives[version] for version in sorted(versions, key=default.__ne__)]
+
+
+def _read_manifest(archive: Path) -> dict[str, Any]:
+    try:
+        manifest = json.loads(zipfile.Path(archive, "MAR-INF/MANIFEST.json").read_bytes())
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile, zlib.error):
+        # It may be of another model, and must not be in the way of this one.
+        return {}
+    return manifest if isinstance(manifest, dict) else {}
 
 
 @contextmanager
@@ -81,7 +114,11 @@ def torchserve(settings: Settings, java_home: str) -> Iterator[psutil.Popen]:
             f"--ts-config={PROJECT / 'config.properties'}",
             f"--log-config={PROJECT / 'log4j2.xml'}",
             f"--model-store={settings.model_store.resolve()}",
-            *("--models", f"{settings.model_name}={settings.model_name}.mar"),
+            # TorchServe takes the first version that it loads for the default.
+            *(
+                "--models",
+                *(f"{settings.model_name}={file.name}" for file in find_archives(settings)),
+            ),
         ]
         with running(command, directory / "console.log", directory, environment) as process:
             yield process

@@ -110,7 +110,8 @@ def problem_of_module(name: str, arguments: list[str]) -> str:
     main = module.COMMAND.parse if hasattr(module, "COMMAND") else module.main
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", [name, *arguments])
-        patch.setattr(argparse.ArgumentParser, "parse_args", parse_and_exit)
+        for method in ("parse_args", "parse_intermixed_args"):
+            patch.setattr(argparse.ArgumentParser, method, parse_and_exit)
         with pytest.raises(SystemExit) as end:
             main()
     return f"{name} refuses {arguments}" if end.value.code else ""

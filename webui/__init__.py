@@ -1,6 +1,7 @@
 """The web UI: a form that accepts pictures, and a page that says what the model sees in them."""
 
 import os
+from dataclasses import replace
 
 from flask import Flask
 from flask.json.provider import DefaultJSONProvider
@@ -19,8 +20,12 @@ from webui.rate_limit import limit_rate
 from webui.security import add_security_headers, refuse_other_sites
 from webui.settings import Settings
 from webui.torchserve.client import TorchServeClient
+from webui.torchserve.versions import keep_version
 from webui.uploads import FORM_OVERHEAD_BYTES, MAX_OTHER_PARTS, MAX_TEXT_BYTES, InMemoryRequest
 from webui.views import pages, probes
+
+# Seconds that a page waits for what it can do without.
+MOST_SECONDS_FOR_A_PAGE = 1.0
 
 
 class OrderedJSONProvider(DefaultJSONProvider):
@@ -59,6 +64,8 @@ def create_app(settings: Settings | None = None) -> Flask:
         TORCHSERVE_TIMEOUT_SECONDS=settings.torchserve_timeout_seconds,
     )
     app.extensions["torchserve"] = TorchServeClient(settings)
+    impatient = replace(settings, torchserve_timeout_seconds=MOST_SECONDS_FOR_A_PAGE)
+    app.extensions["impatient_torchserve"] = TorchServeClient(impatient)
     app.jinja_env.filters.update(
         percentage=format_percentage,
         size=format_size,
@@ -66,6 +73,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         image_description=describe_image,
     )
     Languages(app)
+    app.url_defaults(keep_version)
     app.before_request(refuse_other_sites)
     for blueprint in (pages, probes, api):
         app.register_blueprint(blueprint)

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from limits import parse_many
 
 UNLIMITED = "unlimited"
+LATEST = "latest"
 
 
 class SettingsError(ValueError):
@@ -81,6 +82,11 @@ def _rate(value: str) -> str:
     raise ValueError(f'must be a rate like "300 per minute", or "{UNLIMITED}"')
 
 
+def order_of_version(version: str) -> tuple[list[int], str]:
+    """Return what puts versions in order, so that 10.0 comes after 9.1."""
+    return [int(number) for number in re.findall(r"[0-9]{1,9}", version)], version
+
+
 def _setting(default: str, parse: Callable[[str], Any], help_text: str) -> Any:  # noqa: ANN401
     """Declare a setting; its ``default`` is written as in the environment."""
     metadata = {"default": default, "parse": parse, "help": help_text}
@@ -117,6 +123,11 @@ class Settings:
         "model_store", _path, "directory of the archives that TorchServe serves"
     )
     model_name: str = _setting("cifar10", _model_name, "name of the model that answers")
+    model_version: str = _setting(
+        LATEST,
+        _model_name,
+        f"version that answers where a request names none; {LATEST}: the highest in MODEL_STORE",
+    )
     max_upload_bytes: int = _setting("16777216", _byte_count, "largest picture accepted, in bytes")
     max_pictures: int = _setting("16", _picture_count, "maximum number of pictures in one form")
     max_form_bytes: int = _setting(

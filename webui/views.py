@@ -32,6 +32,7 @@ from webui.errors import (
 )
 from webui.negotiation import negotiated, wants_card, wants_json
 from webui.torchserve.predictions import Prediction
+from webui.torchserve.versions import PARAMETER, asked_versions, list_versions
 from webui.uploads import FIELD_NAME, Upload, read_uploads, to_data_uri
 
 if TYPE_CHECKING:
@@ -57,26 +58,41 @@ probes = Blueprint("probes", __name__)
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What became of one picture.
+class Answer:
+    """What a version of the model sees in a picture.
 
     Attributes:
-        upload: The picture.
-        prediction: What the model sees in it, if there was an answer.
-        error: Why there was no answer, otherwise.
-        seconds: How long the model took.
+        prediction: TorchServe's answer.
+        seconds: How long it took.
     """
 
-    upload: Upload
-    prediction: Prediction | None
-    error: WebUIError | None
+    prediction: Prediction
     seconds: float
 
     @property
     def ranking(self) -> list[tuple[str, float]]:
         """The classes and their probabilities (0 to 1), the likeliest first."""
-        probabilities = self.prediction["probabilities"] if self.prediction else {}
-        return sorted(probabilities.items(), key=lambda item: -item[1])
+        return sorted(self.prediction["probabilities"].items(), key=lambda item: -item[1])
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one picture.
+
+    Attributes:
+        upload: The picture.
+        answers: What each version that was asked sees in it; none if there was an error.
+        error: Why there was no answer, otherwise.
+    """
+
+    upload: Upload
+    answers: tuple[Answer, ...] = ()
+    error: WebUIError | None = None
+
+    @property
+    def prediction(self) -> Prediction | None:
+        """The first answer, if there is one."""
+        return self.answers[0].prediction if self.answers else None
 
     @property
     def picture(self) -> str | None:
@@ -100,6 +116,8 @@ def show_form() -> str:
         max_bytes=most_bytes,
         max_pictures=most_pictures,
         modules=MODULES,
+        versions=list_versions(),
+        chosen_version=request.args.get(PARAMETER),
         # The page's script finds these before it sends a picture, and shows the same words.
         errors=[
             NoFileError(),
@@ -131,7 +149,8 @@ def predict() -> Response:
     if len(errors) == len(outcomes):
         response.status_code = errors[0].code
         response.headers.update(errors[0].headers)
-    slowest = max(outcome.seconds for outcome in outcomes)
+    answers = [answer for outcome in outcomes for answer in outcome.answers]
+    slowest = max((answer.seconds for answer in answers), default=0)
     response.headers["Server-Timing"] = f"model;dur={slowest * 1000:.1f}"
     return negotiated(response)
 
@@ -161,15 +180,19 @@ def _classify_all(uploads: list[Upload]) -> list[Outcome]:
     client: TorchServeClient = current_app.extensions["torchserve"]
     max_bytes = current_app.config["MAX_UPLOAD_BYTES"]
     with_model_input = not wants_json()
+    versions = asked_versions()
+
+    def ask(upload: Upload, version: str | None) -> Answer:
+        started = perf_counter()
+        prediction = client.predict(upload.content, version, with_model_input=with_model_input)
+        return Answer(prediction, perf_counter() - started)
 
     def classify(upload: Upload) -> Outcome:
-        started = perf_counter()
         try:
             upload.require_size(max_bytes)
-            prediction = client.predict(upload.content, with_model_input=with_model_input)
+            return Outcome(upload, tuple(ask(upload, version) for version in versions))
         except WebUIError as error:
-            return Outcome(upload, None, error, perf_counter() - started)
-        return Outcome(upload, prediction, None, perf_counter() - started)
+            return Outcome(upload, error=error)
 
     if len(uploads) == 1:
         return [classify(uploads[0])]
@@ -181,7 +204,7 @@ def _classify_all(uploads: list[Upload]) -> list[Outcome]:
 def _settle(upload: Upload, future: "Future[Outcome]") -> Outcome:
     """Return what became of one picture of several, even if this program failed at it."""
     mistake = future.exception()
-    outcome = Outcome(upload, None, InternalError(), 0) if mistake else future.result()
+    outcome = Outcome(upload, error=InternalError()) if mistake else future.result()
     if outcome.error:
         log_error(outcome.error, mistake or outcome.error)
     return outcome
@@ -190,11 +213,13 @@ def _settle(upload: Upload, future: "Future[Outcome]") -> Outcome:
 def _to_json(outcomes: list[Outcome]) -> object:
     """Return TorchServe's own answer, or for several pictures an answer or an error for each.
 
-    If there is no answer at all, the first error stands for all.
+    If there is no answer at all, the first error stands for all. Where all versions were asked, a
+    picture has the answer of each.
     """
-    answers = [
-        outcome.error.as_dict() if outcome.error else outcome.prediction for outcome in outcomes
-    ]
+    answers: list[object] = []
+    for outcome in outcomes:
+        predictions = [answer.prediction for answer in outcome.answers]
+        answers += [outcome.error.as_dict()] if outcome.error else predictions
     if len(answers) == 1 or all(outcome.error for outcome in outcomes):
         return answers[0]
     return {"predictions": answers}

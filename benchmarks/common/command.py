@@ -31,6 +31,7 @@ class Command:
         examples: commands that ``--help`` shows, with what each is for.
         add_options: adds the benchmark's own options to a parser.
         measure: measures; raises ``ProgramError``, ``OSError`` or ``ValueError`` where it can't.
+        needs_quiet: whether other programs change the figures.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Command:
     examples: str
     add_options: Callable[[argparse.ArgumentParser], None]
     measure: Callable[[argparse.Namespace], Report]
+    needs_quiet: bool = True
 
     def main(self) -> NoReturn:
         """Run the command and exit. Any signal that ends a program ends it as Ctrl-C does.
@@ -58,7 +60,7 @@ class Command:
         """
         options = self.parse(arguments)
         facts, load = describe(), os.getloadavg()[0]
-        if load > QUIET_LOAD:
+        if self.needs_quiet and load > QUIET_LOAD:
             print(f"Other programs are running (load {load:.1f}), so the figures will be wrong.")
         try:
             report = self.measure(options)

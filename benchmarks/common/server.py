@@ -20,7 +20,11 @@ from serving.java import find_java_home
 from serving.torchserve import run_directory, torchserve
 from webui.settings import Settings
 
-ARCHIVE = PROJECT / "model_store" / "cifar10.mar"
+# The shipped archives by version.
+ARCHIVES = {
+    "2.0": PROJECT / "model_store" / "cifar10-2.0.mar",
+    "1.0": PROJECT / "model_store" / "cifar10.mar",
+}
 START_SECONDS = 180
 ANSWER_SECONDS = 60
 OK = 200
@@ -44,14 +48,18 @@ class Server(NamedTuple):
 
 
 @contextmanager
-def our_server(*, with_web_ui: bool = False) -> Iterator[Server]:
-    """Run TorchServe with the shipped archive as ``make serve`` does; also the web UI if asked."""
+def our_server(version: str = "2.0", *, with_web_ui: bool = False) -> Iterator[Server]:
+    """Run TorchServe with the shipped archives as ``make serve`` does; also the web UI if asked.
+
+    ``version`` answers.
+    """
     names = [one.variable for one in Settings.describe() if one.variable.endswith("_PORT")]
     with ExitStack() as opened:
         directory = opened.enter_context(tempfile.TemporaryDirectory())
         environment = {
             **dict(zip(names, map(str, free_ports(len(names))), strict=True)),
-            "MODEL_STORE": str(ARCHIVE.parent),
+            "MODEL_STORE": str(ARCHIVES[version].parent),
+            "MODEL_VERSION": version,
             "TORCHSERVE_RUN_DIRECTORY": directory,
             # All requests come from one address.
             "RATE_LIMIT": "unlimited",

@@ -1,10 +1,12 @@
 """Compare our TorchServe with other ways to serve the same network.
 
-Each server is started on this machine, one after another: ours with the shipped archive and
-configuration, FastAPI with ONNX Runtime, LitServe, BentoML, and the original's Flask with Keras.
-All must give the same answers. Then wrk loads each, and the report tells the time to an answer
-(p50, p99), requests a second and memory, with ratios to ours. The peers get a virtual environment
-of their own below .venv-benchmarks/ in the first run. Nothing else should run meanwhile.
+Each server is started on this machine, one after another: ours with the shipped archives and
+configuration, FastAPI with ONNX Runtime, LitServe, BentoML, and for version 1.0 the original's
+Flask with Keras. The peers compute the archive's float32 graph; for version 2.0, FastAPI computes
+the quantised one, too, which ours takes where the processor is quick at it. All must give the same
+answers. Then wrk loads each, and the report tells the time to an answer (p50, p99), requests a
+second and memory, with ratios to ours. The peers get a virtual environment of their own below
+.venv-benchmarks/ in the first run. Nothing else should run meanwhile.
 """
 
 import argparse
@@ -17,10 +19,17 @@ from benchmarks.common.command import Command, add_number
 from benchmarks.common.memory import tree_memory, watch_memory
 from benchmarks.common.programs import ProgramError, Say, take_turns
 from benchmarks.common.report import Report
-from benchmarks.common.server import ARCHIVE, Server, wait_until_ready
+from benchmarks.common.server import ARCHIVES, Server, wait_until_ready
 from benchmarks.serving.answers import PICTURES, Picture, largest_difference, questions
 from benchmarks.serving.report import Run, make_report
-from benchmarks.serving.servers import LABELS, OURS, start, write_network
+from benchmarks.serving.servers import (
+    LABELS,
+    ONLY_VERSION,
+    OURS,
+    load_expected,
+    start,
+    write_network,
+)
 from benchmarks.serving.wrk import Load, find_wrk, put_load, wait_until_idle
 from model.command_line import whole_number
 from model.inference.classifier import Classifier
@@ -54,6 +63,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="connections that are open at once, one load for each number (default: 1 8 32)",
     )
+    parser.add_argument(
+        "--model-version",
+        choices=ARCHIVES,
+        default=next(iter(ARCHIVES)),
+        help="version of the shipped model that all servers serve (default: %(default)s)",
+    )
     add_number(parser, "--seconds", 8, "seconds of each load")
     # Java compiles what has run ten thousand times.
     add_number(parser, "--warm-up", 10, "seconds of load before, for each picture")
@@ -65,15 +80,21 @@ def measure(options: argparse.Namespace) -> Report:
     find_wrk()
     # In order, and once each.
     options.connections = sorted(set(options.connections))
-    options.only = [name for name in LABELS if name in options.only]
+    version = options.model_version
+    options.only = [
+        name
+        for name in LABELS
+        if name in options.only and ONLY_VERSION.get(name, version) == version
+    ]
     pictures = [make() for name, make in PICTURES.items() if name in options.pictures]
-    network = Classifier.load(ARCHIVE)
+    archive = ARCHIVES[version]
     with tempfile.TemporaryDirectory() as directory:
         if options.only != [OURS]:
-            write_network(Path(directory), network.card.class_names)
+            write_network(archive, Path(directory))
 
         def run(name: str, _round: int, say: Say) -> Run:
-            with start(name, Path(directory)) as server:
+            network = load_expected(name, archive)
+            with start(name, version, Path(directory)) as server:
                 return measure_server(server, pictures, network, options, say)
 
         runs, failures = take_turns(

@@ -3,7 +3,7 @@
 import base64
 import json
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
@@ -13,13 +13,12 @@ import numpy as np
 import torch
 import urllib3
 from PIL import Image
-from torch import nn
 
 from benchmarks.common.peer_environment import prepare
 from benchmarks.common.programs import running
-from benchmarks.common.server import ARCHIVE, BYTES, Request, Server, free_ports, our_server
-from model.inference import WEIGHTS_FILE_NAME
-from model.networks.reference_cnn import ReferenceCNN
+from benchmarks.common.server import BYTES, Request, Server, free_ports, our_server
+from model.inference import GRAPH_FILE_NAME, QUANTISED_FILE_NAME, WEIGHTS_FILE_NAME
+from model.inference.classifier import Classifier
 
 OURS = "ours"
 GROUP = "serving-benchmark"
@@ -34,6 +33,7 @@ class Peer(NamedTuple):
     label: str
     arguments: str
     encode: Callable[[bytes], tuple[bytes, dict[str, str]]]
+    graph: str = GRAPH_FILE_NAME
 
 
 def base64_json(picture: bytes) -> tuple[bytes, dict[str, str]]:
@@ -52,11 +52,15 @@ def multipart(picture: bytes) -> tuple[bytes, dict[str, str]]:
     return body, {"Content-Type": content_type}
 
 
+FASTAPI = Peer(
+    "FastAPI and ONNX Runtime, 2 processes",
+    f"uvicorn {PROGRAMS}.fastapi_serving:app --workers 2 --no-access-log --port",
+    lambda picture: (picture, BYTES),
+)
 PEERS = {
-    "fastapi": Peer(
-        "FastAPI and ONNX Runtime, 2 processes",
-        f"uvicorn {PROGRAMS}.fastapi_serving:app --workers 2 --no-access-log --port",
-        lambda picture: (picture, BYTES),
+    "fastapi": FASTAPI,
+    "fastapi-int8": FASTAPI._replace(
+        label=f"{FASTAPI.label}, on our quantised graph", graph=QUANTISED_FILE_NAME
     ),
     "litserve": Peer("LitServe and ONNX Runtime", f"{PROGRAMS}.litserve_serving", base64_json),
     "bentoml": Peer(
@@ -66,46 +70,43 @@ PEERS = {
     ),
     "flask": Peer("the original's way, Flask and Keras", f"{PROGRAMS}.flask_serving", multipart),
 }
+# Peers that can serve one of the shipped versions only.
+ONLY_VERSION = {"fastapi-int8": "2.0", "flask": "1.0"}
 LABELS = {OURS: "ours, TorchServe", **{name: peer.label for name, peer in PEERS.items()}}
 
 
 @contextmanager
-def start(name: str, network: Path) -> Iterator[Server]:
+def start(name: str, version: str, network: Path) -> Iterator[Server]:
     """Run ours or a peer; the peers read what :func:`write_network` wrote into ``network``."""
     if name == OURS:
-        with our_server() as ours:
+        with our_server(version) as ours:
             yield ours
         return
     peer = PEERS[name]
     (port,) = free_ports(1)
     command = [str(prepare(GROUP)), "-m", *peer.arguments.split(), str(port)]
     url = f"http://127.0.0.1:{port}/predict"
-    with running(command, {"NETWORK": str(network), **PEER_ENVIRONMENT}) as process:
+    environment = {"NETWORK": str(network), "GRAPH": peer.graph, **PEER_ENVIRONMENT}
+    with running(command, environment) as process:
         yield Server(process.pid, lambda picture: Request(url, *peer.encode(picture)))
 
 
-def write_network(directory: Path, class_names: Sequence[str]) -> None:
-    """Write the shipped network for the peers: ``weights.npz``, ``network.onnx``, ``classes.json``.
-
-    The graph is the one that PyTorch exports by itself, from float32 ``(N, 3, 32, 32)`` in [0, 1]
-    to probabilities ``(N, C)``; nothing is left out of it as it is out of the one that we serve.
-    """
-    with zipfile.ZipFile(ARCHIVE) as files:
+def write_network(archive: Path, directory: Path) -> None:
+    """Write a shipped network for the peers: its graphs, ``weights.npz`` and ``classes.json``."""
+    with zipfile.ZipFile(archive) as files:
+        for name in {GRAPH_FILE_NAME, QUANTISED_FILE_NAME} & set(files.namelist()):
+            files.extract(name, directory)
         weights = torch.load(BytesIO(files.read(WEIGHTS_FILE_NAME)), weights_only=True)
-    network = ReferenceCNN(len(class_names)).eval()
-    network.load_state_dict(weights)
-    torch.onnx.export(
-        nn.Sequential(network, nn.Softmax(dim=1)).eval(),
-        (torch.zeros(2, 3, 32, 32),),
-        directory / "network.onnx",
-        input_names=["pixels"],
-        output_names=["probabilities"],
-        dynamic_shapes=({0: torch.export.Dim("images", min=1)},),
-        dynamo=True,
-        external_data=False,
-        verbose=False,
-    )
     arrays = {name: tensor.numpy() for name, tensor in weights.items()}
     # allow_pickle is spelt out for the type checker, which takes an array for it otherwise.
     np.savez(directory / "weights.npz", allow_pickle=False, **arrays)
+    class_names = Classifier.load(archive).card.class_names
     (directory / "classes.json").write_text(json.dumps(list(class_names)))
+
+
+def load_expected(name: str, archive: Path) -> Classifier:
+    """Load the classifier that a server must agree with: the same graph of the archive."""
+    ours = Classifier.load(archive)
+    if name == OURS or PEERS[name].graph == QUANTISED_FILE_NAME:
+        return ours
+    return Classifier(zipfile.Path(archive, GRAPH_FILE_NAME).read_bytes(), ours.card)

@@ -52,21 +52,26 @@ def write_page(file: Path, evaluation: Evaluation) -> None:
     Raises:
         OSError: the file can't be written.
     """
+    variables = template_variables(evaluation)
+    page = render_page("page.html", ["page.css", "tables.css"], read_part("page.js"), **variables)
+    file.write_text(page, encoding="utf-8")
+
+
+def render_page(template: str, styles: Sequence[str], script: str = "", **variables: object) -> str:
+    """Fill a template; this and the ``styles``, which it gets as one, are files beside this one."""
     environment = Environment(
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
     environment.filters["percentage"] = format_percentage
-    template = environment.get_template("page.html")
-    style = "".join(read_part(name) for name in ("page.css", "tables.css"))
-    script = read_part("page.js")
-    page = template.render(
+    style = "".join(map(read_part, styles))
+    return environment.get_template(template).render(
         style=style,
         script=script,
         style_hash=content_security_hash(style),
         script_hash=content_security_hash(script),
-        **template_variables(evaluation),
+        date=datetime.now(UTC).date().isoformat(),
+        **variables,
     )
-    file.write_text(page, encoding="utf-8")
 
 
 def read_part(name: str) -> str:
@@ -96,7 +101,6 @@ def template_variables(evaluation: Evaluation) -> dict[str, Any]:
     return {
         "model": visible(evaluation.model),
         "source": visible(evaluation.source),
-        "date": datetime.now(UTC).date().isoformat(),
         "accuracy": evaluation.accuracy,
         "interval": wilson_interval(evaluation.correct, len(evaluation.images)),
         "total": len(evaluation.images),

@@ -8,14 +8,19 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from model.inference import GRAPH_FILE_NAME, WEIGHTS_FILE_NAME
+from model.data.dataset import LabelledImages
+from model.export.quantisation import quantise
+from model.inference import GRAPH_FILE_NAME, QUANTISED_FILE_NAME, WEIGHTS_FILE_NAME
 from model.inference.card import ModelCard
 from model.inference.engine import INPUT_NAME, OUTPUT_NAME, OnnxEngine
 from model.networks import load_network, to_unit_range
+from model.networks.strong_cnn import StrongCNN
 
 # Maximum difference between a probability of the graph and one of the network. Computing float32
 # logits in another order makes a difference of about 1e-6.
 LARGEST_DIFFERENCE = 1e-4
+# Number of training images that show the ranges of the activations.
+QUANTISATION_IMAGES = 1000
 # Number of random images on which the difference is measured.
 CHECKED_IMAGES = 16
 
@@ -30,20 +35,33 @@ class _PixelsToProbabilities(nn.Module):
         return logits.softmax(dim=1)
 
 
-def export_run(run: Path) -> None:
-    """Write ``model.onnx`` beside the weights of a finished run.
+def export_run(run: Path, card: ModelCard, images: LabelledImages) -> None:
+    """Write ``model.onnx`` beside the weights of a run, and for a large network a quantised one.
+
+    The weights of a large network are rounded to float16 first, in ``weights.pt``, too: they take
+    half of the room, and the two graphs still compute what the weights say.
 
     Args:
         run: The run's directory.
+        card: Its card.
+        images: The training images.
 
     Raises:
-        OSError: The run is not finished, or its directory can't be written to.
-        ValueError: The card or the weights can't be read, or the graph differs from the network.
+        OSError: There are no weights, or the directory can't be written to.
+        ValueError: The weights can't be read, or the graph differs from the network.
     """
-    card = ModelCard.load(run)
     weights = (run / WEIGHTS_FILE_NAME).read_bytes()
     network = load_network(weights, card.architecture, len(card.class_names), card.dropout)
-    (run / GRAPH_FILE_NAME).write_bytes(export_network(network, card.image_size))
+    if not isinstance(network, StrongCNN):
+        (run / GRAPH_FILE_NAME).write_bytes(export_network(network, card.image_size))
+        return
+    torch.save(network.half().state_dict(), run / WEIGHTS_FILE_NAME)
+    network.float().fold_normalisations()
+    graph = export_network(network, card.image_size)
+    (run / GRAPH_FILE_NAME).write_bytes(graph)
+    indices = torch.linspace(0, len(images) - 1, min(len(images), QUANTISATION_IMAGES))
+    pixels = images.subset(indices.long()).pixels.permute(0, 2, 3, 1).contiguous()
+    (run / QUANTISED_FILE_NAME).write_bytes(quantise(graph, pixels.numpy()))
 
 
 def export_network(network: nn.Module, image_size: int) -> bytes:

@@ -3,4 +3,5 @@
 # Names of the files that hold a trained network, in a run and in an archive.
 CARD_FILE_NAME = "model_card.json"
 GRAPH_FILE_NAME = "model.onnx"
+QUANTISED_FILE_NAME = "model.int8.onnx"
 WEIGHTS_FILE_NAME = "weights.pt"

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.images.preprocessing import PreparedImage, prepare
-from model.inference import GRAPH_FILE_NAME
+from model.inference import GRAPH_FILE_NAME, QUANTISED_FILE_NAME
 from model.inference.answer import answer
 from model.inference.card import ModelCard
-from model.inference.engine import OnnxEngine
+from model.inference.engine import OnnxEngine, is_quick_at_int8
 
 
 class Classifier:
@@ -24,20 +24,28 @@ class Classifier:
         card: The network's card, with its class names in the order of the probabilities.
         threads: Number of threads for one computation.
 
+        precision: What the graph computes in, ``float32`` or ``int8``.
+
     Attributes:
         card: The network's card.
+        precision: The same as above.
 
     Raises:
         ValueError: ``graph`` can't be read.
     """
 
-    def __init__(self, graph: bytes, card: ModelCard, threads: int = 1) -> None:
+    def __init__(
+        self, graph: bytes, card: ModelCard, threads: int = 1, precision: str = "float32"
+    ) -> None:
         self.card = card
+        self.precision = precision
         self._engine = OnnxEngine(graph, threads)
 
     @classmethod
     def load(cls, source: Path, threads: int = 1) -> "Classifier":
         """Load a run's directory, a model archive, or the directory of an unpacked archive.
+
+        The quantised graph answers where there is one and the processor is quick at it.
 
         Args:
             source: The directory or ``.mar`` file that holds the card and the graph.
@@ -50,11 +58,9 @@ class Classifier:
         try:
             files = zipfile.Path(source) if zipfile.is_zipfile(source) else source
             card = ModelCard.load(files)
-            graph = files / GRAPH_FILE_NAME
-            if not graph.exists():
-                raise FileNotFoundError(
-                    f"there is no {GRAPH_FILE_NAME}; `python -m model.archive {source}` writes it"
-                )
+            graph, quantised = files / GRAPH_FILE_NAME, files / QUANTISED_FILE_NAME
+            if quantised.exists() and is_quick_at_int8():
+                return cls(quantised.read_bytes(), card, threads, precision="int8")
             return cls(graph.read_bytes(), card, threads)
         except (KeyError, zipfile.BadZipFile, zlib.error) as error:
             raise ValueError(f"the archive is damaged ({error})") from error

@@ -5,6 +5,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import gelu
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from model.networks.standardisation import fold_standardisation, measure_channels
 
@@ -30,13 +31,19 @@ class Block(nn.Module):
     def __init__(self, channels_in: int, channels_out: int) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(channels_in, channels_out, 3, padding=1, bias=False)
-        self.norm1 = _normalisation(channels_out)
+        self.norm1: nn.Module = _normalisation(channels_out)
         self.conv2 = nn.Conv2d(channels_out, channels_out, 3, padding=1, bias=False)
-        self.norm2 = _normalisation(channels_out)
+        self.norm2: nn.Module = _normalisation(channels_out)
         self.pool = nn.MaxPool2d(2)
         for convolution in (self.conv1, self.conv2):
             # At first, as many outputs as there are inputs pass on one input each.
             nn.init.dirac_(convolution.weight.data[: convolution.in_channels])
+
+    def fold_normalisations(self) -> None:
+        """Let the convolutions do the work of the normalisations, too."""
+        self.conv1 = fuse_conv_bn_eval(self.conv1, cast("nn.BatchNorm2d", self.norm1))
+        self.conv2 = fuse_conv_bn_eval(self.conv2, cast("nn.BatchNorm2d", self.norm2))
+        self.norm1 = self.norm2 = nn.Identity()
 
     def forward(self, images: Tensor) -> Tensor:
         """Map ``(N, channels_in, S, S)`` to ``(N, channels_out, S // 2, S // 2)``."""
@@ -95,6 +102,14 @@ class StrongCNN(nn.Module):
         filters = (components / (variances.clamp(min=0) + WHITENING_EPSILON).sqrt()).T
         self.whiten.weight.copy_(torch.cat([filters, -filters]).reshape(24, 3, 2, 2))
         fold_standardisation(self.whiten, pixels)
+
+    def fold_normalisations(self) -> None:
+        """Let the convolutions of a trained network do the work of its normalisations, too.
+
+        These never change the order of values, so they may as well come before the pooling.
+        """
+        for block in self.blocks.children():
+            cast("Block", block).fold_normalisations()
 
     def forward(self, images: Tensor) -> Tensor:
         """Map images ``(N, 3, S, S)`` in [0, 1] to logits ``(N, num_classes)``."""

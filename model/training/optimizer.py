@@ -1,4 +1,4 @@
-"""The optimiser, what changes its learning rate, and the moving average of the weights."""
+"""The optimisers, what changes their learning rates, and the moving average of the weights."""
 
 import copy
 import math
@@ -12,7 +12,6 @@ from torch.optim.lr_scheduler import LinearLR, ReduceLROnPlateau
 from model.networks import Network
 from model.networks.reference_cnn import ReferenceCNN
 from model.training.config import Config
-from model.training.muon import Muon
 from model.training.recipes import Recipe
 
 # Batch size for which the learning rate of Muon is given. Rates grow with the root of the batch.
@@ -20,29 +19,41 @@ MUON_BATCH_SIZE = 500
 # Learning rates and momenta of what Muon does not orthogonalise, for losses that are summed up.
 BIAS_RATE, OUTPUT_RATE = 0.053, 0.67
 FILTER_MOMENTUM, OTHER_MOMENTUM = 0.6, 0.85
+# Coefficients of Jordan's quintic iteration, and the number of times that it is applied.
+COEFFICIENTS = (3.4445, -4.7750, 2.0315)
+ITERATIONS = 3
 
 
 def create_optimizer(network: Network, config: Config) -> torch.optim.Optimizer:
     """Return Adam for the reference network, and Muon for the other one."""
     if isinstance(network, ReferenceCNN):
         return _create_adam(network, config.recipe)
-    recipe, batch_size = config.recipe, config.batch_size
-    blocks = network.blocks.modules()
-    filters = [part.weight for part in blocks if isinstance(part, nn.Conv2d)]
-    others = [value for value in network.parameters() if value.requires_grad]
-    biases = [value for value in others if value.ndim == 1]
+    batch_size, device = config.batch_size, network.output.weight.device
+    blocks, parameters = network.blocks.modules(), network.parameters()
     root = (batch_size / MUON_BATCH_SIZE) ** 0.5
-    rates = recipe.learning_rate * root, BIAS_RATE * batch_size, OUTPUT_RATE * batch_size
-    device = network.output.weight.device
+    others = {
+        "momentum": OTHER_MOMENTUM,
+        "weight_decay": config.recipe.weight_decay,
+        "orthogonalise": False,
+    }
     groups: list[dict[str, Any]] = [
         {
-            "params": parameters,
-            "lr": torch.tensor(rate, device=device),
-            "momentum": FILTER_MOMENTUM if parameters is filters else OTHER_MOMENTUM,
-            "weight_decay": 0.0 if parameters is filters else recipe.weight_decay,
-            "orthogonalise": parameters is filters,
-        }
-        for parameters, rate in zip((filters, biases, [network.output.weight]), rates, strict=True)
+            "params": [part.weight for part in blocks if isinstance(part, nn.Conv2d)],
+            "lr": torch.tensor(config.recipe.learning_rate * root, device=device),
+            "momentum": FILTER_MOMENTUM,
+            "weight_decay": 0.0,
+            "orthogonalise": True,
+        },
+        {
+            "params": [each for each in parameters if each.ndim == 1 and each.requires_grad],
+            "lr": torch.tensor(BIAS_RATE * batch_size, device=device),
+            **others,
+        },
+        {
+            "params": [network.output.weight],
+            "lr": torch.tensor(OUTPUT_RATE * batch_size, device=device),
+            **others,
+        },
     ]
     return Muon(groups, torch.bfloat16 if config.precision == "bf16" else torch.float32)
 
@@ -107,6 +118,70 @@ def create_schedulers(
         threshold_mode="abs",
     )
     return per_batch, per_epoch
+
+
+class Muon(torch.optim.Optimizer):
+    """Nesterov's momentum, whose updates are orthogonalised in the groups that say so.
+
+    Sources: "Muon: an optimizer for hidden layers in neural networks" (Jordan et al. 2024,
+    https://kellerjordan.github.io/posts/muon/), and for filter banks, which also keep a Frobenius
+    norm of √(number of filters), airbench94_muon (https://github.com/KellerJordan/cifar10-airbench).
+    PyTorch's own ``torch.optim.Muon`` takes matrices only, and reads its rate as a number, which a
+    captured step never sees change.
+
+    Args:
+        groups: Groups of parameters, each with ``lr`` (a tensor), ``momentum`` in [0, 1),
+            ``weight_decay`` (a share of the weights that is added to their gradients), and
+            ``orthogonalise``, whether its parameters are filter banks.
+        dtype: Floating point type in which updates are orthogonalised.
+    """
+
+    def __init__(self, groups: list[dict[str, Any]], dtype: torch.dtype) -> None:
+        super().__init__(groups, {})
+        self._dtype = dtype
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:  # type: ignore[override]  # noqa: ARG002
+        """Update every parameter that has a gradient; there is no closure to give."""
+        for group in self.param_groups:
+            for weights in group["params"]:
+                if weights.grad is None:
+                    continue
+                gradient = weights.grad.add(weights, alpha=group["weight_decay"])
+                state = self.state[weights]
+                if not state:
+                    state["momentum"] = torch.zeros_like(weights)
+                momentum = state["momentum"].mul_(group["momentum"]).add_(gradient)
+                update = gradient.add(momentum, alpha=group["momentum"])
+                if group["orthogonalise"]:
+                    weights.mul_(len(weights) ** 0.5 / weights.norm())
+                    update = orthogonalise(update.flatten(1), self._dtype).view_as(weights)
+                weights.sub_(update * group["lr"])
+
+
+def orthogonalise(matrix: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return a matrix of the same singular vectors whose singular values are all about 1.
+
+    The values end up between about 0.5 and 1.5, which serves as well as 1 and needs no
+    decomposition (the Newton-Schulz iteration with Jordan's coefficients).
+
+    Args:
+        matrix: Float ``(M, N)``.
+        dtype: Floating point type that it is computed in.
+
+    Returns:
+        ``dtype`` ``(M, N)``.
+    """
+    linear, cubic, quintic = COEFFICIENTS
+    values = matrix.to(dtype)
+    values = values / (values.norm() + 1e-7)
+    is_tall = values.shape[0] > values.shape[1]
+    values = values.T if is_tall else values
+    for _ in range(ITERATIONS):
+        products = values @ values.T
+        polynomial = torch.addmm(products, products, products, beta=cubic, alpha=quintic)
+        values = torch.addmm(values, polynomial, values, beta=linear)
+    return values.T if is_tall else values
 
 
 class MovingAverage(nn.Module):

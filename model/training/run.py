@@ -12,7 +12,7 @@ from typing import Self, cast
 
 import torch
 
-from model.inference import CARD_FILE_NAME, GRAPH_FILE_NAME
+from model.inference import CARD_FILE_NAME, GRAPH_FILE_NAME, QUANTISED_FILE_NAME
 from model.inference.card import ModelCard
 from model.networks import NETWORKS
 from model.training import RunError
@@ -24,7 +24,8 @@ from model.training.metrics import EpochMetrics, kept_epoch, read_metrics
 LOCK_FILE_NAME = ".lock"
 REPORT_FILE_NAME = "classification_report.txt"
 # Files that only a finished run has.
-RESULTS = (CARD_FILE_NAME, GRAPH_FILE_NAME, "classification_report.*", "confusion_matrix.*")
+GRAPHS = (GRAPH_FILE_NAME, QUANTISED_FILE_NAME)
+RESULTS = (CARD_FILE_NAME, *GRAPHS, "classification_report.*", "confusion_matrix.*")
 
 
 class Run:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from benchmarks.common.programs import ProgramError
-from benchmarks.common.server import ARCHIVE, Request, Server
+from benchmarks.common.server import ARCHIVES, Request, Server
 from benchmarks.serving import answers
 from benchmarks.serving.__main__ import COMMAND, load_without_errors
 from benchmarks.serving.answers import PICTURES, compare_answers, largest_difference
@@ -59,7 +59,7 @@ def test_the_tables_hold_medians_ratios_and_every_server() -> None:
 def test_a_server_with_wrong_answers_is_refused(
     monkeypatch: pytest.MonkeyPatch, difference: float, label: str, *, right: bool
 ) -> None:
-    network = Classifier.load(ARCHIVE)
+    network = Classifier.load(ARCHIVES["1.0"])
     answer: dict[str, Any] = network.classify(PNG.data) | {"label": label}
     answer["probabilities"]["cat"] += difference
     monkeypatch.setattr(answers, "ask", lambda _request: answer)

@@ -19,7 +19,13 @@ PREDICTION = {
 }
 # TorchServe's words to those who had a worker's attention when it ended.
 WORKER_DIED = "Worker died."
-READY_MODEL = [{"modelName": "zoo", "workers": [{"status": "READY"}, {"status": "READY"}]}]
+READY_MODEL = [
+    {
+        "modelName": "zoo",
+        "modelVersion": "7.3",
+        "workers": [{"status": "READY"}, {"status": "READY"}],
+    }
+]
 # The pixels that the model saw; a PNG by its first bytes alone.
 MODEL_INPUT = "data:image/png;base64,iVBORw0KGgo="
 
@@ -58,6 +64,7 @@ class FakeTorchServe:
         # Answers to some pictures, whenever and however often they come.
         self.answers_to: dict[bytes, Answer] = {}
         self.model_answer = Answer(200, READY_MODEL)
+        self.versions = ["7.3"]
         self.renewal_works = True
         self.images: list[bytes] = []
         self.content_types: list[str | None] = []
@@ -109,22 +116,28 @@ class FakeTorchServe:
             return self._renew(path.removeprefix("/token?type="), key)
         if method == "GET" and path == "/models/zoo":
             return self.model_answer if key == self._keys["management"] else KEY_REFUSED
-        if method == "POST" and path == "/predictions/zoo":
+        if method == "GET" and path == "/models/zoo/all":
+            return Answer(200, [{"modelVersion": version} for version in self.versions])
+        if method == "POST" and path.startswith("/predictions/zoo"):
             if key != self._keys["inference"]:
                 return KEY_REFUSED
             self.images.append(body)
             self.model_inputs.append(model_input)
-            return self._answer_picture(body, model_input)
+            version = path.removeprefix("/predictions/zoo").lstrip("/") or "7.3"
+            return self._answer_picture(body, model_input, version)
         return error_answer(404, "ResourceNotFoundException")
 
-    def _answer_picture(self, image: bytes, model_input: str | None) -> Answer:
+    def _answer_picture(self, image: bytes, model_input: str | None, version: str) -> Answer:
+        if version not in self.versions:
+            return error_answer(404, "ModelVersionNotFoundException")
         if image in self.answers_to:
             return self.answers_to[image]
         if self.answers:
             return self.answers.popleft()
-        if model_input == "true":
-            return Answer(200, {**PREDICTION, "model_input": MODEL_INPUT})
-        return Answer(200, PREDICTION)
+        prediction = {**PREDICTION, "model": {"name": "zoo", "version": version}}
+        return Answer(
+            200, {**prediction, "model_input": MODEL_INPUT} if model_input == "true" else prediction
+        )
 
     def _renew(self, name: str, key: str) -> Answer:
         self.renewals.append(name)

@@ -13,6 +13,7 @@ from model import PROJECT
 
 SHARED = PROJECT.parent / "shared"
 SHIPPED_ARCHIVE = PROJECT / "model_store" / "cifar10.mar"
+SHIPPED_ARCHIVES = [SHIPPED_ARCHIVE, SHIPPED_ARCHIVE.with_name("cifar10-2.0.mar")]
 
 # So that pictures can be written as HEIF.
 pillow_heif.register_heif_opener()

@@ -90,6 +90,8 @@ def server_environment(directory: Path, ports: dict[str, int]) -> dict[str, str]
     return {
         **ports_as_text,
         "TORCHSERVE_RUN_DIRECTORY": str(directory / "run"),
+        # Its answers stay as they are, whatever weights the latest version gets.
+        "MODEL_VERSION": "1.0",
         # All tests come from one address.
         "RATE_LIMIT": "unlimited",
     }

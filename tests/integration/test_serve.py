@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 
 from serving.batch_delay import CLASS_FILE
-from tests.helpers.server import Server, free_ports, start_serve, wait_for_line
+from tests.helpers.server import Server, free_ports, running_server, start_serve, wait_for_line
 from tests.helpers.waiting import wait_until
 
 
@@ -80,3 +80,12 @@ def test_when_torchserve_dies_everything_ends_with_a_clear_line(tmp_path: Path) 
     assert process.returncode == 1
     assert "TorchServe ended by itself" in output
     assert descendants_by_environment(marker) == []
+
+
+def test_the_highest_version_answers_and_each_has_an_address(tmp_path: Path, png: bytes) -> None:
+    with running_server(tmp_path, MODEL_VERSION="latest") as server:
+        for address, version in (("", "2.0"), ("/2.0", "2.0"), ("/1.0", "1.0")):
+            answer = server.post(f"/predictions/cifar10{address}", body=png).json()
+            assert answer["model"] == {"name": "cifar10", "version": version}
+        page = server.http.request("GET", server.web_ui).data.decode()
+        assert page.index("version=2.0") < page.index("version=1.0") < page.index("version=all")

@@ -68,7 +68,6 @@ def test_pictures_are_classified_where_only_the_serving_group_is_installed(
         ("train.py --data tests", "`make setup`"),
         ("-m model.evaluate model_store/cifar10.mar", "`make setup`"),
         ("-m model.from_keras any.keras", "`python -m pip install --group keras`"),
-        ("-m model.archive tests", "`make setup`"),
     ],
 )
 def test_a_command_that_trains_says_in_one_line_what_to_install(command: str, remedy: str) -> None:
@@ -107,7 +106,10 @@ def test_the_archive_runs_in_a_torchserve_with_pytorch(
             return True
         return False
 
-    with run_directory(settings), torchserve(settings, find_java_home()) as process:
+    with (
+        run_directory(settings),
+        torchserve(settings, find_java_home()) as process,
+    ):
         started = Server(psutil.Process(process.pid), ports, settings, "")
         wait_until(is_ready, START_SECONDS, pause=0.2)
         answered = started.predict(png).json()

@@ -11,7 +11,9 @@ import pytest
 import torch
 
 from model.archive import make_archive
+from model.data.dataset import LabelledImages
 from model.evaluate import default_output, main, write_predictions
+from model.export.graph import export_run
 from model.inference.classifier import Classifier
 from model.networks import build_network
 from tests.helpers.evaluations import make_evaluation
@@ -118,13 +120,15 @@ def test_without_a_test_folder_a_run_is_tested_with_its_own_split_and_an_archive
 
 
 def make_run(directory: Path, class_names: tuple[str, ...]) -> Path:
-    """A run as it lies on disk before its export, of random weights."""
+    """A run of random weights."""
     torch.manual_seed(0)
     directory.mkdir()
     net = build_network("ReferenceCNN", len(class_names), 0.1)
     torch.save(net.state_dict(), directory / "weights.pt")
     card = Classifier.load(SHIPPED_ARCHIVE).card
-    replace(card, dropout=0.1, class_names=class_names).save(directory)
+    card = replace(card, dropout=0.1, class_names=class_names)
+    card.save(directory)
+    export_run(directory, card, LabelledImages(torch.empty(0), torch.empty(0)))
     return directory
 
 
@@ -194,7 +198,7 @@ def test_the_results_for_an_archive_lie_in_the_current_folder_under_its_name(
 def test_the_name_in_an_archive_does_not_choose_the_folder() -> None:
     card = Classifier.load(SHIPPED_ARCHIVE).card
     for name in ("../../elsewhere", "/etc", "..", "a\nb"):
-        output = default_output(Path("weather.mar"), replace(card, name=name, version="1.0"))
+        output = default_output(Path("weather.mar"), replace(card, name=name, version=""))
         assert output.parent == Path("evaluation")
         assert output.name not in {"", "..", "."}
         assert "\n" not in output.name

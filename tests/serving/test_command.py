@@ -63,7 +63,10 @@ def test_a_wrong_setting_is_one_clear_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("MODEL_NAME", "absent")
-    assert "absent.mar is missing" in refusal(capsys, 1)
+    assert "has no archive of absent" in refusal(capsys, 1)
+    monkeypatch.setenv("MODEL_NAME", "cifar10")
+    monkeypatch.setenv("MODEL_VERSION", "9.9")
+    assert "set MODEL_VERSION to one of 2.0, 1.0" in refusal(capsys, 1)
     monkeypatch.setenv("WEBUI_PORT", "many")
     assert "WEBUI_PORT" in refusal(capsys, 2)
 

@@ -17,6 +17,7 @@ EXPECTED = {
     "TORCHSERVE_RUN_DIRECTORY": ".torchserve",
     "MODEL_STORE": "model_store",
     "MODEL_NAME": "cifar10",
+    "MODEL_VERSION": "latest",
     "MAX_UPLOAD_BYTES": "16777216",
     "MAX_PICTURES": "16",
     "MAX_FORM_BYTES": "33554432",

@@ -70,6 +70,16 @@ LANGUAGE: Json = {
     "schema": TEXT,
     "examples": {"English": {"value": "en"}},
 }
+VERSION: Json = {
+    "name": "version",
+    "in": "query",
+    "description": (
+        "The version of the model, such as `2.0`, which `model.version` of an answer names. With "
+        "`all`, each picture has an answer of every version, one after another."
+    ),
+    "schema": TEXT,
+    "examples": {"The first version": {"value": "1.0"}},
+}
 ACCEPT_LANGUAGE: Json = {
     "name": "Accept-Language",
     "in": "header",
@@ -231,7 +241,7 @@ def _describe_predict(most_pictures: int) -> Json:
             "A page of another site cannot send pictures here: what a browser sends from there is "
             "refused with 403. This does not affect programs other than browsers."
         ),
-        "parameters": LANGUAGES,
+        "parameters": [*LANGUAGES, VERSION],
         "requestBody": {
             "required": True,
             "description": (

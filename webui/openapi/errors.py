@@ -17,7 +17,12 @@ from webui.errors import (
 )
 from webui.negotiation import HTML, JSON
 from webui.openapi.schemas import TEXT, Json, refer_to
-from webui.torchserve.errors import ModelServerError, ModelServerTimeoutError, RejectedImageError
+from webui.torchserve.errors import (
+    ModelServerError,
+    ModelServerTimeoutError,
+    RejectedImageError,
+    UnknownVersionError,
+)
 from webui.uploads import MAX_TEXT_BYTES
 
 # Errors of the shipped models' handler; here, the message says the cause.
@@ -65,6 +70,7 @@ def create_errors(config: Mapping[str, Any]) -> list[WebUIError]:
             "max_pictures": pictures,
         },
         MethodNotAllowedError: {"methods": "GET, HEAD, OPTIONS"},
+        UnknownVersionError: {"version": "9.9"},
         RateLimitError: {"retry_after_seconds": 12},
         ModelServerError: {"detail": "status 500, InternalServerException"},
         ModelServerTimeoutError: {"seconds": config["TORCHSERVE_TIMEOUT_SECONDS"]},

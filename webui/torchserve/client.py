@@ -13,7 +13,7 @@ from urllib3 import exceptions
 
 from webui.errors import UploadTooLargeError, WebUIError
 from webui.languages import Text
-from webui.settings import Settings
+from webui.settings import Settings, order_of_version
 from webui.torchserve.errors import (
     ModelNotReadyError,
     ModelServerError,
@@ -22,6 +22,7 @@ from webui.torchserve.errors import (
     ModelServerUnreachableError,
     OverloadedError,
     RejectedImageError,
+    UnknownVersionError,
 )
 from webui.torchserve.keys import KeyName, read_key
 from webui.torchserve.predictions import Prediction, parse_prediction
@@ -50,17 +51,21 @@ class TorchServeClient:
             timeout=urllib3.Timeout(connect=min(seconds, MAX_CONNECT_SECONDS), read=seconds),
         )
 
-    def predict(self, image: bytes, *, with_model_input: bool = False) -> Prediction:
+    def predict(
+        self, image: bytes, version: str | None = None, *, with_model_input: bool = False
+    ) -> Prediction:
         """Return what the model sees in a picture.
 
         Args:
             image: The content of the picture's file.
+            version: The version of the model; TorchServe's default without one.
             with_model_input: Whether to ask for the pixels that the model saw, too.
 
         Returns:
             TorchServe's answer.
 
         Raises:
+            UnknownVersionError: The model has no such version.
             RejectedImageError: The model's handler refuses the picture.
             UploadTooLargeError: TorchServe refuses the picture for its size.
             OverloadedError: Too many pictures are waiting.
@@ -71,10 +76,14 @@ class TorchServeClient:
             ModelServerError: The answer is not as expected.
         """
         url = f"{self._settings.inference_url}/predictions/{self._settings.model_name}"
+        if version:
+            url += f"/{version}"
         headers = {"Content-Type": "application/octet-stream"}
         if with_model_input:
             headers["model_input"] = "true"
         response = self._request_with_key("POST", url, "inference", image, headers)
+        if version and _is_unknown_version(response):
+            raise UnknownVersionError(version=version)
         if _has_no_place(response) and self._has_ready_worker():
             raise OverloadedError
         if response.status != HTTPStatus.OK:
@@ -84,8 +93,24 @@ class TorchServeClient:
         except ValueError as error:
             raise _explain_no_prediction(response) from error
 
+    def fetch_versions(self) -> list[str]:
+        """Return the versions of the model, the default first and the others from the highest on.
+
+        Raises:
+            ModelServerUnreachableError: TorchServe does not answer.
+            ModelServerTimeoutError: TorchServe takes too long.
+            ModelServerKeyError: TorchServe refuses the key.
+            ModelServerError: The answer is not as expected, or the model is not loaded.
+        """
+        default, versions = (
+            [str(each.get("modelVersion", "")) for each in self._describe(path)]
+            for path in ("", "/all")
+        )
+        others = [version for version in versions if version not in default]
+        return [*default, *sorted(others, key=order_of_version, reverse=True)]
+
     def require_ready(self) -> None:
-        """Require that every worker of the model is ready.
+        """Require that every worker of the model's default version is ready.
 
         Raises:
             ModelNotReadyError: A worker is not ready, or the model is not loaded.
@@ -106,13 +131,19 @@ class TorchServeClient:
             return False
 
     def _fetch_worker_states(self) -> list[str]:
-        url = f"{self._settings.management_url}/models/{self._settings.model_name}"
+        match self._describe():
+            case [{"workers": list(workers)}]:
+                return [worker.get("status", "") for worker in workers if isinstance(worker, dict)]
+        raise ModelServerError(detail=_("it does not describe the model"))
+
+    def _describe(self, path: str = "") -> list[dict[str, Any]]:
+        url = f"{self._settings.management_url}/models/{self._settings.model_name}{path}"
         response = self._request_with_key("GET", url, "management")
         if response.status != HTTPStatus.OK:
             raise self._error_in(response)
         match _parse_json(response.data):
-            case [{"workers": list(workers)}]:
-                return [worker.get("status", "") for worker in workers if isinstance(worker, dict)]
+            case list(versions) if all(isinstance(version, dict) for version in versions):
+                return versions
         raise ModelServerError(detail=_("it does not describe the model"))
 
     def _request_with_key(
@@ -166,7 +197,11 @@ class TorchServeClient:
             raise ModelServerUnreachableError from error
 
     def _request_once(
-        self, method: str, url: str, body: bytes | None, headers: Mapping[str, str]
+        self,
+        method: str,
+        url: str,
+        body: bytes | None,
+        headers: Mapping[str, str],
     ) -> urllib3.BaseHTTPResponse:
         try:
             return self._pool.request(method, url, body=body, headers=headers)
@@ -224,6 +259,13 @@ class TorchServeClient:
                     name=self._settings.model_name,
                 )
         return None
+
+
+def _is_unknown_version(response: urllib3.BaseHTTPResponse) -> bool:
+    match _parse_json(response.data):
+        case {"type": "ModelVersionNotFoundException"}:
+            return True
+    return False
 
 
 def _refuses_key(response: urllib3.BaseHTTPResponse) -> bool:

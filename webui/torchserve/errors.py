@@ -61,6 +61,17 @@ class ModelNotReadyError(WebUIError):
     retry_after_seconds = 5
 
 
+class UnknownVersionError(WebUIError):
+    """The model has no version of the name that the address gives."""
+
+    code = 404
+    heading = _("There is no such version")
+    text = _(
+        "The model has no version “%(version)s”. Leave the version out of the address, or choose "
+        "one on the start page."
+    )
+
+
 class OverloadedError(WebUIError):
     """The model works, and TorchServe's queue of waiting pictures is full."""
 

@@ -23,11 +23,11 @@ class PictureAPI(litserve.LitAPI):
         """Load the network in the worker."""
         self.classifier = OnnxClassifier()
 
-    def decode_request(self, request: dict[str, str]) -> NDArray[np.float32]:
+    def decode_request(self, request: dict[str, str]) -> NDArray[np.uint8]:
         """Return the pixels of one request."""
         return self.classifier.pixels(Image.open(io.BytesIO(base64.b64decode(request["image"]))))
 
-    def predict(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+    def predict(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Classify a batch."""
         return self.classifier.probabilities(pixels)
 

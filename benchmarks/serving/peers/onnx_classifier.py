@@ -15,8 +15,8 @@ from PIL import Image
 class OnnxClassifier:
     """Answers which class a picture shows, with one thread: the processes are the parallelism.
 
-    The directory that the environment variable ``NETWORK`` names holds ``network.onnx`` and
-    ``classes.json``.
+    The directory that the environment variable ``NETWORK`` names holds ``classes.json`` and the
+    graph, ``model.onnx`` or the file that ``GRAPH`` names.
     """
 
     def __init__(self) -> None:
@@ -24,17 +24,18 @@ class OnnxClassifier:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         self._session = onnxruntime.InferenceSession(
-            directory / "network.onnx", options, providers=["CPUExecutionProvider"]
+            directory / os.environ.get("GRAPH", "model.onnx"),
+            options,
+            providers=["CPUExecutionProvider"],
         )
         self._classes = json.loads((directory / "classes.json").read_text())
 
-    def pixels(self, image: Image.Image) -> NDArray[np.float32]:
-        """Return a picture as float32 ``(3, 32, 32)``, RGB in [0, 1]."""
-        small = image.convert("RGB").resize((32, 32))
-        return np.asarray(small, np.float32).transpose(2, 0, 1) / np.float32(255)
+    def pixels(self, image: Image.Image) -> NDArray[np.uint8]:
+        """Return a picture as uint8 ``(32, 32, 3)``, RGB."""
+        return np.asarray(image.convert("RGB").resize((32, 32)))
 
-    def probabilities(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Classify a batch ``(N, 3, 32, 32)``; rows of the answer ``(N, C)`` sum to 1."""
+    def probabilities(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Classify a batch ``(N, 32, 32, 3)``; rows of the answer ``(N, C)`` sum to 1."""
         rows: NDArray[np.float32] = self._session.run(None, {"pixels": pixels})[0]
         return rows
 

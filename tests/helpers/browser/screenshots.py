@@ -80,7 +80,7 @@ def main() -> None:
         file.unlink()
     with ExitStack() as opened:
         directory = Path(opened.enter_context(tempfile.TemporaryDirectory()))
-        server = opened.enter_context(running_server(directory, RATE_LIMIT="unlimited"))
+        server = opened.enter_context(running_server(directory, MODEL_VERSION="latest"))
         web_uis = opened.enter_context(running_web_uis(server))
         playwright = opened.enter_context(sync_playwright())
         options = launch_options()

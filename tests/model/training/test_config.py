@@ -51,7 +51,7 @@ def test_the_folder_of_the_data_is_found_again_from_anywhere(
     ("images", "given", "expected"),
     [
         (45_000, {}, (64, 10, 2, False)),
-        (45_000, {"recipe": RECIPES["strong"]}, (500, 24, 2, True)),
+        (45_000, {"recipe": RECIPES["strong"]}, (500, 20, 2, True)),
         (65, {}, (16, 200, 20, True)),
         (2560, {}, (64, 25, 3, False)),
         (65, {"epochs": 3}, (16, 3, 2, True)),

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 import torch
 
-from model.training.muon import Muon, orthogonalise
+from model.training.optimizer import Muon, orthogonalise
 
 
 def group(parameter: torch.Tensor, **settings: Any) -> dict[str, Any]:

@@ -40,9 +40,9 @@ document.querySelector(".skip").addEventListener("click", (event) => {
   event.preventDefault();
   document.querySelector("#main").focus();
 });
-document.querySelector(".languages").addEventListener("click", (event) => {
-  // The page in another language shows the same answers.
-  const link = event.target.closest("a");
+addEventListener("click", (event) => {
+  // The page in another language, or for another version, shows the same answers.
+  const link = event.target.closest(".languages a, .versions a");
   if (link) link.hash = location.hash;
 });
 addEventListener("popstate", show);
