@@ -215,7 +215,8 @@ def _create(runs: Path, name: str, *, is_free_to_choose: bool) -> str:
 def has_nothing_left(run: Path, config: Config) -> bool:
     """Return whether a run has all of its epochs and its report already, and say so."""
     is_reported = config.no_test or (run / REPORT_FILE_NAME).exists()
-    is_finished = is_reported and (run / CARD_FILE_NAME).exists()
+    files = (CARD_FILE_NAME, GRAPH_FILE_NAME)
+    is_finished = is_reported and all((run / name).exists() for name in files)
     if not is_finished or len(read_metrics(run)) != config.epochs:
         return False
     print(
