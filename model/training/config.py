@@ -27,6 +27,11 @@ LEAST_STEPS = 1000
 LEAST_VALIDATION_IMAGES = 100
 # Number of steps that a default training waits at least for a lower validation loss.
 LEAST_PATIENCE_STEPS = 100
+# Names of the settings that a recipe with a linear decay does without.
+OF_ADAM_AND_PLATEAUS = {
+    *("epsilon", "warm_up_steps"),
+    *("plateau_factor", "plateau_patience", "plateau_threshold"),
+}
 EPILOG = """\
 examples:
   python train.py                     download CIFAR-10, train for 10 epochs, report
@@ -263,6 +268,9 @@ def parse_config(arguments: Sequence[str] | None = None) -> tuple[Config, Path |
     recipe = RECIPES[given.pop("recipe")] if "recipe" in given else config.recipe
     settings = given.keys() & (Recipe.__dataclass_fields__.keys() - {"name"})
     changed = {name: given.pop(name) for name in settings}
+    for name in sorted(changed.keys() & OF_ADAM_AND_PLATEAUS if recipe.linear_decay else ()):
+        option_name = "--" + name.replace("_", "-")
+        parser.error(f"{option_name}: the recipe {recipe.name} has no such setting; leave it out")
     config = replace(config, **given, recipe=replace(recipe, **changed))
     replayed = len(config.replayed_losses)
     if resume and config.recipe.linear_decay and "epochs" in given:

@@ -78,6 +78,7 @@ def test_few_images_get_small_batches_and_more_epochs_of_which_the_last_is_kept(
         (["--dropout", "1"], "below 1"),
         (["--rotated", "1.5"], "at most 1"),
         (["--recipe", "secret"], "--recipe"),
+        (["--recipe", "strong", "--epsilon", "1e-4"], "has no such setting"),
         (["--data", "/does/not/exist"], "not a folder"),
         (["--refit", "/does/not/exist"], "not a run"),
         (["--unknown"], "--unknown"),
