@@ -209,7 +209,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ArchiveError as error:
         print(f"model.archive: error: {visible(error)}", file=sys.stderr)
         return 2
-    name = Classifier.load(archive).card.name
+    name = ModelCard.load(zipfile.Path(archive)).name
     elsewhere = options.model_store.resolve() != MODEL_STORE
     setting = f" MODEL_STORE={shlex.quote(str(options.model_store))}" if elsewhere else ""
     print(visible(f"{archive} is ready. To serve it: MODEL_NAME={name}{setting} make serve"))

@@ -18,6 +18,7 @@ from benchmarks.common.peer_environment import prepare
 from benchmarks.common.programs import running
 from benchmarks.common.server import BYTES, Request, Server, free_ports, our_server
 from model.inference import GRAPH_FILE_NAME, QUANTISED_FILE_NAME, WEIGHTS_FILE_NAME
+from model.inference.card import ModelCard
 from model.inference.classifier import Classifier
 
 OURS = "ours"
@@ -100,7 +101,7 @@ def write_network(archive: Path, directory: Path) -> None:
     arrays = {name: tensor.numpy() for name, tensor in weights.items()}
     # allow_pickle is spelt out for the type checker, which takes an array for it otherwise.
     np.savez(directory / "weights.npz", allow_pickle=False, **arrays)
-    class_names = Classifier.load(archive).card.class_names
+    class_names = ModelCard.load(zipfile.Path(archive)).class_names
     (directory / "classes.json").write_text(json.dumps(list(class_names)))
 
 

@@ -4,7 +4,7 @@ from typing import cast
 
 from torch import Tensor, nn
 
-from model.networks.standardisation import fold_standardisation
+from model.networks.standardisation import fold_standardisation, measure_channels
 
 
 class ReferenceCNN(nn.Module):
@@ -62,7 +62,7 @@ class ReferenceCNN(nn.Module):
         Args:
             pixels: Float ``(N, 3, 32, 32)`` in [0, 1], of the training images.
         """
-        fold_standardisation(cast("nn.Conv2d", self.features[0]), pixels)
+        fold_standardisation(cast("nn.Conv2d", self.features[0]), *measure_channels(pixels))
 
     def forward(self, images: Tensor) -> Tensor:
         """Map images ``(N, 3, 32, 32)`` in [0, 1] to logits ``(N, num_classes)``."""

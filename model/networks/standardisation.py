@@ -7,16 +7,16 @@ from torch import Tensor, nn
 
 
 @torch.no_grad()
-def fold_standardisation(first: nn.Conv2d, pixels: Tensor) -> None:
+def fold_standardisation(first: nn.Conv2d, mean: Tensor, deviation: Tensor) -> None:
     """Make a layer compute from pixels in [0, 1] what it would have computed from standard ones.
 
     Standard ones are ``(pixels - mean) / deviation``, by channel.
 
     Args:
         first: A layer that has not been trained, with a bias.
-        pixels: Float ``(N, 3, S, S)`` in [0, 1], of the training images.
+        mean: Float ``(3,)``, mean of each channel over the training images, in [0, 1].
+        deviation: Float ``(3,)``, their standard deviations, above 0.
     """
-    mean, deviation = measure_channels(pixels)
     first.weight /= deviation[:, None, None]
     cast("Tensor", first.bias).sub_((first.weight.sum(dim=(2, 3)) * mean).sum(dim=1))
 

@@ -101,7 +101,7 @@ class StrongCNN(nn.Module):
         variances, components = torch.linalg.eigh((patches.T @ patches / len(patches)).double())
         filters = (components / (variances.clamp(min=0) + WHITENING_EPSILON).sqrt()).T
         self.whiten.weight.copy_(torch.cat([filters, -filters]).reshape(24, 3, 2, 2))
-        fold_standardisation(self.whiten, pixels)
+        fold_standardisation(self.whiten, mean, deviation)
 
     def fold_normalisations(self) -> None:
         """Let the convolutions of a trained network do the work of its normalisations, too.

@@ -11,11 +11,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 from flask import Flask, request
-from keras import layers
 from PIL import Image
+
+from benchmarks.training.keras_training import build_network
 
 app = Flask(__name__)
 
@@ -24,19 +24,7 @@ def load_model(directory: Path) -> Any:  # noqa: ANN401 (Keras has no types here
     """Return the network with the weights in ``weights.npz``, which are in PyTorch's layout."""
     with np.load(directory / "weights.npz") as file:
         weights = dict(file)
-    classes = len(weights["output.bias"])
-    model = keras.Sequential(
-        [
-            keras.Input((32, 32, 3)),
-            layers.Conv2D(32, (3, 3), activation="relu"),
-            layers.MaxPooling2D((2, 2)),
-            layers.Conv2D(64, (3, 3), activation="relu"),
-            layers.MaxPooling2D((2, 2)),
-            layers.Flatten(),
-            layers.Dense(128, activation="relu"),
-            layers.Dense(classes, activation="softmax"),
-        ]
-    )
+    model = build_network(len(weights["output.bias"]))
     # Keras keeps the channels last, also where it flattens 6 × 6 pixels of 64 channels.
     dense = weights["dense.weight"].reshape(128, 64, 6, 6).transpose(2, 3, 1, 0).reshape(2304, 128)
     first, second = (weights[f"features.{i}.weight"].transpose(2, 3, 1, 0) for i in (0, 3))
