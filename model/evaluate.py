@@ -147,7 +147,8 @@ def evaluate(options: argparse.Namespace) -> None:
             if card.image_size != images.store.shape[-1]:
                 splits, _ = _load_splits(options, card.image_size)
                 images = _join(splits, cards[0]).subset(torch.tensor(chosen))
-            predictions, confidences = classify(classifier, images)
+            files = [options.data / name for name in names] if options.data else []
+            predictions, confidences = classify(classifier, images, files)
             evaluation = Evaluation(
                 images,
                 names,

@@ -16,7 +16,7 @@ LARGEST_SHOWN = 0.999
 BYTES_PER_UNIT = 1024
 MILLISECONDS_PER_SECOND = 1000
 # How the model makes a picture square, by the handler's name for it.
-FITS = {"resize": lazy_gettext("resized as a whole")}
+FITS = dict.fromkeys(("resize", "keep-aspect"), lazy_gettext("resized as a whole"))
 
 Text = str | LazyString
 

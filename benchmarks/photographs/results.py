@@ -11,6 +11,7 @@ from sklearn.metrics import roc_auc_score
 
 from model.command_line import format_percentage, progress, visible
 from model.evaluation.scores import wilson_interval
+from model.images.preprocessing import Fit
 from model.inference.classifier import Classifier
 from model.inference.files import classify_files, find_files
 
@@ -23,6 +24,7 @@ class Result(NamedTuple):
 
     model: str
     image_size: int
+    fit: Fit
     right: list[Answer]
     wrong: list[Answer]
     strangers: list[Answer]
@@ -66,7 +68,7 @@ def ask(name: str, model: Classifier, directory: Path, strangers: str | None) ->
         raise ValueError(f"{directory} has no readable picture in a folder named after a class")
     others = [one for one in read if one["truth"] not in classes]
     name = f"{name} {model.card.version}".rstrip()
-    return Result(name, model.card.image_size, right, wrong, others, unreadable)
+    return Result(name, model.card.image_size, model.card.fit, right, wrong, others, unreadable)
 
 
 def figures(result: Result) -> dict[str, str]:

@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -115,23 +116,32 @@ class Evaluation:
         return dict(cells)
 
 
-def classify(classifier: Classifier, images: LabelledImages) -> tuple[Tensor, Tensor]:
+def classify(
+    classifier: Classifier, images: LabelledImages, files: Sequence[Path] = ()
+) -> tuple[Tensor, Tensor]:
     """Classify images as the server would.
 
     Args:
         classifier: the classifier that answers.
         images: the images to classify, at least one.
+        files: the files of these images. They are read again for a classifier that sees pictures in
+            their own shape, as ``images`` are square.
 
     Returns:
         The predicted class indices, int64 ``(N,)``, and their probabilities, float32 ``(N,)``.
+
+    Raises:
+        ImageError, OSError: a file has changed since the images were read from it.
     """
-    batches = list(images.batches(BATCH_SIZE))
-    probabilities = torch.cat(
-        [
-            torch.from_numpy(classifier.probabilities(batch.pixels.permute(0, 2, 3, 1).numpy()))
-            for batch in progress(batches, "Classifying", "batches")
-        ]
-    )
+    rows: list[list[float]] = []
+    for indices in progress(torch.arange(len(images)).split(BATCH_SIZE), "Classifying", "batches"):
+        if files and classifier.card.fit == "keep-aspect":
+            prepared = [classifier.prepare(files[index].read_bytes()) for index in indices.tolist()]
+            rows += classifier.classify_prepared(prepared)
+        else:
+            pixels = images.subset(indices).pixels.permute(0, 2, 3, 1).numpy()
+            rows += classifier.probabilities(pixels).tolist()
+    probabilities = torch.tensor(rows)
     predictions = probabilities.argmax(dim=1)
     return predictions, probabilities.gather(1, predictions[:, None])[:, 0]
 

@@ -13,7 +13,7 @@ from model.export.quantisation import quantise
 from model.inference import GRAPH_FILE_NAME, QUANTISED_FILE_NAME, WEIGHTS_FILE_NAME
 from model.inference.card import ModelCard
 from model.inference.engine import INPUT_NAME, OUTPUT_NAME, OnnxEngine
-from model.networks import load_network, to_unit_range
+from model.networks import Network, load_network, to_unit_range
 from model.networks.strong_cnn import StrongCNN
 
 # Maximum difference between a probability of the graph and one of the network. Computing float32
@@ -53,24 +53,22 @@ def export_run(run: Path, card: ModelCard, images: LabelledImages) -> None:
     weights = (run / WEIGHTS_FILE_NAME).read_bytes()
     network = load_network(weights, card.architecture, len(card.class_names), card.dropout)
     if not isinstance(network, StrongCNN):
-        (run / GRAPH_FILE_NAME).write_bytes(export_network(network, card.image_size))
+        (run / GRAPH_FILE_NAME).write_bytes(export_network(network))
         return
     torch.save(network.half().state_dict(), run / WEIGHTS_FILE_NAME)
     network.float().fold_normalisations()
-    graph = export_network(network, card.image_size)
+    graph = export_network(network)
     (run / GRAPH_FILE_NAME).write_bytes(graph)
     indices = torch.linspace(0, len(images) - 1, min(len(images), QUANTISATION_IMAGES))
     pixels = images.subset(indices.long()).pixels.permute(0, 2, 3, 1).contiguous()
     (run / QUANTISED_FILE_NAME).write_bytes(quantise(graph, pixels.numpy()))
 
 
-def export_network(network: nn.Module, image_size: int) -> bytes:
+def export_network(network: Network) -> bytes:
     """Serialise a network as an ONNX graph from pixels to probabilities, see :class:`OnnxEngine`.
 
     Args:
-        network: A network on the CPU, in evaluation mode, from float32 ``(N, 3, S, S)`` in [0, 1]
-            to logits ``(N, C)``.
-        image_size: Side S of the input in pixels.
+        network: A network on the CPU, in evaluation mode.
 
     Returns:
         The serialised ONNX model.
@@ -78,16 +76,18 @@ def export_network(network: nn.Module, image_size: int) -> bytes:
     Raises:
         ValueError: The graph does not compute what the network does.
     """
-    return to_onnx(_PixelsToProbabilities(network), image_size)
+    computed = _PixelsToProbabilities(network)
+    return to_onnx(computed, network.image_size, any_shape=network.takes_any_shape)
 
 
-def to_onnx(network: nn.Module, image_size: int) -> bytes:
+def to_onnx(network: nn.Module, image_size: int, *, any_shape: bool = False) -> bytes:
     """Serialise a network as it is, and check that the graph computes the same.
 
     Args:
         network: A network on the CPU, from uint8 ``(N, S, S, 3)`` to float32 probabilities
             ``(N, C)``. It is switched to evaluation mode.
         image_size: Side S of the input in pixels.
+        any_shape: Whether the input of the graph may have other sides, too.
 
     Returns:
         The serialised ONNX model.
@@ -96,7 +96,7 @@ def to_onnx(network: nn.Module, image_size: int) -> bytes:
         ValueError: The graph does not compute what the network does.
     """
     pixels = random_pixels(image_size)
-    graph = _serialise(network.eval(), pixels)
+    graph = _serialise(network.eval(), pixels, any_shape=any_shape)
     with torch.inference_mode():
         expected = network(pixels).numpy()
     difference = float(np.abs(OnnxEngine(graph).probabilities(pixels.numpy()) - expected).max())
@@ -112,7 +112,12 @@ def random_pixels(image_size: int) -> Tensor:
     return torch.randint(256, shape, generator=generator, dtype=torch.uint8)
 
 
-def _serialise(network: nn.Module, pixels: Tensor) -> bytes:
+def _serialise(network: nn.Module, pixels: Tensor, *, any_shape: bool) -> bytes:
+    # The largest side only tells the exporter that there is one.
+    height, width = (torch.export.Dim(name, min=9, max=4096) for name in ("height", "width"))
+    dimensions = {0: torch.export.Dim("images", min=1)}
+    if any_shape:
+        dimensions |= {1: height, 2: width}
     # The exporter logs its progress, and warns about future changes in PyTorch itself.
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
@@ -122,7 +127,7 @@ def _serialise(network: nn.Module, pixels: Tensor) -> bytes:
             (pixels,),
             input_names=[INPUT_NAME],
             output_names=[OUTPUT_NAME],
-            dynamic_shapes=({0: torch.export.Dim("images", min=1)},),
+            dynamic_shapes=(dimensions,),
             dynamo=True,
             verbose=False,
         )

@@ -3,16 +3,15 @@
 Training, evaluation, the TorchServe handler and the command line all call :func:`prepare`, so the
 same file gives the same pixels everywhere.
 
-A picture that is not square is resized as a whole, not cropped. On 5,000 images made non-square in
-18 ways both are equally good on average (resizing -0.33 ± 0.47 points, 95 %). Resizing leads by 9
-points where the object fills the frame and by 3 where it is at the edge; cropping leads by 13 where
-it is small and in the very centre, see benchmarks/results/non-square-2026-11-22.md. Which of these
-people send is unknown; but a crop can lose the object, and resizing can't: on the worst kind of
-picture for each, resizing gets 50 % right and cropping 36 %.
+A picture that is not square is never cropped, as a crop can lose the object. Networks that take any
+shape see it in its own; the others see it squeezed into a square, which would cost
+version 2.0 9 of 100 photographs, see benchmarks/README.md. For the others, a crop would be equally
+good on average, but much worse on the worst kind of picture, see
+benchmarks/results/non-square-2026-11-22.md.
 """
 
 from dataclasses import dataclass
-from typing import cast
+from typing import Literal, cast
 
 import numpy as np
 from PIL import Image
@@ -22,8 +21,12 @@ from model.images.exif import QUARTER_TURNS, TRANSPOSITIONS
 from model.images.formats import detect_format
 from model.images.readers import READERS, DecodedImage
 
-# Name, in every answer, of the way in which a picture is made square.
-FIT = "resize"
+# Name, in every answer, of the way in which a picture gets the size of the network: as a square, or
+# in its own shape with a shorter side of that size.
+Fit = Literal["resize", "keep-aspect"]
+# Longest side of a picture that keeps its shape, in multiples of its shorter one. Longer pictures
+# are squeezed, as the work for each grows with its length.
+LONGEST_SIDE = 2
 # Minimum size, in multiples of the final one, to which whole factors may reduce a large picture
 # before it is resampled, as in Pillow's ``thumbnail``. Whole factors are fast, and from this
 # multiple on they make no visible difference.
@@ -43,29 +46,34 @@ class PreparedImage:
     """A picture as the network sees it, with the facts about the file that was sent.
 
     Attributes:
-        pixels: uint8 ``(S, S, 3)``, RGB, 0 to 255, contiguous and writable.
+        pixels: uint8 ``(H, W, 3)``, RGB, 0 to 255, contiguous and writable; H = W = S for the fit
+            ``resize``, else the shorter one is S.
         format: The format by content, one of ``FORMATS``.
         width: Width in pixels of the picture that was sent, turned upright.
         height: Height in pixels of the same.
-        fit: The way in which a picture that is not square is made square; always :data:`FIT`.
+        fit: The way in which the picture got the size of the network.
     """
 
     pixels: Pixels
     format: str
     width: int
     height: int
-    fit: str = FIT
+    fit: Fit
 
 
-def prepare(data: bytes | bytearray | memoryview, image_size: int) -> PreparedImage:
+def prepare(
+    data: bytes | bytearray | memoryview, image_size: int, fit: Fit = "resize"
+) -> PreparedImage:
     """Decode the first frame of a picture and bring it to the size that a network sees.
 
-    The picture is turned upright, laid on white where it is transparent, and resized as a whole. A
+    The picture is turned upright, laid on white where it is transparent, and resized as a whole: to
+    a square, or so that it keeps its shape, unless one side is more than twice the other. A
     picture that already has the size keeps its pixels unchanged.
 
     Args:
         data: A whole file in one of ``FORMATS``.
-        image_size: Side S of the result in pixels.
+        image_size: Side S of the square, or shorter side of the result, in pixels.
+        fit: Whether it becomes a square (``resize``) or keeps its shape (``keep-aspect``).
 
     Returns:
         The pixels, and what the file says about itself.
@@ -83,7 +91,7 @@ def prepare(data: bytes | bytearray | memoryview, image_size: int) -> PreparedIm
     image_format = detect_format(data)
     try:
         decoded = READERS[image_format](data, REDUCING_GAP * image_size)
-        pixels = _to_square(decoded, image_size)
+        pixels = _resize(decoded, image_size, fit)
     except ImageError:
         raise
     except Image.DecompressionBombError as error:
@@ -95,14 +103,21 @@ def prepare(data: bytes | bytearray | memoryview, image_size: int) -> PreparedIm
     width, height = decoded.width, decoded.height
     if decoded.orientation in QUARTER_TURNS:
         width, height = height, width
-    return PreparedImage(pixels, image_format, width, height)
+    return PreparedImage(pixels, image_format, width, height, fit)
 
 
-def _to_square(decoded: DecodedImage, side: int) -> Pixels:
-    """Return uint8 ``(side, side, 3)``, upright."""
+def _resize(decoded: DecodedImage, side: int, fit: Fit) -> Pixels:
+    """Return the upright pixels, uint8 ``(H, W, 3)``."""
     image = decoded.image
-    if image.size == (side, side):
-        square = to_rgb(image)
+    size = side, side
+    if fit == "keep-aspect":
+        scale, longest = side / min(decoded.width, decoded.height), LONGEST_SIDE * side
+        size = (
+            min(round(decoded.width * scale), longest),
+            min(round(decoded.height * scale), longest),
+        )
+    if image.size == size:
+        resized = to_rgb(image)
     else:
         least = REDUCING_GAP * side
         factors = max(1, image.width // least), max(1, image.height // least)
@@ -111,14 +126,13 @@ def _to_square(decoded: DecodedImage, side: int) -> Pixels:
             decoded.width / _whole_scale(decoded.width, image.width) / factors[0],
             decoded.height / _whole_scale(decoded.height, image.height) / factors[1],
         )
-        square = _reduce(image, *factors).resize(
-            (side, side), Image.Resampling.BICUBIC, (0, 0, *exact)
-        )
+        resized = _reduce(image, *factors).resize(size, Image.Resampling.BICUBIC, (0, 0, *exact))
     transposition = TRANSPOSITIONS.get(decoded.orientation)
     if transposition is not None:
-        square = square.transpose(transposition)
+        resized = resized.transpose(transposition)
     # This is writable, and takes half as long as np.array, which asks Pillow for a description.
-    return np.frombuffer(bytearray(square.tobytes()), np.uint8).reshape(side, side, 3)
+    pixels = np.frombuffer(bytearray(resized.tobytes()), np.uint8)
+    return pixels.reshape(resized.height, resized.width, 3)
 
 
 def _whole_scale(sent: int, decoded: int) -> int:

@@ -35,7 +35,7 @@ def answer(
     Returns:
         ``label`` and ``confidence`` of the likeliest class, ``probabilities`` by class, highest
         first, ``model`` with name and version, and ``image`` with the format, the size in pixels,
-        and the way in which a picture that is not square was made square. If asked for,
+        and the way in which the picture got the size of the network. If asked for,
         ``model_input`` comes last: the pixels as the ``data:`` URL of a lossless PNG.
     """
     ranked = sorted(range(len(probabilities)), key=probabilities.__getitem__, reverse=True)

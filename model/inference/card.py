@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from model.images.preprocessing import Fit
 from model.inference import CARD_FILE_NAME
 
 
@@ -22,7 +23,7 @@ class ModelCard:
         version: Version of the archive, such as ``1.0``; empty before archiving.
         architecture: Class name of the network.
         dropout: Dropout rate in [0, 1) that the network was built with.
-        image_size: Side of the input in pixels.
+        image_size: Side of the input in pixels, or its shorter side; see ``fit``.
         class_names: Names of the classes, by class index.
         data: Description of where the images came from.
         training_images: Number of images that were trained on.
@@ -33,6 +34,8 @@ class ModelCard:
         test_accuracy: Share in [0, 1], or None if the network was not tested.
         test_images: Number of images in the test split.
         created: Date of the training, ISO 8601.
+        fit: How a picture gets this size: as a square (``resize``), or in its own shape
+            (``keep-aspect``).
     """
 
     name: str
@@ -50,6 +53,7 @@ class ModelCard:
     test_accuracy: float | None
     test_images: int
     created: str
+    fit: Fit = "resize"
 
     @classmethod
     def load(cls, directory: Path | zipfile.Path) -> "ModelCard":
@@ -83,12 +87,13 @@ class ModelCard:
 
     def to_markdown(self) -> str:
         """Describe the model to people who decide whether to use it."""
+        longer = ", or longer in its own shape" if self.fit == "keep-aspect" else ""
         return f"""# {self.name} {self.version}
 
 | | |
 |---|---|
 | Task | one of {len(self.class_names)} classes: {", ".join(self.class_names)} |
-| Architecture | {self.architecture}, input RGB {self.image_size}×{self.image_size} |
+| Architecture | {self.architecture}, input RGB {self.image_size}×{self.image_size}{longer} |
 | Training data | {self.data}: {self.training_images:,} images |
 | Recipe | {self.recipe}, {self.epochs} epochs |
 | Validation accuracy | {_percent(self.validation_accuracy, self.validation_images)} |
@@ -96,8 +101,8 @@ class ModelCard:
 | Trained | {self.created} |
 
 The network knows only these classes, and answers with one of them whatever the picture shows. Its
-confidence is not calibrated. It misses small details of a picture, as it sees only
-{self.image_size}×{self.image_size} pixels.
+confidence is not calibrated. It misses small details of a picture, as the shorter side of what it
+sees has only {self.image_size} pixels.
 """
 
     def save(self, directory: Path) -> None:

@@ -71,18 +71,29 @@ class Classifier:
         Raises:
             ImageError: The file can't be decoded.
         """
-        return prepare(image, self.card.image_size)
+        return prepare(image, self.card.image_size, self.card.fit)
 
     def probabilities(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Classify a batch.
 
         Args:
-            pixels: uint8 ``(N, S, S, 3)``, RGB, 0 to 255, N ≥ 1.
+            pixels: uint8 ``(N, H, W, 3)``, RGB, 0 to 255, N ≥ 1, of the size that the card tells.
 
         Returns:
             float32 ``(N, C)``, in [0, 1], rows sum to 1.
         """
         return self._engine.probabilities(pixels)
+
+    def classify_prepared(self, images: Sequence[PreparedImage]) -> list[list[float]]:
+        """Return the probabilities of prepared pictures; those of one shape share a batch."""
+        by_shape: dict[tuple[int, ...], list[int]] = {}
+        for index, image in enumerate(images):
+            by_shape.setdefault(image.pixels.shape, []).append(index)
+        probabilities: dict[int, list[float]] = {}
+        for indices in by_shape.values():
+            pixels = np.stack([images[index].pixels for index in indices])
+            probabilities.update(zip(indices, self.probabilities(pixels).tolist(), strict=True))
+        return [probabilities[index] for index in range(len(images))]
 
     def classify(self, image: bytes) -> dict[str, Any]:
         """Answer for one file as the REST endpoint does.
@@ -93,6 +104,6 @@ class Classifier:
         return self.answers([self.prepare(image)])[0]
 
     def answers(self, images: Sequence[PreparedImage]) -> list[dict[str, Any]]:
-        """Answer for prepared pictures, at least one, as the REST endpoint does."""
-        probabilities = self.probabilities(np.stack([image.pixels for image in images])).tolist()
+        """Answer for prepared pictures as the REST endpoint does."""
+        probabilities = self.classify_prepared(images)
         return [answer(self.card, *each) for each in zip(probabilities, images, strict=True)]

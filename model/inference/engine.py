@@ -30,7 +30,7 @@ class OnnxEngine:
     PyTorch takes four times as long for one small image, most of it between the operations.
 
     Args:
-        graph: A serialised ONNX model from ``pixels``, uint8 ``(N, S, S, 3)``, to
+        graph: A serialised ONNX model from ``pixels``, uint8 ``(N, H, W, 3)``, to
             ``probabilities``, float32 ``(N, C)``.
         threads: Number of threads for one computation.
 
@@ -54,7 +54,7 @@ class OnnxEngine:
         """Classify a batch.
 
         Args:
-            pixels: uint8 ``(N, S, S, 3)``, RGB, 0 to 255, N ≥ 1.
+            pixels: uint8 ``(N, H, W, 3)``, RGB, 0 to 255, N ≥ 1.
 
         Returns:
             float32 ``(N, C)``, in [0, 1], rows sum to 1.

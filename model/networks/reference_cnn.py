@@ -19,6 +19,7 @@ class ReferenceCNN(nn.Module):
 
     Attributes:
         image_size: Side of the input in pixels.
+        takes_any_shape: Whether the input need not be square.
 
     Shape:
         Input: float ``(N, 3, 32, 32)``, RGB in [0, 1].
@@ -26,6 +27,7 @@ class ReferenceCNN(nn.Module):
     """
 
     image_size = 32
+    takes_any_shape = False
 
     def __init__(self, num_classes: int = 10, dropout: float = 0.5) -> None:
         super().__init__()

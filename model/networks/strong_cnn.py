@@ -62,14 +62,16 @@ class StrongCNN(nn.Module):
         dropout: Probability in [0, 1) of dropping a feature in training.
 
     Attributes:
-        image_size: Side of the input in pixels.
+        image_size: Shorter side of the input in pixels.
+        takes_any_shape: Whether the input need not be square.
 
     Shape:
-        Input: float ``(N, 3, S, S)``, RGB in [0, 1]; S is 32, or another number from 9 on.
+        Input: float ``(N, 3, H, W)``, RGB in [0, 1]; H and W are 9 or more, best about 32.
         Output: float ``(N, num_classes)``, logits. The loss and the exported graph apply softmax.
     """
 
     image_size = 32
+    takes_any_shape = True
     widths = (64, 256, 256)
 
     def __init__(self, num_classes: int = 10, dropout: float = 0.0) -> None:
@@ -112,7 +114,7 @@ class StrongCNN(nn.Module):
             cast("Block", block).fold_normalisations()
 
     def forward(self, images: Tensor) -> Tensor:
-        """Map images ``(N, 3, S, S)`` in [0, 1] to logits ``(N, num_classes)``."""
+        """Map images ``(N, 3, H, W)`` in [0, 1] to logits ``(N, num_classes)``."""
         features = self.blocks(gelu(self.whiten(images))).amax(dim=(2, 3))
         # Divided by their number, the features need no smaller weights, nor a smaller rate.
         logits: Tensor = self.output(self.dropout(features)) / features.shape[1]

@@ -9,7 +9,8 @@ import pytest
 from torch import Tensor, nn
 
 from model.inference.classifier import Classifier
-from tests.helpers.networks import network_of, probabilities_in_pytorch
+from model.training.initial_network import load_trained_network
+from tests.helpers.networks import probabilities_in_pytorch
 from tests.helpers.pictures import SHARED, SHIPPED_ARCHIVE, SHIPPED_ARCHIVES
 from tests.helpers.server import Server
 
@@ -65,7 +66,7 @@ def test_the_accuracy_is_the_cards_and_the_answers_of_rest_are_those_of_the_arch
 def test_the_units_of_the_shipped_network_live(
     cifar10_test_images: list[tuple[str, bytes]],
 ) -> None:
-    classifier, network = Classifier.load(SHIPPED_ARCHIVE), network_of(SHIPPED_ARCHIVE)
+    classifier, network = Classifier.load(SHIPPED_ARCHIVE), load_trained_network(SHIPPED_ARCHIVE)
     responses: dict[nn.Module, Tensor] = {}
     layers = [layer for layer in network.modules() if isinstance(layer, nn.Conv2d | nn.Linear)]
     for layer in layers:

@@ -17,7 +17,7 @@ from model.export.graph import export_run
 from model.inference.classifier import Classifier
 from model.networks import build_network
 from tests.helpers.evaluations import make_evaluation
-from tests.helpers.pictures import SHIPPED_ARCHIVE
+from tests.helpers.pictures import SHIPPED_ARCHIVE, SHIPPED_ARCHIVES
 from tests.helpers.training import FinishedRun, train_once
 
 RESULTS = {
@@ -99,6 +99,16 @@ def test_a_single_picture_of_a_single_class_is_enough(
     [row] = read_predictions(tmp_path)
     assert row["image"] == str(Path(layout, "snow", "mine.png"))
     assert row["true class"] == "snow"
+
+
+def test_a_wide_picture_is_evaluated_as_it_is_served(tmp_path: Path, png: bytes) -> None:
+    (tmp_path / "few" / "cat").mkdir(parents=True)
+    (tmp_path / "few" / "cat" / "wide.png").write_bytes(png)
+    archive = SHIPPED_ARCHIVES[-1]
+    assert evaluate(archive, tmp_path / "few", "--output", tmp_path) == 0
+    [row] = read_predictions(tmp_path)
+    confidence = Classifier.load(archive).classify(png)["confidence"]
+    assert float(row["confidence"]) == pytest.approx(confidence, abs=1e-6)
 
 
 def test_without_a_test_folder_a_run_is_tested_with_its_own_split_and_an_archive_with_all(

@@ -29,7 +29,8 @@ IMAGE: Json = {
         "width": {"type": "integer", "minimum": 1, "description": "The width in pixels."},
         "height": {"type": "integer", "minimum": 1, "description": "The height in pixels."},
         "fit": _text(
-            "How a picture that is not square is made square: `resize` scales the whole of it."
+            "How the picture got the size of the network: `resize` squeezes it into a square, "
+            "`keep-aspect` keeps its shape, up to a side twice as long as the other."
         ),
     },
 }

@@ -11,7 +11,8 @@ from model.inference.card import ModelCard
 from model.inference.classifier import Classifier
 from model.inference.engine import OnnxEngine
 from model.networks.strong_cnn import StrongCNN
-from tests.helpers.networks import network_of, probabilities_in_pytorch
+from model.training.initial_network import load_trained_network
+from tests.helpers.networks import probabilities_in_pytorch
 from tests.helpers.training import FinishedRun
 
 
@@ -35,7 +36,7 @@ def test_the_graphs_of_the_strong_network_answer_as_its_rounded_weights_do(
     strong_run: tuple[Path, np.ndarray],
 ) -> None:
     run, pixels = strong_run
-    expected = probabilities_in_pytorch(network_of(run), pixels)
+    expected = probabilities_in_pytorch(load_trained_network(run), pixels)
     exact = OnnxEngine((run / "model.onnx").read_bytes()).probabilities(pixels)
     np.testing.assert_allclose(exact, expected, atol=1e-4)
     quantised = OnnxEngine((run / "model.int8.onnx").read_bytes()).probabilities(pixels)

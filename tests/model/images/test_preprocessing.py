@@ -1,11 +1,12 @@
+import io
 import struct
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
-from model.images.preprocessing import FIT, Pixels, prepare, to_rgb
+from model.images.preprocessing import Pixels, prepare, to_rgb
 from tests.fuzz.mutations import repair_png
 from tests.helpers.pictures import encode
 
@@ -33,12 +34,35 @@ def test_format_and_size_of_what_was_sent_come_with_the_pixels(gradient: Image.I
     exif = Image.Exif()
     exif[ORIENTATION_TAG] = 6
     prepared = prepare(encode(gradient, "JPEG", exif=exif), 32)
-    assert (prepared.format, prepared.fit) == ("JPEG", FIT)
+    assert (prepared.format, prepared.fit) == ("JPEG", "resize")
     assert (prepared.width, prepared.height) == (32, 48)
     assert prepared.pixels.shape == (32, 32, 3)
     assert prepared.pixels.dtype == np.uint8
     assert prepared.pixels.flags.c_contiguous
     assert prepared.pixels.flags.writeable
+
+
+@pytest.mark.parametrize(
+    ("size", "orientation", "shape"),
+    [
+        ((48, 32), 1, (32, 48)),
+        ((4800, 3200), 6, (48, 32)),
+        ((3000, 4000), 1, (43, 32)),
+        ((5, 5), 1, (32, 32)),
+        ((9, 900), 1, (64, 32)),
+    ],
+)
+def test_a_picture_keeps_its_shape_where_that_is_asked_for(
+    gradient: Image.Image, size: tuple[int, int], orientation: int, shape: tuple[int, int]
+) -> None:
+    exif = Image.Exif()
+    exif[ORIENTATION_TAG] = orientation
+    source = gradient.resize(size)
+    pixels = prepare(encode(source, exif=exif), 32, "keep-aspect").pixels
+    assert pixels.shape == (*shape, 3)
+    upright = ImageOps.exif_transpose(Image.open(io.BytesIO(encode(source, exif=exif))))
+    expected = np.asarray(upright.resize(shape[::-1], Image.Resampling.BICUBIC))
+    assert np.abs(pixels.astype(int) - expected).mean() < 3
 
 
 @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])

@@ -15,7 +15,7 @@ from model.inference.classifier import Classifier
 from tests.helpers.pictures import SHIPPED_ARCHIVE
 
 PROBABILITIES = [0.125, 0.5, 0.25, 0.125]
-IMAGE = PreparedImage(np.zeros((32, 32, 3), np.uint8), "JPEG", 640, 480)
+IMAGE = PreparedImage(np.zeros((32, 32, 3), np.uint8), "JPEG", 640, 480, "resize")
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def test_the_model_input_is_pixel_for_pixel_what_the_net_sees(
 ) -> None:
     shape = (image_size, image_size, 3)
     pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
-    image = PreparedImage(pixels, "PNG", 32, 32)
+    image = PreparedImage(pixels, "PNG", 32, 32, "resize")
     shown = Image.open(io.BytesIO(shown_png(answer(card, PROBABILITIES, image, model_input=True))))
     assert shown.mode == "RGB"
     assert np.array_equal(np.asarray(shown), pixels)

@@ -7,7 +7,7 @@ from PIL import Image
 from model.images.errors import UnsupportedFormatError
 from model.inference.card import ModelCard
 from model.inference.classifier import Classifier
-from tests.helpers.pictures import SHIPPED_ARCHIVE, encode
+from tests.helpers.pictures import SHIPPED_ARCHIVE, SHIPPED_ARCHIVES, encode
 
 
 @pytest.fixture(scope="module")
@@ -28,14 +28,17 @@ def test_an_answer_ranks_all_classes_and_names_the_first(
     assert answer["confidence"] == values[0]
 
 
-def test_answers_for_many_are_those_for_each(classifier: Classifier, png: bytes) -> None:
-    pictures = [png, encode(Image.new("RGB", (20, 30), "red"), "JPEG")]
+@pytest.mark.parametrize("archive", SHIPPED_ARCHIVES, ids=lambda file: file.name)
+def test_answers_for_many_are_those_for_each(archive: Path, png: bytes) -> None:
+    classifier = Classifier.load(archive)
+    pictures = [png, encode(Image.new("RGB", (20, 30), "red"), "JPEG"), png]
     together = classifier.answers([classifier.prepare(picture) for picture in pictures])
     for answer, picture in zip(together, pictures, strict=True):
         alone = classifier.classify(picture)
         assert answer["probabilities"] == pytest.approx(alone["probabilities"], abs=1e-5)
         assert answer["image"] == alone["image"]
-    assert together[1]["image"] == {"format": "JPEG", "width": 20, "height": 30, "fit": "resize"}
+    fit = classifier.card.fit
+    assert together[1]["image"] == {"format": "JPEG", "width": 20, "height": 30, "fit": fit}
 
 
 def test_what_is_not_an_image_is_an_error(classifier: Classifier) -> None:

@@ -6,7 +6,8 @@ from numpy.typing import NDArray
 
 from model.inference import GRAPH_FILE_NAME
 from model.inference.engine import OnnxEngine
-from tests.helpers.networks import network_of, probabilities_in_pytorch
+from model.training.initial_network import load_trained_network
+from tests.helpers.networks import probabilities_in_pytorch
 from tests.helpers.pictures import SHIPPED_ARCHIVE
 
 
@@ -29,7 +30,7 @@ def test_the_shipped_graph_computes_what_pytorch_does(net: OnnxEngine) -> None:
     pixels = random_pixels(200)
     plain = np.stack([np.full((32, 32, 3), value, np.uint8) for value in (0, 1, 127, 254, 255)])
     for some in (pixels, plain):
-        expected = probabilities_in_pytorch(network_of(SHIPPED_ARCHIVE), some)
+        expected = probabilities_in_pytorch(load_trained_network(SHIPPED_ARCHIVE), some)
         np.testing.assert_allclose(net.probabilities(some), expected, atol=1e-5, rtol=0)
 
 

@@ -64,6 +64,7 @@ def test_numbers_are_readable_and_have_no_more_digits_than_they_need(
     ("width", "height", "fit", "expected"),
     [
         (4000, 3000, "resize", "JPEG, 4000 × 3000 pixels, resized as a whole"),
+        (300, 400, "keep-aspect", "JPEG, 300 × 400 pixels, resized as a whole"),
         (32, 32, "resize", "JPEG, 32 × 32 pixels"),
         (40, 30, "a way of tomorrow", "JPEG, 40 × 30 pixels"),
         (40, 30, None, "JPEG, 40 × 30 pixels"),
