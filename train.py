@@ -40,15 +40,16 @@ from model.evaluation.report import write_test_files, write_test_report
 from model.evaluation.scores import classify
 from model.export.graph import export_run
 from model.inference.classifier import Classifier
-from model.networks import NETWORKS, build_network, to_unit_range
+from model.networks import NETWORKS, Network, to_unit_range
 from model.training import RunError
-from model.training.batches import Batch, batches, hold_out, sample_pixels, weigh_classes
+from model.training.batches import Batch, batches, hold_out, weigh_classes
 from model.training.captured_step import CapturedStep
 from model.training.checkpoint import ResumableLoop
 from model.training.command import run_command
 from model.training.config import Config
 from model.training.devices import choose_device, choose_precision, set_up_computation
 from model.training.distributed import ProcessGroup, SharedDropout
+from model.training.initial_network import create_network
 from model.training.metrics import EpochMetrics, EpochTotals, draw_curves
 from model.training.optimizer import MovingAverage, create_optimizer, create_schedulers
 from model.training.run import Run, has_nothing_left, replay_losses
@@ -85,9 +86,10 @@ def train(config: Config, resume: Path | None, processes: ProcessGroup) -> None:
             dataset = load_data(config)
         training, validation = hold_out(dataset, config)
         config = config.adapted_to(len(training), len(validation))
+        network = create_network(config, len(dataset.class_names), training)
         with Run(config, resume, processes) as run:
             images = training.to(device), validation.to(device)
-            history = fit(images, len(dataset.class_names), run, config, processes)
+            history = fit(network, images, run, config, processes)
             if processes.is_first:
                 report(history, dataset, (len(training), len(validation)), run, config)
 
@@ -101,8 +103,8 @@ def load_data(config: Config) -> Dataset:
 
 
 def fit(
+    network: Network,
     splits: tuple[LabelledImages, LabelledImages],
-    num_classes: int,
     run: Run,
     config: Config,
     processes: ProcessGroup,
@@ -110,12 +112,8 @@ def fit(
     """Train the epochs that are left, and return the metrics of all, in order."""
     (training, validation), recipe = splits, config.recipe
     device = training.labels.device
-    torch.manual_seed(config.seed)
 
     # The network, and the moving average of its weights, which is validated and kept.
-    network = build_network(recipe.architecture, num_classes, recipe.dropout)
-    if recipe.normalise:
-        network.start_from(sample_pixels(training))
     network.dropout = dropout = SharedDropout(recipe.dropout, processes)
     network.to(device).to(memory_format=torch.channels_last)
     average = MovingAverage(network, recipe.average_decay)
@@ -124,7 +122,7 @@ def fit(
     # The optimiser, and what changes its learning rates with each batch and with each epoch.
     optimizer = create_optimizer(network, config)
     per_batch, per_epoch = create_schedulers(optimizer, config, len(training))
-    class_weights = weigh_classes(training, num_classes, config.class_weights)
+    class_weights = weigh_classes(training, network.output.out_features, config.class_weights)
     totals = EpochTotals(device, processes, class_weights)
 
     def step(batch: Batch) -> None:
@@ -200,7 +198,8 @@ def report(
     if dataset.test_files:
         write_test_files(directory, dataset.test_files)
     if not config.no_test:
-        predictions, _ = classify(Classifier.load(directory), dataset.test)
+        files = [config.data / file for file in dataset.test_files] if config.data else []
+        predictions, _ = classify(Classifier.load(directory), dataset.test, files)
         labels, names = dataset.test.labels, dataset.class_names
         accuracy, text = write_test_report(directory, labels, predictions, names)
         replace(card, test_accuracy=accuracy).save(directory)

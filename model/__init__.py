@@ -7,3 +7,5 @@ from pathlib import Path
 
 # Folder of the whole project, with ``train.py`` and ``model_store/`` in it.
 PROJECT = Path(__file__).resolve().parent.parent
+# Archive of the best shipped model.
+BEST_ARCHIVE = PROJECT / "model_store" / "cifar10-2.0.mar"

@@ -16,7 +16,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from model import PROJECT
+from model import BEST_ARCHIVE
 from model.command_line import (
     OneLineParser,
     format_percentage,
@@ -129,7 +129,7 @@ def create_parser() -> OneLineParser:
     parser.add_argument(
         "--model",
         type=Path,
-        default=PROJECT / "model_store" / "cifar10-2.0.mar",
+        default=BEST_ARCHIVE,
         metavar="ARCHIVE_OR_RUN",
         help="model to use (default: model_store/cifar10-2.0.mar of this project)",
     )

@@ -19,7 +19,7 @@ from model.inference.card import ModelCard
 from model.networks.reference_cnn import ReferenceCNN
 from model.training.metrics import EpochTotals, read_metrics
 from model.training.recipes import RECIPES
-from tests.helpers.pictures import write_image_folder
+from tests.helpers.pictures import SHIPPED_ARCHIVE, write_image_folder
 from tests.helpers.training import FinishedRun, arguments_for, train_once
 
 
@@ -141,6 +141,18 @@ def test_a_refit_of_an_incomplete_run_is_refused(
     assert ("can't be read" if damage == "no configuration" else "not a complete run") in error
 
 
+def test_a_start_that_cannot_be_used_is_one_line(
+    pictures: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = arguments_for(pictures, "start", "--recipe", "fine-tuned")
+    for start, message in ((SHIPPED_ARCHIVE, "has a ReferenceCNN"), (pictures, "model_card.json")):
+        assert train.main([*arguments, "--start-from", str(start)]) == 2
+        error = capsys.readouterr().err
+        assert error.count("\n") == 1
+        assert f"--start-from: {start} " in error
+        assert message in error
+
+
 def test_data_that_cannot_be_used_is_one_line_before_anything_is_made(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -234,6 +246,7 @@ def test_a_dry_run_passes_one_batch_through_everything_up_to_the_archive(
     pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = ["--data", pictures, "--runs", tmp_path, "--dry-run", "--batch-size", 64]
+    arguments += ["--from-scratch"]
     assert train.main(list(map(str, arguments))) == 0
     assert "dry run went through everything" in capsys.readouterr().out
     (run,) = tmp_path.iterdir()

@@ -14,7 +14,7 @@ import psutil
 import urllib3
 
 from benchmarks.common.programs import ProgramError, running
-from model import PROJECT
+from model import BEST_ARCHIVE, PROJECT
 from serving import ServeError
 from serving.java import find_java_home
 from serving.torchserve import run_directory, torchserve
@@ -22,7 +22,7 @@ from webui.settings import Settings
 
 # The shipped archives by version.
 ARCHIVES = {
-    "2.0": PROJECT / "model_store" / "cifar10-2.0.mar",
+    "2.0": BEST_ARCHIVE,
     "1.0": PROJECT / "model_store" / "cifar10.mar",
 }
 START_SECONDS = 180

@@ -17,8 +17,6 @@ from model.training.distributed import ProcessGroup
 
 # Number of the step that is captured on a GPU, so that a dry run takes as many.
 STEPS_UNTIL_CAPTURE = 4
-# Number of images from whose pixels the first layer of a network is derived.
-SAMPLED_IMAGES = 5000
 
 
 class Batch(NamedTuple):
@@ -95,17 +93,6 @@ def batches(
         part = processes.own_part(len(indices))
         own = augmented[part].contiguous(memory_format=torch.channels_last)
         yield Batch(own, batch.labels[part], len(indices))
-
-
-def sample_pixels(images: LabelledImages) -> Tensor:
-    """Return the pixels of some of the images, evenly spread, as these are ordered by class.
-
-    Returns:
-        Float32 ``(N, 3, S, S)`` in [0, 1], on the CPU.
-    """
-    device = images.labels.device
-    indices = torch.linspace(0, len(images) - 1, min(len(images), SAMPLED_IMAGES), device=device)
-    return to_unit_range(images.subset(indices.long()).pixels.cpu())
 
 
 def weigh_classes(images: LabelledImages, num_classes: int, weights: str) -> Tensor | None:

@@ -13,15 +13,15 @@ from dataclasses import Field, asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from model import BEST_ARCHIVE, PROJECT
 from model.command_line import OneLineParser, number, whole_number
 from model.training import RunError
 from model.training.recipes import RECIPES, Recipe
 
 CONFIG_FILE_NAME = "config.json"
-# Number of training images below which batches are small by default, and their size.
-FEW_IMAGES, SMALL_BATCH_SIZE = 2560, 16
-# Number of steps that a training has at least by default; with fewer, it learns too little.
-LEAST_STEPS = 1000
+# Number of training images below which a training starts from trained weights by default, and
+# batches are small.
+FEW_IMAGES = 2560
 # Number of validation images below which the best epoch would be chosen by chance: with a hundred,
 # an accuracy is known to 4 points.
 LEAST_VALIDATION_IMAGES = 100
@@ -36,6 +36,7 @@ EPILOG = """\
 examples:
   python train.py                     download CIFAR-10, train for 10 epochs, report
   python train.py --data DIR          the same with DIR/train/<class>/ and DIR/test/<class>/
+  python train.py --data DIR --start-from model_store/cifar10-2.0.mar    few pictures will do
   python train.py --recipe original   the settings of the original Keras program
   python train.py --data DIR --dry-run   read everything, then pass one batch through it all
   python train.py --epochs 40 --name long
@@ -111,15 +112,15 @@ class Config:
     )
     epochs: int = option(
         "training",
-        "number of passes over the training images (default: the recipe's, or as many as it takes "
-        f"for {LEAST_STEPS:,} steps)",
+        "number of passes over the training images (default: the recipe's, or more where these "
+        "are too few steps)",
         default=0,
         parse=whole_number(),
     )
     batch_size: int = option(
         "training",
-        "number of images in a step of the optimiser (default: the recipe's, or "
-        f"{SMALL_BATCH_SIZE} with fewer than {FEW_IMAGES:,} images)",
+        "number of images in a step of the optimiser (default: the recipe's, which is smaller for "
+        f"fewer than {FEW_IMAGES:,} images)",
         default=0,
         parse=whole_number(),
     )
@@ -135,6 +136,14 @@ class Config:
         "all training images, including those that RUN held out",
         parse=Path,
         metavar="RUN",
+    )
+    start_from: Path | None = option(
+        "training",
+        "archive or run whose network is trained further, with a new last layer for your classes; "
+        f"the default where --data has fewer than {FEW_IMAGES:,} training images is "
+        f"{BEST_ARCHIVE.relative_to(PROJECT)}",
+        parse=lambda text: Path(text).absolute(),
+        metavar="MODEL",
     )
     dry_run: bool = option(
         "training",
@@ -179,29 +188,43 @@ class Config:
     )
     replayed_losses: tuple[float, ...] = ()
     """Validation losses of the run that is refitted, which set the learning rates again."""
+    is_recipe_free: bool = False
+    """Whether the number of images decides on the recipe, as the command line did not."""
+
+    @property
+    def description(self) -> str:
+        """The name of the recipe, and what the training starts from."""
+        start = f", starting from {self.start_from.name}" if self.start_from else ""
+        return self.recipe.name + start
 
     def adapted_to(self, images: int, validation_images: int) -> "Config":
-        """Return the configuration with the epochs and batch size that were not given.
+        """Return the configuration with the recipe, epochs and batch size that were not given.
 
         Args:
             images: Number of training images.
             validation_images: Number of images to choose the epoch by; with few, it is the last.
         """
-        keep_last = self.recipe.keep_last or validation_images < LEAST_VALIDATION_IMAGES
-        recipe = replace(self.recipe, keep_last=keep_last)
-        batch_size = self.batch_size or (
-            self.recipe.default_batch_size if images >= FEW_IMAGES else SMALL_BATCH_SIZE
-        )
-        if self.dry_run or self.epochs:
-            epochs = 1 if self.dry_run else self.epochs
-            return replace(self, batch_size=batch_size, epochs=epochs, recipe=recipe)
-        steps = math.ceil(images / batch_size)
-        patience = max(self.recipe.plateau_patience, math.ceil(LEAST_PATIENCE_STEPS / steps))
+        recipe, start_from = self.recipe, self.start_from
+        if self.is_recipe_free and images < FEW_IMAGES:
+            recipe, start_from = RECIPES["fine-tuned"], BEST_ARCHIVE
+        batch_size = self.batch_size or recipe.default_batch_size
+        if images < FEW_IMAGES and not self.batch_size:
+            # A last batch of a single image would spoil what normalisations measure.
+            batch_size = math.ceil(images / math.ceil(images / recipe.small_batch_size))
+        keep_last = recipe.keep_last or validation_images < LEAST_VALIDATION_IMAGES
+        epochs, patience = 1 if self.dry_run else self.epochs, recipe.plateau_patience
+        if not epochs:
+            steps = math.ceil(images / batch_size)
+            epochs = max(recipe.default_epochs, math.ceil(recipe.least_steps / steps))
+            patience = max(patience, math.ceil(LEAST_PATIENCE_STEPS / steps))
+        recipe = replace(recipe, keep_last=keep_last, plateau_patience=patience)
         return replace(
             self,
+            recipe=recipe,
+            is_recipe_free=False,
+            start_from=start_from,
             batch_size=batch_size,
-            epochs=max(self.recipe.default_epochs, math.ceil(LEAST_STEPS / steps)),
-            recipe=replace(recipe, plateau_patience=patience),
+            epochs=epochs,
         )
 
     def to_json(self, environment: dict[str, Any]) -> str:
@@ -226,7 +249,8 @@ class Config:
         try:
             values = json.loads((run / CONFIG_FILE_NAME).read_text(encoding="utf-8"))
             environment = dict(values.pop("environment"))
-            paths = {name: Path(values[name]) for name in ("data", "refit", "runs") if values[name]}
+            names = [name for name in ("data", "refit", "runs", "start_from") if values.get(name)]
+            paths = {name: Path(values[name]) for name in names}
             recipe = Recipe(**values["recipe"])
             losses = tuple(values["replayed_losses"])
             return cls(
@@ -265,13 +289,15 @@ def parse_config(arguments: Sequence[str] | None = None) -> tuple[Config, Path |
     if "refit" in given:
         config = replace(config, name="", dry_run=False, no_test=False, threads=None)
     resume: Path | None = given.pop("resume", None)
-    recipe = RECIPES[given.pop("recipe")] if "recipe" in given else config.recipe
     settings = given.keys() & (Recipe.__dataclass_fields__.keys() - {"name"})
+    is_recipe_free = "data" in given and not (earlier or "recipe" in given or settings)
+    recipe = config.recipe if earlier else _choose_recipe(parser, given)
     changed = {name: given.pop(name) for name in settings}
     for name in sorted(changed.keys() & OF_ADAM_AND_PLATEAUS if recipe.linear_decay else ()):
         option_name = "--" + name.replace("_", "-")
         parser.error(f"{option_name}: the recipe {recipe.name} has no such setting; leave it out")
-    config = replace(config, **given, recipe=replace(recipe, **changed))
+    recipe = replace(recipe, **changed)
+    config = replace(config, **given, recipe=recipe, is_recipe_free=is_recipe_free)
     replayed = len(config.replayed_losses)
     if resume and config.recipe.linear_decay and "epochs" in given:
         raise RunError(
@@ -287,6 +313,16 @@ def parse_config(arguments: Sequence[str] | None = None) -> tuple[Config, Path |
     if not resume:
         _check_name(parser, config)
     return config, resume
+
+
+def _choose_recipe(parser: OneLineParser, given: dict[str, Any]) -> Recipe:
+    """Return the recipe that is asked for, and let one that needs trained weights have some."""
+    name = given.pop("recipe", "fine-tuned" if "start_from" in given else "tuned")
+    if name == "fine-tuned":
+        given.setdefault("start_from", BEST_ARCHIVE)
+    elif "start_from" in given:
+        parser.error(f"--start-from: the recipe {name} starts from nothing; leave out one of both")
+    return RECIPES[name]
 
 
 def _check_name(parser: OneLineParser, config: Config) -> None:
@@ -328,8 +364,16 @@ def create_parser() -> OneLineParser:
         "--recipe",
         choices=RECIPES,
         help="original: the settings of the original Keras program; tuned: better settings for the "
-        "same network; strong: a network that is right more often, and takes an hour on two cores "
-        "(default: tuned)",
+        "same network; strong: a network that is right more often, and takes an hour on two cores; "
+        "fine-tuned: the same network, trained further on your own classes (default: tuned, or "
+        f"fine-tuned where --data has fewer than {FEW_IMAGES:,} training images)",
+    )
+    recipe.add_argument(
+        "--from-scratch",
+        dest="recipe",
+        action="store_const",
+        const="tuned",
+        help="the same as --recipe tuned: with few images, too, start from nothing",
     )
     for declared in fields(Recipe):
         if declared.metadata:

@@ -1,4 +1,4 @@
-"""How the networks are trained: the settings of the original program, tuned ones, strong ones."""
+"""How the networks are trained: the settings of the original program, and better ones."""
 
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -26,8 +26,12 @@ class Recipe:
     """Class name of the network, a key of ``model.networks.NETWORKS``."""
     default_batch_size: int = 64
     """Number of images in a step, where ``--batch-size`` gives none."""
+    small_batch_size: int = 16
+    """The same where there are few images."""
     default_epochs: int = 10
     """Number of passes over the training images, where ``--epochs`` gives none."""
+    least_steps: int = 1000
+    """Number of steps below which a training learns too little, so that it gets more epochs."""
     dropout: float = setting("share of the dense layer's activations that is dropped", SHARE)
     learning_rate: float = setting(
         "learning rate of Adam after the warm-up, or of Muon for a batch of 500 images",
@@ -138,7 +142,7 @@ STRONG = replace(
     name="strong",
     architecture="StrongCNN",
     default_batch_size=500,
-    default_epochs=20,
+    default_epochs=40,
     dropout=0.0,
     learning_rate=0.12,
     warm_up_steps=0,
@@ -146,11 +150,21 @@ STRONG = replace(
     rotated=0.0,
     translate=0.07,
     alternate_mirroring=True,
-    cutout=0.3,
+    cutout=0.375,
     label_smoothing=0.2,
     average_decay=0.0,
     linear_decay=True,
     keep_last=True,
 )
+# What the trained network knows needs no strong augmentation, and far fewer steps.
+FINE_TUNED = replace(
+    STRONG,
+    name="fine-tuned",
+    small_batch_size=64,
+    default_epochs=5,
+    least_steps=200,
+    cutout=0.0,
+    label_smoothing=0.1,
+)
 # Recipes by the name that --recipe takes.
-RECIPES = {recipe.name: recipe for recipe in (ORIGINAL, TUNED, STRONG)}
+RECIPES = {recipe.name: recipe for recipe in (ORIGINAL, TUNED, STRONG, FINE_TUNED)}

@@ -129,7 +129,7 @@ class Run:
         size = self._processes.size
         shared = f", shared by {size} processes" if size > 1 else ""
         print(
-            f"{self.directory}: recipe {config.recipe.name}, {training_images:,} training and "
+            f"{self.directory}: recipe {config.description}, {training_images:,} training and "
             f"{validation_images:,} validation images, {count_of(config.epochs, 'epoch')} at batch "
             f"size {config.batch_size}{shared}, on {device.type} in {config.precision}",
             flush=True,
@@ -148,22 +148,24 @@ class Run:
         ``data`` says where the images came from; ``sizes`` counts those that train and validate.
         """
         kept = history[kept_epoch(history, config.recipe) - 1]
+        network = NETWORKS[config.recipe.architecture]
         return ModelCard(
             name=self.directory.name,
             version="",
             architecture=config.recipe.architecture,
             dropout=config.recipe.dropout,
-            image_size=NETWORKS[config.recipe.architecture].image_size,
+            image_size=network.image_size,
             class_names=class_names,
             data=data,
             training_images=sizes[0],
             validation_images=sizes[1],
-            recipe=config.recipe.name,
+            recipe=config.description,
             epochs=kept.epoch,
             validation_accuracy=kept.validation_accuracy,
             test_accuracy=None,
             test_images=0,
             created=datetime.now(UTC).date().isoformat(),
+            fit="keep-aspect" if network.takes_any_shape else "resize",
         )
 
     def print_summary(self, history: list[EpochMetrics], config: Config) -> None:

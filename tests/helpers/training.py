@@ -54,7 +54,7 @@ def start_train(*arguments: object, command: list[str] = TRAIN, **environment: s
 
 
 def arguments_for(folder: Path, name: str, *more: object) -> list[str]:
-    few = ["--epochs", "3", "--batch-size", "4", "--validation-images", "4"]
+    few = ["--from-scratch", "--epochs", "3", "--batch-size", "4", "--validation-images", "4"]
     runs = ["--runs", folder.parent / "runs", "--name", name]
     return [*map(str, ("--data", folder, *few, *runs, *more))]
 

@@ -39,11 +39,12 @@ def test_own_classes_are_trained_archived_served_and_shown(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     runs, store = folder.parent / "runs", folder.parent / "my store"
-    arguments = ["--data", folder, "--runs", runs, "--name", "mine", "--batch-size", 8]
-    arguments += ["--epochs", 5, "--no-test"]
+    arguments = ["--data", folder, "--runs", runs, "--name", "mine"]
+    arguments += ["--epochs", 30, "--no-test"]
     assert train.main(list(map(str, arguments))) == 0
     output = capsys.readouterr().out
     assert "18 of its 88 images" in output
+    assert "recipe fine-tuned, starting from cifar10-2.0.mar" in output
     run = runs / "mine"
     assert archive.main([str(run), "--model-store", str(store)]) == 0
     *settings, make, serve = shlex.split(capsys.readouterr().out.partition("To serve it: ")[2])

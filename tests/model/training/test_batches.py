@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from model.data.dataset import LabelledImages
-from model.training.batches import Batch, batches, sample_pixels, weigh_classes
+from model.training.batches import Batch, batches, weigh_classes
 from model.training.config import Config
 from model.training.distributed import ProcessGroup
 from model.training.recipes import RECIPES
@@ -61,14 +61,6 @@ def test_balanced_classes_weigh_the_same() -> None:
     assert weights is not None
     assert (weights * torch.bincount(labels)).tolist() == pytest.approx([20, 20])
     assert weigh_classes(images, 2, "none") is None
-
-
-def test_pixels_are_sampled_from_images_of_all_classes() -> None:
-    labels = torch.arange(20_000) // 10_000
-    values = (labels * 255).byte()[:, None, None, None].expand(-1, 3, 2, 2)
-    sample = sample_pixels(LabelledImages(values, labels))
-    assert len(sample) == 5000
-    assert sample.mean().item() == pytest.approx(0.5, abs=1e-3)
 
 
 def test_each_image_is_mirrored_in_every_other_epoch_of_the_strong_recipe() -> None:

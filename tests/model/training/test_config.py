@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from model import BEST_ARCHIVE
 from model.training import RunError
 from model.training.config import CONFIG_FILE_NAME, Config, parse_config
 from model.training.recipes import RECIPES
@@ -23,6 +24,25 @@ def test_a_configuration_comes_back_from_its_file_as_it_was(tmp_path: Path) -> N
     assert Config.load(tmp_path) == (config, {"threads": 2})
 
 
+@pytest.mark.parametrize(
+    ("arguments", "images", "name", "start"),
+    [
+        (["--data", "."], 2559, "fine-tuned", BEST_ARCHIVE),
+        (["--data", "."], 2560, "tuned", None),
+        (["--data", ".", "--from-scratch"], 2559, "tuned", None),
+        (["--data", ".", "--dropout", "0.3"], 2559, "tuned", None),
+        (["--limit", "2000"], 2000, "tuned", None),
+        (["--recipe", "fine-tuned"], 2560, "fine-tuned", BEST_ARCHIVE),
+        (["--start-from", "/some/run"], 2560, "fine-tuned", Path("/some/run")),
+    ],
+)
+def test_few_images_of_other_classes_start_from_trained_weights(
+    arguments: list[str], images: int, name: str, start: Path | None
+) -> None:
+    config = parse(*arguments).adapted_to(images, images // 10)
+    assert (config.recipe.name, config.start_from) == (name, start)
+
+
 @pytest.mark.parametrize("content", ["[]", "{}", "not json", '{"environment": {}, "recipe": {}}'])
 def test_a_damaged_configuration_is_refused(tmp_path: Path, content: str) -> None:
     (tmp_path / CONFIG_FILE_NAME).write_text(content)
@@ -36,7 +56,8 @@ def test_a_refit_keeps_every_setting_but_those_that_are_given(tmp_path: Path) ->
     old = replace(config, name="old", no_test=True)
     (tmp_path / CONFIG_FILE_NAME).write_text(old.to_json({}))
     refit = parse("--refit", tmp_path, "--checkpoint-seconds", 9)
-    assert refit == replace(config, refit=tmp_path, checkpoint_seconds=9)
+    expected = replace(config, refit=tmp_path, checkpoint_seconds=9, is_recipe_free=False)
+    assert refit == expected
 
 
 def test_the_folder_of_the_data_is_found_again_from_anywhere(
@@ -51,10 +72,11 @@ def test_the_folder_of_the_data_is_found_again_from_anywhere(
     ("images", "given", "expected"),
     [
         (45_000, {}, (64, 10, 2, False)),
-        (45_000, {"recipe": RECIPES["strong"]}, (500, 20, 2, True)),
-        (65, {}, (16, 200, 20, True)),
+        (45_000, {"recipe": RECIPES["strong"]}, (500, 40, 2, True)),
+        (65, {}, (13, 200, 20, True)),
+        (65, {"recipe": RECIPES["fine-tuned"]}, (33, 100, 50, True)),
         (2560, {}, (64, 25, 3, False)),
-        (65, {"epochs": 3}, (16, 3, 2, True)),
+        (65, {"epochs": 3}, (13, 3, 2, True)),
         (65, {"batch_size": 65}, (65, 1000, 100, True)),
         (45_000, {"dry_run": True}, (64, 1, 2, False)),
     ],
@@ -79,6 +101,7 @@ def test_few_images_get_small_batches_and_more_epochs_of_which_the_last_is_kept(
         (["--rotated", "1.5"], "at most 1"),
         (["--recipe", "secret"], "--recipe"),
         (["--recipe", "strong", "--epsilon", "1e-4"], "has no such setting"),
+        (["--recipe", "strong", "--start-from", "x"], "starts from nothing"),
         (["--data", "/does/not/exist"], "not a folder"),
         (["--refit", "/does/not/exist"], "not a run"),
         (["--unknown"], "--unknown"),

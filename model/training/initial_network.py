@@ -1,0 +1,79 @@
+"""The network with its first weights: random ones, or those of a trained network."""
+
+import zipfile
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from model.data.dataset import LabelledImages
+from model.inference import WEIGHTS_FILE_NAME
+from model.inference.card import ModelCard
+from model.networks import Network, build_network, load_network, to_unit_range
+from model.training import RunError
+from model.training.config import Config
+
+# Number of images from whose pixels the first layer of a network is derived.
+SAMPLED_IMAGES = 5000
+
+
+def create_network(config: Config, num_classes: int, images: LabelledImages) -> Network:
+    """Return the network that is trained, and seed PyTorch's generator for all that follows.
+
+    Args:
+        config: The architecture, the seed, and what the network starts from.
+        num_classes: Number of its outputs.
+        images: The training images.
+
+    Raises:
+        RunError: The network can't start from what the configuration names.
+    """
+    torch.manual_seed(config.seed)
+    network = build_network(config.recipe.architecture, num_classes, config.recipe.dropout)
+    if config.start_from:
+        _take_over_weights(network, config.start_from)
+    elif config.recipe.normalise:
+        network.start_from(sample_pixels(images))
+    return network
+
+
+def load_trained_network(source: Path) -> Network:
+    """Load the network of a run or of an archive, with its weights.
+
+    Raises:
+        OSError, KeyError: ``source`` or a file in it is missing.
+        ValueError: The card or the weights can't be read.
+    """
+    files = zipfile.Path(source) if zipfile.is_zipfile(source) else source
+    card = ModelCard.load(files)
+    weights = (files / WEIGHTS_FILE_NAME).read_bytes()
+    return load_network(weights, card.architecture, len(card.class_names), card.dropout)
+
+
+def _take_over_weights(network: Network, source: Path) -> None:
+    """Let a network have the weights of a trained one, but for the last layer, which becomes zero.
+
+    The classes may be others: what the convolutions have learned serves them, too (Yosinski et al.
+    2014, "How transferable are features in deep neural networks?").
+    """
+    try:
+        trained = load_trained_network(source)
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        raise RunError(f"--start-from: {source} can't be used ({error})") from error
+    if type(trained) is not type(network):
+        kind = type(trained).__name__
+        raise RunError(f"--start-from: {source} has a {kind}, which can't be trained further")
+    own = network.state_dict().items()
+    new = {name: torch.zeros_like(value) for name, value in own if name.startswith("output")}
+    network.load_state_dict({**trained.state_dict(), **new})
+
+
+def sample_pixels(images: LabelledImages) -> Tensor:
+    """Return the pixels of some of the images, evenly spread, as these are ordered by class.
+
+    Returns:
+        Float32 ``(N, 3, S, S)`` in [0, 1], on the CPU.
+    """
+    device = images.labels.device
+    indices = torch.linspace(0, len(images) - 1, min(len(images), SAMPLED_IMAGES), device=device)
+    return to_unit_range(images.subset(indices.long()).pixels.cpu())
