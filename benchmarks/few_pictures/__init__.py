@@ -1,0 +1,1 @@
+"""Measures how good a training on few pictures of other classes is."""
