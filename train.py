@@ -84,8 +84,7 @@ def train(config: Config, resume: Path | None, processes: ProcessGroup) -> None:
     with processes.connected(device):
         with processes.first_of_each_machine_goes_first():
             dataset = load_data(config)
-        training, validation = hold_out(dataset, config)
-        config = config.adapted_to(len(training), len(validation))
+        training, validation, config = hold_out(dataset, config)
         network = create_network(config, len(dataset.class_names), training)
         with Run(config, resume, processes) as run:
             images = training.to(device), validation.to(device)

@@ -33,8 +33,8 @@ class Batch(NamedTuple):
     size: int
 
 
-def hold_out(dataset: Dataset, config: Config) -> tuple[LabelledImages, LabelledImages]:
-    """Return the training images, and those that are held out of them for validation.
+def hold_out(dataset: Dataset, config: Config) -> tuple[LabelledImages, LabelledImages, Config]:
+    """Return the training images, those held out for validation, and what suits their numbers.
 
     Raises:
         DataError: There are too few images.
@@ -48,14 +48,14 @@ def hold_out(dataset: Dataset, config: Config) -> tuple[LabelledImages, Labelled
     chosen, held_out = split_training_images(
         images.labels, dataset.class_names, number, config.limit
     )
+    validation = (dataset.validation if number == 0 else None) or images.subset(held_out)
+    config = config.adapted_to(len(chosen), len(validation))
     if config.dry_run:
         # One batch, or on a GPU as many as it takes until a step is captured.
         on_gpu = config.device != "cpu" and torch.cuda.is_available()
         steps = STEPS_UNTIL_CAPTURE if on_gpu else 1
-        size = steps * config.adapted_to(len(chosen), 0).batch_size
-        chosen = chosen[torch.arange(size) % len(chosen)]
-    validation = dataset.validation if number == 0 else None
-    return images.subset(chosen), validation or images.subset(held_out)
+        chosen = chosen[torch.arange(steps * config.batch_size) % len(chosen)]
+    return images.subset(chosen), validation, config
 
 
 def batches(

@@ -205,12 +205,12 @@ class Config:
             validation_images: Number of images to choose the epoch by; with few, it is the last.
         """
         recipe, start_from = self.recipe, self.start_from
-        if self.is_recipe_free and images < FEW_IMAGES:
+        are_few = images < FEW_IMAGES
+        if self.is_recipe_free and are_few:
             recipe, start_from = RECIPES["fine-tuned"], BEST_ARCHIVE
-        batch_size = self.batch_size or recipe.default_batch_size
-        if images < FEW_IMAGES and not self.batch_size:
-            # A last batch of a single image would spoil what normalisations measure.
-            batch_size = math.ceil(images / math.ceil(images / recipe.small_batch_size))
+        most = recipe.small_batch_size if are_few else recipe.default_batch_size
+        # Even batches, as a last one of a single image would spoil what normalisations measure.
+        batch_size = self.batch_size or math.ceil(images / math.ceil(images / most))
         keep_last = recipe.keep_last or validation_images < LEAST_VALIDATION_IMAGES
         epochs, patience = 1 if self.dry_run else self.epochs, recipe.plateau_patience
         if not epochs:
