@@ -197,11 +197,7 @@ class TorchServeClient:
             raise ModelServerUnreachableError from error
 
     def _request_once(
-        self,
-        method: str,
-        url: str,
-        body: bytes | None,
-        headers: Mapping[str, str],
+        self, method: str, url: str, body: bytes | None, headers: Mapping[str, str]
     ) -> urllib3.BaseHTTPResponse:
         try:
             return self._pool.request(method, url, body=body, headers=headers)
