@@ -43,11 +43,15 @@ from model.inference.classifier import Classifier
 from model.networks import NETWORKS, Network, to_unit_range
 from model.training import RunError
 from model.training.batches import Batch, batches, hold_out, weigh_classes
-from model.training.captured_step import CapturedStep
 from model.training.checkpoint import ResumableLoop
 from model.training.command import run_command
 from model.training.config import Config
-from model.training.devices import choose_device, choose_precision, set_up_computation
+from model.training.devices import (
+    CapturedStep,
+    choose_device,
+    choose_precision,
+    set_up_computation,
+)
 from model.training.distributed import ProcessGroup, SharedDropout
 from model.training.initial_network import create_network
 from model.training.metrics import EpochMetrics, EpochTotals, draw_curves

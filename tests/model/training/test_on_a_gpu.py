@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import train
-from model.training.captured_step import CapturedStep
+from model.training.devices import CapturedStep
 from model.training.metrics import read_metrics
 from tests.helpers.training import FinishedRun, train_once
 
