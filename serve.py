@@ -1,4 +1,4 @@
-"""Serve the model: start TorchServe and the web UI together, and stop them together.
+"""Serve the model: start TorchServe and the web UI, keep them running, and stop them.
 
 python serve.py           serve until Ctrl-C or SIGTERM; `make serve` installs and then runs this
 python serve.py --help    show the environment variables that set ports, limits and folders
@@ -20,10 +20,13 @@ from model import PROJECT
 from model.command_line import tolerate_any_encoding
 from serving import ServeError
 from serving.java import find_java_home
-from serving.readiness import wait_for_answer, web_ui_url
-from serving.supervision import check_alive, running
-from serving.torchserve import find_archives, run_directory, torchserve
+from serving.readiness import find_patience, wait_for_answer, web_ui_url
+from serving.supervision import Server, keep_running, running
+from serving.torchserve import find_archives, log_files, run_directory, torchserve
 from webui.settings import Settings, SettingsError
+
+# Seconds that the web UI has to answer what it has accepted; it gives up by itself before.
+WEB_UI_STOP_SECONDS = 25
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -63,7 +66,8 @@ def serve(settings: Settings) -> int:
         The exit code that shells expect: 130 after SIGINT, 143 after SIGTERM, 129 after SIGHUP.
 
     Raises:
-        ServeError: A port is taken, Java or the archive is missing, or a server ended by itself.
+        ServeError: A port is taken, Java or the archive is missing, or a server ended by itself
+            before the first answer.
     """
     stop = threading.Event()
     received: list[int] = []
@@ -75,25 +79,32 @@ def serve(settings: Settings) -> int:
     for signal_number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(signal_number, request_stop)
     find_archives(settings)
-    check_ports(settings)
     java_home = find_java_home()
-    started = time.monotonic()
-    print("Starting TorchServe and the web UI, which takes a few seconds …", flush=True)
-    with ExitStack() as servers:
-        servers.enter_context(run_directory(settings))
-        processes = {
-            "TorchServe": servers.enter_context(torchserve(settings, java_home)),
-            "the web UI": servers.enter_context(web_ui(settings)),
-        }
-        if wait_for_answer(settings, processes, stop):
+    with ExitStack() as opened:
+        opened.enter_context(run_directory(settings))
+        check_ports(settings)
+        started = time.monotonic()
+        print("Starting TorchServe and the web UI, which takes a few seconds …", flush=True)
+        servers = [
+            Server(
+                "TorchServe",
+                lambda: torchserve(settings, java_home),
+                lambda: find_patience(settings),
+            ),
+            Server("the web UI", lambda: web_ui(settings)),
+        ]
+        for server in servers:
+            # The web UI, which starts last, stops first: it still answers what it has accepted.
+            opened.callback(server.stop)
+            server.start()
+        if wait_for_answer(settings, servers, stop):
             seconds = time.monotonic() - started
             print(
                 f"The model answers after {seconds:.1f} s. Open {web_ui_url(settings)} "
                 "(press Ctrl-C to stop)",
                 flush=True,
             )
-        while not stop.wait(0.5):
-            check_alive(processes, settings.torchserve_run_directory)
+            keep_running(servers, log_files(settings), stop)
         print("\nStopping …", flush=True)
     return 128 + received[0]
 
@@ -127,7 +138,8 @@ def web_ui(settings: Settings) -> Iterator[psutil.Popen]:
     directory = settings.torchserve_run_directory.resolve()
     environment = {**os.environ, "TORCHSERVE_RUN_DIRECTORY": str(directory)}
     command = [sys.executable, "-m", "webui"]
-    with running(command, directory / "webui.log", PROJECT, environment) as process:
+    log = log_files(settings)[1]
+    with running(command, log, PROJECT, environment, WEB_UI_STOP_SECONDS) as process:
         yield process
 
 

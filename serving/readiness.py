@@ -1,31 +1,36 @@
-"""Waits until the web UI classifies a picture, through TorchServe and back."""
+"""Finds out whether the model answers: at the start through the web UI, later without it."""
 
-import io
+import math
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import replace
 from http import HTTPStatus
 
-import psutil
 import urllib3
-from PIL import Image
 
 from serving import ServeError
-from serving.supervision import check_alive
+from serving.supervision import START_SECONDS, Server
+from webui.errors import WebUIError
 from webui.settings import Settings
+from webui.torchserve.client import TorchServeClient
+from webui.torchserve.errors import ModelServerTimeoutError, OverloadedError
 
-# Seconds from the start to the first answer, after which the start has failed.
-START_SECONDS = 180
+# Seconds after which a model that has not answered is started anew.
+NO_ANSWER_SECONDS = 60
+# Seconds after which it is started anew because workers are missing. TorchServe itself gives them
+# up after five minutes of failed attempts.
+MISSING_WORKERS_SECONDS = 360
+# Seconds that an answer may take; a model that takes longer may be busy.
+ANSWER_SECONDS = 5
 
 
-def wait_for_answer(
-    settings: Settings, processes: Mapping[str, psutil.Popen], stop: threading.Event
-) -> bool:
-    """Wait until the web UI classifies a picture.
+def wait_for_answer(settings: Settings, servers: Sequence[Server], stop: threading.Event) -> bool:
+    """Wait until the web UI says that the model has classified a picture.
 
     Args:
-        settings: The settings of this server.
-        processes: The servers, by name.
+        settings: The settings of the servers.
+        servers: The servers.
         stop: The event that ends the wait early.
 
     Returns:
@@ -35,34 +40,36 @@ def wait_for_answer(
         ServeError: A server ended, or there was no answer within :data:`START_SECONDS`.
     """
     deadline = time.monotonic() + START_SECONDS
-    http = urllib3.PoolManager(retries=False, timeout=10)
+    logs = f"see the logs in {settings.torchserve_run_directory}/"
+    http = urllib3.PoolManager(retries=False, timeout=2 * ANSWER_SECONDS)
     while not stop.wait(0.2):
-        check_alive(processes, settings.torchserve_run_directory)
+        for server in servers:
+            if server.has_ended():
+                raise ServeError(f"{server.name} ended by itself: {logs}")
         if time.monotonic() > deadline:
-            raise ServeError(
-                f"there was no answer within {START_SECONDS} seconds: see the logs in "
-                f"{settings.torchserve_run_directory}/"
-            )
+            raise ServeError(f"there was no answer within {START_SECONDS} seconds: {logs}")
         try:
-            ready = http.request("GET", f"{web_ui_url(settings)}readyz").status == HTTPStatus.OK
-            if ready and _classifies(http, settings):
-                return True
+            response = http.request("GET", f"{web_ui_url(settings)}readyz")
         except urllib3.exceptions.HTTPError:
             # The web UI is not listening yet.
             continue
+        if response.status == HTTPStatus.OK:
+            return True
     return False
 
 
-def _classifies(http: urllib3.PoolManager, settings: Settings) -> bool:
-    picture = io.BytesIO()
-    Image.new("RGB", (32, 32), "skyblue").save(picture, "PNG")
-    response = http.request(
-        "POST",
-        f"{web_ui_url(settings)}predict",
-        headers={"Accept": "application/json"},
-        fields={"image": ("start.png", picture.getvalue(), "image/png")},
-    )
-    return response.status == HTTPStatus.OK
+def find_patience(settings: Settings) -> float:
+    """Return for how many seconds TorchServe may stay in its present state; ``inf`` if it works."""
+    # A new client knows no keys yet, and so finds out whether the key file can be read.
+    client = TorchServeClient(replace(settings, torchserve_timeout_seconds=ANSWER_SECONDS))
+    try:
+        client.require_ready()
+    except (OverloadedError, ModelServerTimeoutError):
+        # Starting anew would only lose the pictures that it is busy with.
+        return math.inf if client.has_ready_worker() else NO_ANSWER_SECONDS
+    except WebUIError:
+        return NO_ANSWER_SECONDS
+    return math.inf if client.has_all_workers() else MISSING_WORKERS_SECONDS
 
 
 def web_ui_url(settings: Settings) -> str:

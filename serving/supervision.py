@@ -1,40 +1,145 @@
-"""Runs programs in sessions of their own, notices when they end, and stops what they started."""
+"""Runs programs, starts them anew when they fail, and leaves nothing of them behind."""
 
+import math
 import os
+import shutil
 import signal
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import psutil
 
 from serving import ServeError
 
+# Environment variable that marks a program and everything it starts with the program's log. Unlike
+# a process ID, it can't become another program's.
+MARK = "SERVE_PY_LOG"
 # Seconds that a program has after SIGTERM before it is killed.
-STOP_SECONDS = 10
+STOP_SECONDS = 10.0
+# Size at which a log becomes the one old log that is kept.
+MAX_LOG_BYTES = 10_000_000
+
+POLL_SECONDS = 0.5
+# Seconds between two questions whether a program works.
+CHECK_SECONDS = 10
+# Seconds that a program has from its start until it works.
+START_SECONDS = 180
+# Seconds before a program is started anew. They double each time, unless the program was up for
+# long enough to count as sound.
+FIRST_PAUSE_SECONDS = 1
+MAX_PAUSE_SECONDS = 60
+SOUND_SECONDS = 300
+
+
+class Server:
+    """A program that is started anew, after a growing pause, when it has ended or does not work.
+
+    Args:
+        name: What messages call it.
+        run: What starts it, and stops it at the end.
+        find_patience: What says for how many seconds it may stay as it is; ``inf`` if it works.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        run: Callable[[], AbstractContextManager[psutil.Popen]],
+        find_patience: Callable[[], float] = lambda: math.inf,
+    ) -> None:
+        self.name = name
+        self._run = run
+        self._find_patience = find_patience
+        self._running = ExitStack()
+        self._process: psutil.Popen | None = None
+        self._pause = FIRST_PAUSE_SECONDS / 2
+        self._started = self._worked = self._due = 0.0
+
+    def start(self) -> None:
+        """Start the program."""
+        self._started = self._due = time.monotonic()
+        self._worked = self._started + START_SECONDS
+        self._process = self._running.enter_context(self._run())
+
+    def stop(self) -> None:
+        """Stop the program, and everything it has started."""
+        self._process = None
+        self._running.close()
+
+    def has_ended(self) -> bool:
+        """Say whether the program has ended by itself."""
+        return self._process is not None and self._process.poll() is not None
+
+    def look_after(self) -> None:
+        """Stop the program if it has failed, and start it anew once its pause is over."""
+        if self.has_ended():
+            self._put_off("ended by itself")
+        if time.monotonic() < self._due:
+            return
+        if self._process is None:
+            try:
+                self.start()
+            except (ServeError, OSError) as error:
+                self._put_off(f"does not start ({error})")
+        elif not self._works():
+            self._put_off("does not work")
+
+    def _works(self) -> bool:
+        patience = self._find_patience()
+        now = time.monotonic()
+        self._due = now + CHECK_SECONDS
+        if patience == math.inf:
+            self._worked = now
+        return now - self._worked <= patience
+
+    def _put_off(self, failure: str) -> None:
+        if time.monotonic() - self._started > SOUND_SECONDS:
+            self._pause = FIRST_PAUSE_SECONDS / 2
+        self._pause = min(2 * self._pause, MAX_PAUSE_SECONDS)
+        message = f"{self.name} {failure}; it is started anew in {self._pause:.0f} s"
+        print(message, file=sys.stderr, flush=True)
+        self.stop()
+        self._due = time.monotonic() + self._pause
+
+
+def keep_running(servers: Sequence[Server], logs: Sequence[Path], stop: threading.Event) -> None:
+    """Start servers anew when they fail, and limit their logs, until ``stop`` is set."""
+    while not stop.wait(POLL_SECONDS):
+        for server in servers:
+            server.look_after()
+        for log in logs:
+            limit_size(log)
 
 
 @contextmanager
 def running(
-    command: Sequence[str], log: Path, directory: Path, environment: Mapping[str, str]
+    command: Sequence[str],
+    log: Path,
+    directory: Path,
+    environment: Mapping[str, str],
+    stop_seconds: float = STOP_SECONDS,
 ) -> Iterator[psutil.Popen]:
     """Run a command in a session of its own; at the end, stop it and everything it started.
 
     Args:
         command: The program and its arguments.
-        log: The file for the program's output, which is emptied first.
+        log: The file that the program's output is appended to.
         directory: The program's working directory.
         environment: The program's environment variables.
+        stop_seconds: How long the program may take to end.
 
     Yields:
         The process.
     """
-    with log.open("wb") as output:
+    with log.open("ab") as output:
         process = psutil.Popen(
             command,
             cwd=directory,
-            env=environment,
+            env={**environment, MARK: str(log)},
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
@@ -42,43 +147,34 @@ def running(
     try:
         yield process
     finally:
-        stop_group(process)
+        end_marked(log, stop_seconds)
+        # Only the object's own question makes it notice the end.
+        process.poll()
 
 
-def check_alive(processes: Mapping[str, psutil.Popen], log_directory: Path) -> None:
-    """Check that all processes are running.
-
-    Args:
-        processes: The processes, by name.
-        log_directory: The directory that the error message names.
-
-    Raises:
-        ServeError: One of the processes has ended by itself.
-    """
-    for name, process in processes.items():
-        if process.poll() is not None:
-            raise ServeError(f"{name} ended by itself: see the logs in {log_directory}/")
-
-
-def stop_group(leader: psutil.Popen) -> None:
-    """Ask the process group of ``leader`` to end, and kill the processes that do not."""
+def end_marked(log: Path, seconds: float = STOP_SECONDS) -> None:
+    """Ask the program with this log and all that it started to end, and kill what does not."""
     for number in (signal.SIGTERM, signal.SIGKILL):
-        others = [process for process in group_members(leader.pid) if process.pid != leader.pid]
-        with suppress(ProcessLookupError):
-            os.killpg(leader.pid, number)
-        # Only wait() on the leader's own object makes that object notice the end.
-        with suppress(psutil.TimeoutExpired):
-            leader.wait(STOP_SECONDS)
-        psutil.wait_procs(others, timeout=STOP_SECONDS)
+        processes = [process for process in psutil.process_iter() if _is_marked(process, log)]
+        for process in processes:
+            with suppress(psutil.NoSuchProcess):
+                process.send_signal(number)
+        psutil.wait_procs(processes, timeout=seconds)
 
 
-def group_members(group: int) -> list[psutil.Process]:
-    """Return the living processes of a process group."""
-    members = []
-    for process in psutil.process_iter(["status"]):
-        try:
-            if os.getpgid(process.pid) == group and process.info["status"] != psutil.STATUS_ZOMBIE:
-                members.append(process)
-        except ProcessLookupError:
-            pass
-    return members
+def _is_marked(process: psutil.Process, log: Path) -> bool:
+    try:
+        return process.uids().real == os.getuid() and process.environ().get(MARK) == str(log)
+    except (psutil.Error, OSError):
+        # It has ended, or is another user's.
+        return False
+
+
+def limit_size(log: Path) -> None:
+    """Move the content of a log that has become too large to the one old log that is kept."""
+    with suppress(OSError):
+        if log.stat().st_size > MAX_LOG_BYTES:
+            # The program has opened it to append, and writes on from the new end.
+            with suppress(OSError):
+                shutil.copyfile(log, log.with_suffix(".old.log"))
+            os.truncate(log, 0)

@@ -1,14 +1,16 @@
 """Starts TorchServe with the project's settings, in a working directory of its own."""
 
 import fcntl
+import hashlib
 import json
 import os
+import shutil
+import socket
 import sys
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +19,13 @@ import psutil
 from model import PROJECT
 from serving import ServeError
 from serving.batch_delay import count_batch_delay_in_microseconds
-from serving.supervision import running
+from serving.supervision import end_marked, limit_size, running
 from webui.settings import LATEST, Settings, order_of_version
 
 # Folder on the workers' import path; the module in it says why.
 PYTORCH_STAND_IN = PROJECT / "serving" / "pytorch_stand_in"
+# Name as long as that of any socket that TorchServe makes in its temporary folder.
+LONGEST_SOCKET = ".ts.sock.65535"
 
 
 def find_archives(settings: Settings) -> list[Path]:
@@ -30,7 +34,8 @@ def find_archives(settings: Settings) -> list[Path]:
     The one that answers by default comes first, the others by falling version.
 
     Raises:
-        ServeError: The model store has none of this model, or not the version that was asked for.
+        ServeError: The model store has none of this model, or not the version that was asked for,
+            or a damaged archive.
     """
     archives: dict[str, Path] = {}
     for archive in sorted(settings.model_store.glob("*.mar")):
@@ -55,28 +60,47 @@ def find_archives(settings: Settings) -> list[Path]:
 
 def _read_manifest(archive: Path) -> dict[str, Any]:
     try:
-        manifest = json.loads(zipfile.Path(archive, "MAR-INF/MANIFEST.json").read_bytes())
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile, zlib.error):
-        # It may be of another model, and must not be in the way of this one.
+        with zipfile.ZipFile(archive) as content:
+            manifest = json.loads(content.read("MAR-INF/MANIFEST.json"))
+            if damaged := content.testzip():
+                raise zipfile.BadZipFile(damaged)
+    except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise ServeError(
+            f"{archive} is damaged or incomplete ({error}): copy it again, or take it out of the "
+            "model store"
+        ) from error
+    except (KeyError, ValueError):
+        # It is no archive of this model, and must not be in the way of those that are.
         return {}
     return manifest if isinstance(manifest, dict) else {}
 
 
+def log_files(settings: Settings) -> tuple[Path, Path]:
+    """Return where the output of TorchServe and of the web UI goes."""
+    directory = settings.torchserve_run_directory.resolve()
+    return directory / "console.log", directory / "webui.log"
+
+
 @contextmanager
 def run_directory(settings: Settings) -> Iterator[None]:
-    """Create and lock TorchServe's working directory; only its owner may enter a new one.
+    """Create and lock TorchServe's working directory, and end what an earlier start left there.
 
     Raises:
-        ServeError: The directory can't be written to, or another server has locked it.
+        ServeError: The directory can't be written to, others than its owner can write to it, or
+            another server has locked it.
     """
     directory = settings.torchserve_run_directory
     with ExitStack() as opened:
         try:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            # Java loads classes from it.
+            if directory.stat().st_uid != os.getuid() or directory.stat().st_mode & 0o022:
+                raise ServeError(
+                    f"others can write to {directory}: set TORCHSERVE_RUN_DIRECTORY to a directory "
+                    f"that is yours, or run `chmod go-w {directory}`"
+                )
             lock = opened.enter_context((directory / "lock").open("w"))
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # Keys of an earlier start would be taken for those of this one.
-            (directory / "key_file.json").unlink(missing_ok=True)
         except BlockingIOError as error:
             raise ServeError(
                 f"{directory} is used by another server: set TORCHSERVE_RUN_DIRECTORY to a "
@@ -86,7 +110,47 @@ def run_directory(settings: Settings) -> Iterator[None]:
             raise ServeError(
                 f"TORCHSERVE_RUN_DIRECTORY can't be used: set it to a writable directory ({error})"
             ) from error
+        for log in log_files(settings):
+            end_marked(log)
+            limit_size(log)
         yield
+
+
+@contextmanager
+def temporary_folder(directory: Path) -> Iterator[Path]:
+    """Create TorchServe's folder for temporary files where nothing cleans up while it runs.
+
+    Args:
+        directory: The run directory, which has one such folder at a time.
+
+    Yields:
+        The folder, which is new: TorchServe takes a second start with the same one for a restart.
+        It is removed at the end.
+
+    Raises:
+        ServeError: In no folder a socket can be made.
+    """
+    name = f"torchserve-{hashlib.sha256(os.fsencode(directory)).hexdigest()[:8]}"
+    folders = [directory / "tmp"]
+    for variable, parent in (("XDG_RUNTIME_DIR", ""), ("HOME", ".cache")):
+        if os.environ.get(variable):
+            folders.append(Path(os.environ[variable], parent, name))
+    for folder in folders:
+        # The path of a socket must be shorter than 108 characters.
+        with suppress(OSError), socket.socket(socket.AF_UNIX) as probe:
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(mode=0o700, parents=True)
+            probe.bind(str(folder / LONGEST_SOCKET))
+            break
+    else:
+        raise ServeError(
+            f"no socket can be made in {' or '.join(map(str, folders))}: set "
+            "TORCHSERVE_RUN_DIRECTORY to a writable directory whose path has at most 80 characters"
+        )
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
@@ -99,14 +163,16 @@ def torchserve(settings: Settings, java_home: str) -> Iterator[psutil.Popen]:
 
     Yields:
         TorchServe's process, which is stopped at the end.
+
+    Raises:
+        ServeError: There is no place for its temporary files, or no archive.
     """
     directory = settings.torchserve_run_directory.resolve()
     count_batch_delay_in_microseconds(directory)
-    # Each start gets a new temporary folder, because TorchServe takes a second start with the same
-    # one for a restart. It is not in the run directory, because a socket's path must be shorter
-    # than 108 characters.
-    with tempfile.TemporaryDirectory(prefix="torchserve-") as temporary:
-        environment = torchserve_environment(settings, java_home, temporary)
+    # Keys of an earlier start would be taken for those of this one.
+    settings.key_file.unlink(missing_ok=True)
+    with temporary_folder(directory) as temporary:
+        environment = torchserve_environment(settings, java_home, str(temporary))
         command = [
             sys.executable,
             # A snapshot of an earlier start would silently override config.properties.
@@ -120,7 +186,7 @@ def torchserve(settings: Settings, java_home: str) -> Iterator[psutil.Popen]:
                 *(f"{settings.model_name}={file.name}" for file in find_archives(settings)),
             ),
         ]
-        with running(command, directory / "console.log", directory, environment) as process:
+        with running(command, log_files(settings)[0], directory, environment) as process:
             yield process
 
 

@@ -4,12 +4,21 @@ import os
 import signal
 import socket
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
+import urllib3
 
 from serving.batch_delay import CLASS_FILE
-from tests.helpers.server import Server, free_ports, running_server, start_serve, wait_for_line
+from tests.helpers.server import (
+    START_SECONDS,
+    Server,
+    free_ports,
+    running_server,
+    start_serve,
+    wait_for_line,
+)
 from tests.helpers.waiting import wait_until
 
 
@@ -29,13 +38,17 @@ def descendants_by_environment(marker: str) -> list[psutil.Process]:
     return found
 
 
+def processes_named(name: str, ancestor: psutil.Process) -> list[psutil.Process]:
+    return [found for found in ancestor.children(recursive=True) if found.name() == name]
+
+
 def test_the_address_is_printed_once_a_prediction_has_gone_through(server: Server) -> None:
     assert f"{server.web_ui}/" in server.greeting
 
 
 def test_torchserve_finds_the_class_that_does_not_wait_before_its_own(server: Server) -> None:
     directory = server.settings.torchserve_run_directory.resolve()
-    (java,) = [found for found in server.process.children(recursive=True) if found.name() == "java"]
+    (java,) = processes_named("java", server.process)
     command = java.cmdline()
     class_path = command[command.index("-cp") + 1]
     assert (directory / CLASS_FILE).is_file()
@@ -58,6 +71,7 @@ def test_a_signal_stops_everything_and_frees_the_ports(tmp_path: Path) -> None:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(("127.0.0.1", port))
     assert list((tmp_path / "tmp").iterdir()) == []
+    assert not (tmp_path / "run" / "tmp").exists()
 
 
 def test_a_signal_while_starting_stops_everything_too(tmp_path: Path) -> None:
@@ -70,13 +84,55 @@ def test_a_signal_while_starting_stops_everything_too(tmp_path: Path) -> None:
     assert descendants_by_environment(marker) == []
 
 
-def test_when_torchserve_dies_everything_ends_with_a_clear_line(tmp_path: Path) -> None:
+def test_a_server_that_dies_is_started_anew(tmp_path: Path, png: bytes) -> None:
+    with running_server(tmp_path) as server:
+        directory = server.settings.torchserve_run_directory.resolve()
+        for child in server.process.children():
+            for process in [child, *child.children(recursive=True)]:
+                process.kill()
+
+        def answers() -> bool:
+            with suppress(urllib3.exceptions.HTTPError):
+                return server.ask_page(png).status == 200
+            return False
+
+        wait_until(answers, START_SECONDS, pause=0.2)
+        # The page that runs on knows the new keys, too.
+        (java,) = processes_named("java", server.process)
+        java.kill()
+        java.wait()
+        wait_until(answers, START_SECONDS, pause=0.2)
+        assert {path.name for path in directory.glob("*.log")} == {"console.log", "webui.log"}
+        # The logs of the earlier starts are still there.
+        assert (directory / "console.log").read_text().count("non-default JVM") == 3
+        assert (directory / "webui.log").read_text().count("The web UI is at") == 2
+
+
+def test_what_a_killed_start_left_is_ended_by_the_next_one(tmp_path: Path) -> None:
+    marker = make_marker()
+    ports = free_ports()
+    killed = start_serve(tmp_path, ports, SERVE_TEST_MARKER=marker)
+    wait_for_line(killed, "The model answers")
+    killed.kill()
+    killed.communicate()
+    left = descendants_by_environment(marker)
+    assert len(left) >= 4
+    process = start_serve(tmp_path, ports)
+    wait_for_line(process, "The model answers")
+    assert not any(each.is_running() for each in left)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=30)
+    assert process.returncode == 143
+
+
+def test_a_server_that_never_answered_ends_everything_with_a_clear_line(tmp_path: Path) -> None:
     marker = make_marker()
     process = start_serve(tmp_path, free_ports(), SERVE_TEST_MARKER=marker)
-    wait_for_line(process, "The model answers")
-    (java,) = [found for found in descendants_by_environment(marker) if found.name() == "java"]
+    (java,) = wait_until(
+        lambda: [found for found in descendants_by_environment(marker) if found.name() == "java"]
+    )
     java.kill()
-    output, _ = process.communicate(timeout=30)
+    output, _ = process.communicate(timeout=60)
     assert process.returncode == 1
     assert "TorchServe ended by itself" in output
     assert descendants_by_environment(marker) == []

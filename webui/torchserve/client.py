@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from http import HTTPStatus
@@ -24,13 +25,17 @@ from webui.torchserve.errors import (
     RejectedImageError,
     UnknownVersionError,
 )
-from webui.torchserve.keys import KeyName, read_key
+from webui.torchserve.keys import KeyName, Keys
 from webui.torchserve.predictions import Prediction, parse_prediction
 
 # Number of connections: each of the eight threads of the web UI may send four pictures at once.
 KEPT_CONNECTIONS = 32
 MAX_CONNECT_SECONDS = 5.0
 READY = "READY"
+# Picture for probes: one black pixel in the format PPM.
+PIXEL = b"P6 1 1 255\n\0\0\0"
+# Seconds for which the outcome of a probe holds, so that many probes cost no more than one.
+PROBE_SECONDS = 1.0
 UNKNOWN_MODEL_TYPES = {"ModelNotFoundException", "ModelVersionNotFoundException"}
 
 
@@ -43,7 +48,11 @@ class TorchServeClient:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._keys = Keys(settings.key_file)
         self._renewal = threading.Lock()
+        self._probe = threading.Lock()
+        self._probe_again = 0.0
+        self._not_ready: WebUIError | None = None
         seconds = settings.torchserve_timeout_seconds
         self._pool = urllib3.PoolManager(
             maxsize=KEPT_CONNECTIONS,
@@ -84,7 +93,7 @@ class TorchServeClient:
         response = self._request_with_key("POST", url, "inference", image, headers)
         if version and _is_unknown_version(response):
             raise UnknownVersionError(version=version)
-        if _has_no_place(response) and self._has_ready_worker():
+        if _has_no_place(response) and self.has_ready_worker():
             raise OverloadedError
         if response.status != HTTPStatus.OK:
             raise self._error_in(response)
@@ -110,31 +119,38 @@ class TorchServeClient:
         return [*default, *sorted(others, key=order_of_version, reverse=True)]
 
     def require_ready(self) -> None:
-        """Require that every worker of the model's default version is ready.
+        """Require that the model classifies a picture, now or within the last second.
 
         Raises:
-            ModelNotReadyError: A worker is not ready, or the model is not loaded.
-            ModelServerUnreachableError: TorchServe does not answer.
-            ModelServerTimeoutError: TorchServe takes too long.
-            ModelServerKeyError: TorchServe refuses the key.
-            ModelServerError: The answer is not as expected.
+            WebUIError: It does not; see :meth:`predict`.
         """
-        states = self._fetch_worker_states()
-        if not states or any(state != READY for state in states):
-            raise ModelNotReadyError
+        with self._probe:
+            if time.monotonic() >= self._probe_again:
+                self._not_ready = None
+                try:
+                    self.predict(PIXEL)
+                except WebUIError as error:
+                    self._not_ready = error
+                self._probe_again = time.monotonic() + PROBE_SECONDS
+            if self._not_ready:
+                raise self._not_ready
 
-    def _has_ready_worker(self) -> bool:
+    def has_ready_worker(self) -> bool:
+        """Say whether TorchServe answers that a worker of the default version is ready."""
+        return READY in self._fetch_worker_states()
+
+    def has_all_workers(self) -> bool:
+        """Say whether TorchServe answers that every worker of every version is ready."""
+        states = self._fetch_worker_states("/all")
+        return bool(states) and all(state == READY for state in states)
+
+    def _fetch_worker_states(self, path: str = "") -> list[object]:
+        """Return the states of the workers; none if TorchServe does not tell."""
         try:
-            return READY in self._fetch_worker_states()
-        except WebUIError:
-            # People learn what went wrong before this question.
-            return False
-
-    def _fetch_worker_states(self) -> list[str]:
-        match self._describe():
-            case [{"workers": list(workers)}]:
-                return [worker.get("status", "") for worker in workers if isinstance(worker, dict)]
-        raise ModelServerError(detail=_("it does not describe the model"))
+            versions = self._describe(path)
+            return [worker["status"] for version in versions for worker in version["workers"]]
+        except (WebUIError, LookupError, TypeError):
+            return []
 
     def _describe(self, path: str = "") -> list[dict[str, Any]]:
         url = f"{self._settings.management_url}/models/{self._settings.model_name}{path}"
@@ -154,27 +170,27 @@ class TorchServeClient:
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> urllib3.BaseHTTPResponse:
-        key = read_key(self._settings.key_file, name)
+        key = self._keys.get(name)
         response = self._request(method, url, key, body, headers)
-        if not _refuses_key(response):
-            return response
-        # Keys expire an hour after TorchServe's start or their last renewal.
-        self._renew_key(name, key)
-        key = read_key(self._settings.key_file, name)
-        response = self._request(method, url, key, body, headers)
+        if _refuses_key(response):
+            key = self._replace_key(name, key)
+            response = self._request(method, url, key, body, headers)
         if _refuses_key(response):
             raise ModelServerKeyError
         return response
 
-    def _renew_key(self, name: KeyName, refused_key: str) -> None:
+    def _replace_key(self, name: KeyName, refused_key: str) -> str:
         with self._renewal:
-            # A renewal invalidates the previous key, so a second thread must not renew again.
-            if read_key(self._settings.key_file, name) != refused_key:
-                return
+            # TorchServe was started anew, or somebody else has renewed the key. A second renewal
+            # would invalidate that key.
+            if (key := self._keys.read(name)) != refused_key:
+                return key
+            # Keys expire an hour after TorchServe's start or their last renewal.
             url = f"{self._settings.management_url}/token?type={name}"
-            response = self._request("GET", url, read_key(self._settings.key_file, "API"))
+            response = self._request("GET", url, self._keys.get("API"))
             if response.status != HTTPStatus.OK:
                 raise ModelServerKeyError
+            return self._keys.read(name)
 
     def _request(
         self,
