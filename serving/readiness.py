@@ -26,7 +26,7 @@ ANSWER_SECONDS = 5
 
 
 def wait_for_answer(settings: Settings, servers: Sequence[Server], stop: threading.Event) -> bool:
-    """Wait until the web UI says that the model has classified a picture.
+    """Wait until the model classifies a picture for the web UI, and all workers are ready.
 
     Args:
         settings: The settings of the servers.
@@ -49,11 +49,11 @@ def wait_for_answer(settings: Settings, servers: Sequence[Server], stop: threadi
         if time.monotonic() > deadline:
             raise ServeError(f"there was no answer within {START_SECONDS} seconds: {logs}")
         try:
-            response = http.request("GET", f"{web_ui_url(settings)}readyz")
+            ready = http.request("GET", f"{web_ui_url(settings)}readyz").status == HTTPStatus.OK
         except urllib3.exceptions.HTTPError:
             # The web UI is not listening yet.
             continue
-        if response.status == HTTPStatus.OK:
+        if ready and find_patience(settings) == math.inf:
             return True
     return False
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 
@@ -155,19 +155,22 @@ def running(
 def end_marked(log: Path, seconds: float = STOP_SECONDS) -> None:
     """Ask the program with this log and all that it started to end, and kill what does not."""
     for number in (signal.SIGTERM, signal.SIGKILL):
-        processes = [process for process in psutil.process_iter() if _is_marked(process, log)]
+        processes = list(_marked(psutil.process_iter(), log))
         for process in processes:
             with suppress(psutil.NoSuchProcess):
                 process.send_signal(number)
-        psutil.wait_procs(processes, timeout=seconds)
+        deadline = time.monotonic() + seconds
+        while processes and time.monotonic() < deadline:
+            time.sleep(0.02)
+            processes = list(_marked(processes, log))
 
 
-def _is_marked(process: psutil.Process, log: Path) -> bool:
-    try:
-        return process.uids().real == os.getuid() and process.environ().get(MARK) == str(log)
-    except (psutil.Error, OSError):
-        # It has ended, or is another user's.
-        return False
+def _marked(processes: Iterable[psutil.Process], log: Path) -> Iterator[psutil.Process]:
+    for process in processes:
+        # It may have ended, or be another user's.
+        with suppress(psutil.Error, OSError):
+            if process.uids().real == os.getuid() and process.environ().get(MARK) == str(log):
+                yield process
 
 
 def limit_size(log: Path) -> None:

@@ -65,7 +65,10 @@ class FakeTorchServe:
         self.answers_to: dict[bytes, Answer] = {}
         self.model_answer = Answer(200, READY_MODEL)
         self.versions = ["7.3"]
+        # Those of each version, for those who ask about all versions.
+        self.workers: object = [{"status": "READY"}]
         self.renewal_works = True
+        self.disk_is_full = False
         self.images: list[bytes] = []
         self.content_types: list[str | None] = []
         self.model_inputs: list[str | None] = []
@@ -102,7 +105,7 @@ class FakeTorchServe:
     def write_key_file(self) -> None:
         """Write the keys as TorchServe does: empty the file, then fill it."""
         keys = {name: {"key": key} for name, key in self._keys.items()}
-        self.key_file.write_text(json.dumps(keys, indent=2))
+        self.key_file.write_text("" if self.disk_is_full else json.dumps(keys, indent=2))
 
     def replace_key(self, name: str) -> None:
         """Let the key called ``name`` expire; the file still holds the old one."""
@@ -117,7 +120,8 @@ class FakeTorchServe:
         if method == "GET" and path == "/models/zoo":
             return self.model_answer if key == self._keys["management"] else KEY_REFUSED
         if method == "GET" and path == "/models/zoo/all":
-            return Answer(200, [{"modelVersion": version} for version in self.versions])
+            described = [{"modelVersion": one, "workers": self.workers} for one in self.versions]
+            return Answer(200, described)
         if method == "POST" and path.startswith("/predictions/zoo"):
             if key != self._keys["inference"]:
                 return KEY_REFUSED

@@ -115,11 +115,10 @@ def test_what_a_killed_start_left_is_ended_by_the_next_one(tmp_path: Path) -> No
     wait_for_line(killed, "The model answers")
     killed.kill()
     killed.communicate()
-    left = descendants_by_environment(marker)
-    assert len(left) >= 4
+    assert len(descendants_by_environment(marker)) >= 4
     process = start_serve(tmp_path, ports)
     wait_for_line(process, "The model answers")
-    assert not any(each.is_running() for each in left)
+    assert descendants_by_environment(marker) == []
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=30)
     assert process.returncode == 143
@@ -128,9 +127,8 @@ def test_what_a_killed_start_left_is_ended_by_the_next_one(tmp_path: Path) -> No
 def test_a_server_that_never_answered_ends_everything_with_a_clear_line(tmp_path: Path) -> None:
     marker = make_marker()
     process = start_serve(tmp_path, free_ports(), SERVE_TEST_MARKER=marker)
-    (java,) = wait_until(
-        lambda: [found for found in descendants_by_environment(marker) if found.name() == "java"]
-    )
+    wait_until((tmp_path / "run" / "key_file.json").exists)
+    (java,) = processes_named("java", psutil.Process(process.pid))
     java.kill()
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 1

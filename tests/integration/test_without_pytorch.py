@@ -4,7 +4,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -25,7 +24,6 @@ from tests.helpers.server import (
     server_environment,
 )
 from tests.helpers.waiting import wait_until
-from webui.errors import WebUIError
 from webui.settings import Settings
 from webui.torchserve.client import TorchServeClient
 
@@ -99,19 +97,12 @@ def test_the_archive_runs_in_a_torchserve_with_pytorch(
     ports = free_ports()
     settings = Settings.from_environment(server_environment(tmp_path, ports))
     client = TorchServeClient(settings)
-
-    def is_ready() -> bool:
-        with suppress(WebUIError):
-            client.require_ready()
-            return True
-        return False
-
     with (
         run_directory(settings),
         torchserve(settings, find_java_home()) as process,
     ):
         started = Server(psutil.Process(process.pid), ports, settings, "")
-        wait_until(is_ready, START_SECONDS, pause=0.2)
+        wait_until(client.has_all_workers, START_SECONDS, pause=0.2)
         answered = started.predict(png).json()
         assert all(map(uses_pytorch, started.worker_pids()))
     expected = Classifier.load(SHIPPED_ARCHIVE).classify(png)

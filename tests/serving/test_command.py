@@ -4,7 +4,6 @@ import os
 import signal
 import socket
 from collections.abc import Iterator
-from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ import pytest
 import serve
 from model import PROJECT
 from serving.torchserve import run_directory
+from tests.helpers.pictures import SHIPPED_ARCHIVE
 from tests.helpers.server import free_ports, server_environment
 from webui.settings import Settings
 
@@ -42,8 +42,7 @@ def refusal(capsys: pytest.CaptureFixture[str], code: int) -> str:
 def test_the_exit_code_is_what_a_shell_expects_after_a_signal(
     monkeypatch: pytest.MonkeyPatch, number: signal.Signals, code: int
 ) -> None:
-    for server in ("torchserve", "web_ui"):
-        monkeypatch.setattr(serve, server, lambda *_: nullcontext())
+    monkeypatch.setattr(serve.Server, "start", lambda _: None)
     monkeypatch.setattr(serve, "wait_for_answer", lambda *_: os.kill(os.getpid(), number))
     assert serve.main([]) == code
 
@@ -85,6 +84,41 @@ def test_a_second_server_in_the_same_run_directory_is_refused(
 ) -> None:
     with run_directory(Settings.from_environment(environment)):
         assert "TORCHSERVE_RUN_DIRECTORY" in refusal(capsys, 1)
+
+
+def test_a_run_directory_that_others_can_write_to_is_refused(
+    environment: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    directory = Path(environment["TORCHSERVE_RUN_DIRECTORY"])
+    directory.mkdir()
+    directory.chmod(0o777)
+    assert f"chmod go-w {directory}" in refusal(capsys, 1)
+
+
+def test_a_truncated_or_damaged_archive_is_named_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    archive = tmp_path / "new.mar"
+    monkeypatch.setenv("MODEL_STORE", str(tmp_path))
+    whole = SHIPPED_ARCHIVE.read_bytes()
+    middle = len(whole) // 2
+    for content in (whole[:-1000], b"", whole[:middle] + bytes(9) + whole[middle + 9 :]):
+        archive.write_bytes(content)
+        assert f"{archive} is damaged" in refusal(capsys, 1)
+
+
+def test_without_a_place_for_temporary_files_one_line_says_what_to_do(
+    environment: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    long = tmp_path / ("x" * 100)
+    monkeypatch.setenv("TORCHSERVE_RUN_DIRECTORY", str(long))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "absent" / "missing"))
+    monkeypatch.setenv("HOME", str(long))
+    (tmp_path / "absent").touch()
+    assert "set TORCHSERVE_RUN_DIRECTORY to a" in refusal(capsys, 1)
 
 
 def test_torchserve_accepts_somewhat_more_than_the_web_ui() -> None:

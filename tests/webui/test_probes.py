@@ -17,7 +17,7 @@ def test_healthz_does_not_depend_on_torchserve(
     assert (response.status_code, response.json) == (200, {"status": "ok"})
 
 
-def test_readyz_is_ready_when_every_worker_is(client: FlaskClient) -> None:
+def test_readyz_is_ready_when_the_model_answers(client: FlaskClient) -> None:
     response = client.get("/readyz")
     assert (response.status_code, response.json) == (200, {"status": "ready"})
 
@@ -27,6 +27,7 @@ def test_readyz_is_ready_when_every_worker_is(client: FlaskClient) -> None:
 def test_readyz_is_an_error_in_json_otherwise(
     client: FlaskClient, torchserve: FakeTorchServe, accept: dict[str, str], path: str
 ) -> None:
+    torchserve.will_answer_error(503, "ServiceUnavailableException")
     torchserve.will_describe(200, [{"workers": [{"status": "UNLOADING"}]}])
     response = client.get(path, headers=accept)
     assert status_and_type(response) == (503, "ModelNotReadyError")
@@ -36,9 +37,9 @@ def test_polling_a_model_that_is_not_ready_leaves_the_log_alone(
     client: FlaskClient, torchserve: FakeTorchServe, caplog: pytest.LogCaptureFixture
 ) -> None:
     torchserve.will_describe(200, [{"workers": []}])
+    torchserve.will_answer_error(503, "ServiceUnavailableException", times=2)
     with caplog.at_level(logging.INFO):
         assert client.get("/readyz").status_code == 503
         assert "ModelNotReadyError" not in caplog.text
-        torchserve.will_answer_error(503, "ServiceUnavailableException")
         upload(client)
         assert "ModelNotReadyError" in caplog.text

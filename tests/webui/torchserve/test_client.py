@@ -2,6 +2,7 @@
 
 import logging
 import socket
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -54,7 +55,7 @@ def test_expired_keys_are_renewed_once(asker: TorchServeClient, torchserve: Fake
         asker.predict(IMAGE)
     torchserve.replace_key("management")
     for _ in range(2):
-        asker.require_ready()
+        asker.fetch_versions()
     assert torchserve.renewals == ["inference", "management"]
 
 
@@ -66,6 +67,28 @@ def test_threads_that_meet_an_expired_key_renew_it_once(
         answers = list(pool.map(asker.predict, [IMAGE] * 32))
     assert answers == [torchserve.prediction] * 32
     assert torchserve.renewals == ["inference"]
+
+
+def test_an_expired_key_is_renewed_without_a_key_file(
+    asker: TorchServeClient, torchserve: FakeTorchServe
+) -> None:
+    asker.predict(IMAGE)
+    torchserve.key_file.unlink()
+    torchserve.replace_key("inference")
+    assert asker.predict(IMAGE) == torchserve.prediction
+
+
+def test_keys_that_a_full_disk_has_lost_are_renewed_once_there_is_space(
+    asker: TorchServeClient, torchserve: FakeTorchServe
+) -> None:
+    asker.predict(IMAGE)
+    torchserve.disk_is_full = True
+    torchserve.replace_key("inference")
+    for _ in range(2):
+        with pytest.raises(errors.ModelServerKeyError):
+            asker.predict(IMAGE)
+    torchserve.disk_is_full = False
+    assert asker.predict(IMAGE) == torchserve.prediction
 
 
 def test_failed_renewal_is_a_key_error(asker: TorchServeClient, torchserve: FakeTorchServe) -> None:
@@ -242,26 +265,35 @@ def test_refused_connection_is_unreachable(settings: Settings) -> None:
     assert raised.value.code == 502
 
 
+def test_many_probes_are_one_prediction_whatever_becomes_of_it(
+    asker: TorchServeClient, torchserve: FakeTorchServe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(3):
+        asker.require_ready()
+    assert len(torchserve.images) == 1
+    torchserve.will_answer_error(500, "InternalServerException")
+    asker.require_ready()
+    monkeypatch.setattr("webui.torchserve.client.time.monotonic", lambda at=time.monotonic(): at + 2)
+    for _ in range(3):
+        with pytest.raises(errors.ModelServerError):
+            asker.require_ready()
+    assert len(torchserve.images) == 2
+
+
 @pytest.mark.parametrize(
-    ("status", "body", "expected"),
+    ("workers", "all_there"),
     [
-        (200, [{"workers": []}], errors.ModelNotReadyError),
-        (200, [{"workers": [{"status": "UNLOADING"}]}], errors.ModelNotReadyError),
-        (200, [{"workers": [{"status": "READY"}, {"status": ""}]}], errors.ModelNotReadyError),
-        (200, [{"workers": [{"id": "9000"}]}], errors.ModelNotReadyError),
-        (404, {"type": "ModelNotFoundException"}, errors.ModelNotReadyError),
-        (200, [{}], errors.ModelServerError),
-        (200, b"garbage", errors.ModelServerError),
-        (500, b"", errors.ModelServerError),
+        ([{"status": "READY"}], True),
+        ([{"status": "READY"}, {"status": "UNLOADING"}], False),
+        ([{"status": "READY"}, {"id": "9000"}], False),
+        ([{"status": "READY"}, "9000"], False),
+        ([], False),
+        (None, False),
     ],
 )
-def test_model_is_not_ready_otherwise(
-    asker: TorchServeClient,
-    torchserve: FakeTorchServe,
-    status: int,
-    body: object,
-    expected: type[WebUIError],
+def test_all_workers_are_there_only_if_each_says_so(
+    asker: TorchServeClient, torchserve: FakeTorchServe, workers: object, all_there: bool
 ) -> None:
-    torchserve.will_describe(status, body)
-    with pytest.raises(expected):
-        asker.require_ready()
+    torchserve.versions = ["7.3", "7.2"]
+    torchserve.workers = workers
+    assert asker.has_all_workers() is all_there

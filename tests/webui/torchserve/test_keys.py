@@ -1,11 +1,11 @@
-"""Keys are read from TorchServe's key file as it is at this moment."""
+"""Keys come from TorchServe's key file, and from memory where it is lost or damaged."""
 
 from pathlib import Path
 
 import pytest
 
 from webui.torchserve.errors import ModelServerKeyError, ModelServerUnreachableError
-from webui.torchserve.keys import read_key
+from webui.torchserve.keys import Keys
 
 CONTENT = '{"inference": {"key": "Ab-c_9", "expiration time": "…"}, "API": {"key": "apikey"}}'
 
@@ -13,13 +13,13 @@ CONTENT = '{"inference": {"key": "Ab-c_9", "expiration time": "…"}, "API": {"k
 def test_key_is_found_by_name(tmp_path: Path) -> None:
     path = tmp_path / "key_file.json"
     path.write_text(CONTENT)
-    assert read_key(path, "inference") == "Ab-c_9"
-    assert read_key(path, "API") == "apikey"
+    assert Keys(path).read("inference") == "Ab-c_9"
+    assert Keys(path).read("API") == "apikey"
 
 
 def test_no_key_file_means_that_torchserve_does_not_run(tmp_path: Path) -> None:
     with pytest.raises(ModelServerUnreachableError):
-        read_key(tmp_path / "key_file.json", "inference")
+        Keys(tmp_path / "key_file.json").read("inference")
 
 
 @pytest.mark.parametrize("torn", ["", CONTENT[:30], CONTENT + "}"])
@@ -30,13 +30,14 @@ def test_file_that_is_being_rewritten_is_read_once_it_is_whole(
     path.write_text(torn)
     # TorchServe goes on writing while the reader waits.
     monkeypatch.setattr("time.sleep", lambda _seconds: path.write_text(CONTENT))
-    assert read_key(path, "inference") == "Ab-c_9"
+    assert Keys(path).read("inference") == "Ab-c_9"
 
 
 @pytest.mark.parametrize(
     "content",
     [
         "",
+        "[" * 100_000,
         "[]",
         "{}",
         '{"inference": {}}',
@@ -52,9 +53,29 @@ def test_file_without_a_usable_key_is_a_key_error(
     path = tmp_path / "key_file.json"
     path.write_text(content)
     with pytest.raises(ModelServerKeyError):
-        read_key(path, "inference")
+        Keys(path).read("inference")
 
 
 def test_file_that_cannot_be_read_is_a_key_error(tmp_path: Path) -> None:
     with pytest.raises(ModelServerKeyError):
-        read_key(tmp_path, "inference")
+        Keys(tmp_path).read("inference")
+
+
+@pytest.mark.parametrize("content", [None, "", CONTENT[:30], "[" * 100_000, "{}"])
+def test_last_good_key_stays_where_the_file_is_lost_or_damaged(
+    tmp_path: Path, content: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("webui.torchserve.keys.PAUSE_SECONDS", 0)
+    path = tmp_path / "key_file.json"
+    path.write_text(CONTENT)
+    keys = Keys(path)
+    assert keys.get("inference") == "Ab-c_9"
+    path.unlink()
+    if content is not None:
+        path.write_text(content)
+    assert keys.read("inference") == keys.get("inference") == "Ab-c_9"
+    with pytest.raises((ModelServerKeyError, ModelServerUnreachableError)):
+        keys.read("management")
+    path.write_text(CONTENT.replace("Ab", "Cd"))
+    assert keys.get("inference") == "Ab-c_9"
+    assert keys.read("inference") == "Cd-c_9"
