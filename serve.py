@@ -11,8 +11,9 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, ExitStack
+from functools import partial
 
 import psutil
 
@@ -24,9 +25,6 @@ from serving.readiness import find_patience, wait_for_answer, web_ui_url
 from serving.supervision import Server, keep_running, running
 from serving.torchserve import find_archives, log_files, run_directory, torchserve
 from webui.settings import Settings, SettingsError
-
-# Seconds that the web UI has to answer what it has accepted; it gives up by itself before.
-WEB_UI_STOP_SECONDS = 25
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -51,16 +49,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SettingsError as error:
         print(f"serve: error: {error}", file=sys.stderr)
         return 2
-    except ServeError as error:
+    except (ServeError, OSError) as error:
         print(f"serve: error: {error}", file=sys.stderr)
         return 1
 
 
 def serve(settings: Settings) -> int:
     """Run both servers until a signal arrives.
-
-    Args:
-        settings: The settings of both servers.
 
     Returns:
         The exit code that shells expect: 130 after SIGINT, 143 after SIGTERM, 129 after SIGHUP.
@@ -88,10 +83,10 @@ def serve(settings: Settings) -> int:
         servers = [
             Server(
                 "TorchServe",
-                lambda: torchserve(settings, java_home),
-                lambda: find_patience(settings),
+                partial(torchserve, settings, java_home),
+                partial(find_patience, settings),
             ),
-            Server("the web UI", lambda: web_ui(settings)),
+            Server("the web UI", partial(web_ui, settings)),
         ]
         for server in servers:
             # The web UI, which starts last, stops first: it still answers what it has accepted.
@@ -128,19 +123,12 @@ def check_ports(settings: Settings) -> None:
                 ) from error
 
 
-@contextmanager
-def web_ui(settings: Settings) -> Iterator[psutil.Popen]:
-    """Run the web UI, which reads the same environment variables.
-
-    Yields:
-        The web UI's process, which is stopped at the end.
-    """
-    directory = settings.torchserve_run_directory.resolve()
-    environment = {**os.environ, "TORCHSERVE_RUN_DIRECTORY": str(directory)}
+def web_ui(settings: Settings) -> AbstractContextManager[psutil.Popen]:
+    """Run the web UI, which reads the same environment variables; it is stopped at the end."""
+    _, log = log_files(settings)
+    environment = {**os.environ, "TORCHSERVE_RUN_DIRECTORY": str(log.parent)}
     command = [sys.executable, "-m", "webui"]
-    log = log_files(settings)[1]
-    with running(command, log, PROJECT, environment, WEB_UI_STOP_SECONDS) as process:
-        yield process
+    return running(command, log, PROJECT, environment)
 
 
 if __name__ == "__main__":

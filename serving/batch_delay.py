@@ -20,10 +20,7 @@ WAITS_MICROSECONDS = b"\x01\x00\x0cMICROSECONDS"
 
 
 def count_batch_delay_in_microseconds(directory: Path) -> bool:
-    """Put the changed class where a TorchServe that is started in ``directory`` finds it first.
-
-    Args:
-        directory: TorchServe's working directory, which is the first on its class path.
+    """Put the changed class into TorchServe's working directory, the first on its class path.
 
     Returns:
         Whether the class was changed. If TorchServe's class differs from that of 0.12, it is left

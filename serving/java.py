@@ -14,10 +14,7 @@ OLDEST_JAVA = 17
 
 
 def find_java_home() -> str:
-    """Find a Java that TorchServe runs on: the system's, or else the one from PyPI.
-
-    Returns:
-        The home directory of Java.
+    """Return the home of a Java that TorchServe runs on: the system's, or else the one from PyPI.
 
     Raises:
         ServeError: No Java that is recent enough is installed.

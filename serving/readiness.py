@@ -13,25 +13,19 @@ from serving import ServeError
 from serving.supervision import START_SECONDS, Server
 from webui.errors import WebUIError
 from webui.settings import Settings
-from webui.torchserve.client import TorchServeClient
+from webui.torchserve.client import READY, TorchServeClient
 from webui.torchserve.errors import ModelServerTimeoutError, OverloadedError
 
-# Seconds after which a model that has not answered is started anew.
+# Seconds that a model may be without an answer, or without some of its workers, which TorchServe
+# itself gives up after five minutes of failed starts.
 NO_ANSWER_SECONDS = 60
-# Seconds after which it is started anew because workers are missing. TorchServe itself gives them
-# up after five minutes of failed attempts.
 MISSING_WORKERS_SECONDS = 360
-# Seconds that an answer may take; a model that takes longer may be busy.
+# Seconds for one answer; a model that takes longer may be busy.
 ANSWER_SECONDS = 5
 
 
 def wait_for_answer(settings: Settings, servers: Sequence[Server], stop: threading.Event) -> bool:
-    """Wait until the model classifies a picture for the web UI, and all workers are ready.
-
-    Args:
-        settings: The settings of the servers.
-        servers: The servers.
-        stop: The event that ends the wait early.
+    """Wait until the model answers through the web UI, and all workers are ready.
 
     Returns:
         True after the first answer, False if ``stop`` was set first.
@@ -66,10 +60,10 @@ def find_patience(settings: Settings) -> float:
         client.require_ready()
     except (OverloadedError, ModelServerTimeoutError):
         # Starting anew would only lose the pictures that it is busy with.
-        return math.inf if client.has_ready_worker() else NO_ANSWER_SECONDS
+        return math.inf if READY in client.fetch_worker_states() else NO_ANSWER_SECONDS
     except WebUIError:
         return NO_ANSWER_SECONDS
-    return math.inf if client.has_all_workers() else MISSING_WORKERS_SECONDS
+    return math.inf if {READY} == {*client.fetch_worker_states("/all")} else MISSING_WORKERS_SECONDS
 
 
 def web_ui_url(settings: Settings) -> str:

@@ -5,65 +5,60 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
 
 from serving import ServeError
 
-# Environment variable that marks a program and everything it starts with the program's log. Unlike
-# a process ID, it can't become another program's.
+# Environment variable that marks a program and all that it starts with the program's log. Unlike a
+# process ID, it never becomes another program's.
 MARK = "SERVE_PY_LOG"
-# Seconds that a program has after SIGTERM before it is killed.
-STOP_SECONDS = 10.0
+# Seconds that a program has after SIGTERM before it is killed. The web UI takes at most 20, to
+# answer what it has accepted.
+STOP_SECONDS = 25.0
 # Size at which a log becomes the one old log that is kept.
 MAX_LOG_BYTES = 10_000_000
-
-POLL_SECONDS = 0.5
 # Seconds between two questions whether a program works.
 CHECK_SECONDS = 10
 # Seconds that a program has from its start until it works.
 START_SECONDS = 180
-# Seconds before a program is started anew. They double each time, unless the program was up for
-# long enough to count as sound.
+# Seconds before a program is started anew; they double each time, unless it was up long enough.
 FIRST_PAUSE_SECONDS = 1
 MAX_PAUSE_SECONDS = 60
-SOUND_SECONDS = 300
+LONG_ENOUGH_SECONDS = 300
 
 
+@dataclass
 class Server:
     """A program that is started anew, after a growing pause, when it has ended or does not work.
 
-    Args:
+    Attributes:
         name: What messages call it.
         run: What starts it, and stops it at the end.
         find_patience: What says for how many seconds it may stay as it is; ``inf`` if it works.
     """
 
-    def __init__(
-        self,
-        name: str,
-        run: Callable[[], AbstractContextManager[psutil.Popen]],
-        find_patience: Callable[[], float] = lambda: math.inf,
-    ) -> None:
-        self.name = name
-        self._run = run
-        self._find_patience = find_patience
-        self._running = ExitStack()
-        self._process: psutil.Popen | None = None
-        self._pause = FIRST_PAUSE_SECONDS / 2
-        self._started = self._worked = self._due = 0.0
+    name: str
+    run: Callable[[], AbstractContextManager[psutil.Popen]]
+    find_patience: Callable[[], float] = lambda: math.inf
+    _running: ExitStack = field(default_factory=ExitStack)
+    _process: psutil.Popen | None = None
+    _pause: float = 0
+    _started: float = 0
+    _worked: float = 0
+    _due: float = 0
 
     def start(self) -> None:
         """Start the program."""
         self._started = self._due = time.monotonic()
         self._worked = self._started + START_SECONDS
-        self._process = self._running.enter_context(self._run())
+        self._process = self._running.enter_context(self.run())
 
     def stop(self) -> None:
         """Stop the program, and everything it has started."""
@@ -76,39 +71,38 @@ class Server:
 
     def look_after(self) -> None:
         """Stop the program if it has failed, and start it anew once its pause is over."""
+        now = time.monotonic()
         if self.has_ended():
             self._put_off("ended by itself")
-        if time.monotonic() < self._due:
+        elif now < self._due:
             return
-        if self._process is None:
+        elif self._process is None:
             try:
                 self.start()
             except (ServeError, OSError) as error:
                 self._put_off(f"does not start ({error})")
-        elif not self._works():
-            self._put_off("does not work")
-
-    def _works(self) -> bool:
-        patience = self._find_patience()
-        now = time.monotonic()
-        self._due = now + CHECK_SECONDS
-        if patience == math.inf:
-            self._worked = now
-        return now - self._worked <= patience
+        else:
+            self._due = now + CHECK_SECONDS
+            patience = self.find_patience()
+            if patience == math.inf:
+                self._worked = now
+            elif now - self._worked > patience:
+                self._put_off("does not work")
 
     def _put_off(self, failure: str) -> None:
-        if time.monotonic() - self._started > SOUND_SECONDS:
-            self._pause = FIRST_PAUSE_SECONDS / 2
-        self._pause = min(2 * self._pause, MAX_PAUSE_SECONDS)
-        message = f"{self.name} {failure}; it is started anew in {self._pause:.0f} s"
-        print(message, file=sys.stderr, flush=True)
+        was_sound = time.monotonic() - self._started > LONG_ENOUGH_SECONDS
+        pause = FIRST_PAUSE_SECONDS if was_sound else 2 * self._pause
+        self._pause = min(max(pause, FIRST_PAUSE_SECONDS), MAX_PAUSE_SECONDS)
+        # The disk may be full.
+        with suppress(OSError):
+            print(f"{self.name} {failure}; it starts anew in {self._pause:.0f} s", flush=True)
         self.stop()
         self._due = time.monotonic() + self._pause
 
 
 def keep_running(servers: Sequence[Server], logs: Sequence[Path], stop: threading.Event) -> None:
     """Start servers anew when they fail, and limit their logs, until ``stop`` is set."""
-    while not stop.wait(POLL_SECONDS):
+    while not stop.wait(0.5):
         for server in servers:
             server.look_after()
         for log in logs:
@@ -121,19 +115,14 @@ def running(
     log: Path,
     directory: Path,
     environment: Mapping[str, str],
-    stop_seconds: float = STOP_SECONDS,
 ) -> Iterator[psutil.Popen]:
     """Run a command in a session of its own; at the end, stop it and everything it started.
 
     Args:
         command: The program and its arguments.
-        log: The file that the program's output is appended to.
-        directory: The program's working directory.
-        environment: The program's environment variables.
-        stop_seconds: How long the program may take to end.
-
-    Yields:
-        The process.
+        log: The file that its output is appended to.
+        directory: Its working directory.
+        environment: Its environment variables.
     """
     with log.open("ab") as output:
         process = psutil.Popen(
@@ -147,19 +136,19 @@ def running(
     try:
         yield process
     finally:
-        end_marked(log, stop_seconds)
+        end_marked(log)
         # Only the object's own question makes it notice the end.
         process.poll()
 
 
-def end_marked(log: Path, seconds: float = STOP_SECONDS) -> None:
+def end_marked(log: Path) -> None:
     """Ask the program with this log and all that it started to end, and kill what does not."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         processes = list(_marked(psutil.process_iter(), log))
         for process in processes:
             with suppress(psutil.NoSuchProcess):
                 process.send_signal(number)
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + STOP_SECONDS
         while processes and time.monotonic() < deadline:
             time.sleep(0.02)
             processes = list(_marked(processes, log))

@@ -19,7 +19,7 @@ import psutil
 from model import PROJECT
 from serving import ServeError
 from serving.batch_delay import count_batch_delay_in_microseconds
-from serving.supervision import end_marked, limit_size, running
+from serving.supervision import end_marked, running
 from webui.settings import LATEST, Settings, order_of_version
 
 # Folder on the workers' import path; the module in it says why.
@@ -62,16 +62,14 @@ def _read_manifest(archive: Path) -> dict[str, Any]:
     try:
         with zipfile.ZipFile(archive) as content:
             manifest = json.loads(content.read("MAR-INF/MANIFEST.json"))
-            if damaged := content.testzip():
-                raise zipfile.BadZipFile(damaged)
-    except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise ServeError(
-            f"{archive} is damaged or incomplete ({error}): copy it again, or take it out of the "
-            "model store"
-        ) from error
+            is_whole = content.testzip() is None
+    except (OSError, EOFError, zipfile.BadZipFile, zlib.error):
+        is_whole = False
     except (KeyError, ValueError):
         # It is no archive of this model, and must not be in the way of those that are.
         return {}
+    if not is_whole:
+        raise ServeError(f"{archive} is damaged: copy it again, or take it out of the model store")
     return manifest if isinstance(manifest, dict) else {}
 
 
@@ -95,10 +93,7 @@ def run_directory(settings: Settings) -> Iterator[None]:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             # Java loads classes from it.
             if directory.stat().st_uid != os.getuid() or directory.stat().st_mode & 0o022:
-                raise ServeError(
-                    f"others can write to {directory}: set TORCHSERVE_RUN_DIRECTORY to a directory "
-                    f"that is yours, or run `chmod go-w {directory}`"
-                )
+                raise PermissionError(f"others can write to {directory}, see `chmod go-w`")
             lock = opened.enter_context((directory / "lock").open("w"))
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -108,27 +103,22 @@ def run_directory(settings: Settings) -> Iterator[None]:
             ) from error
         except OSError as error:
             raise ServeError(
-                f"TORCHSERVE_RUN_DIRECTORY can't be used: set it to a writable directory ({error})"
+                f"TORCHSERVE_RUN_DIRECTORY can't be used ({error}): set it to a directory that "
+                "only you can write to"
             ) from error
         for log in log_files(settings):
             end_marked(log)
-            limit_size(log)
         yield
 
 
 @contextmanager
 def temporary_folder(directory: Path) -> Iterator[Path]:
-    """Create TorchServe's folder for temporary files where nothing cleans up while it runs.
+    """Create a run directory's folder for temporary files, where nothing cleans while it is used.
 
-    Args:
-        directory: The run directory, which has one such folder at a time.
-
-    Yields:
-        The folder, which is new: TorchServe takes a second start with the same one for a restart.
-        It is removed at the end.
+    It is new, because TorchServe takes a second start with the same one for a restart.
 
     Raises:
-        ServeError: In no folder a socket can be made.
+        ServeError: No folder takes a socket, whose path must be shorter than 108 characters.
     """
     name = f"torchserve-{hashlib.sha256(os.fsencode(directory)).hexdigest()[:8]}"
     folders = [directory / "tmp"]
@@ -136,7 +126,6 @@ def temporary_folder(directory: Path) -> Iterator[Path]:
         if os.environ.get(variable):
             folders.append(Path(os.environ[variable], parent, name))
     for folder in folders:
-        # The path of a socket must be shorter than 108 characters.
         with suppress(OSError), socket.socket(socket.AF_UNIX) as probe:
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(mode=0o700, parents=True)
@@ -144,8 +133,8 @@ def temporary_folder(directory: Path) -> Iterator[Path]:
             break
     else:
         raise ServeError(
-            f"no socket can be made in {' or '.join(map(str, folders))}: set "
-            "TORCHSERVE_RUN_DIRECTORY to a writable directory whose path has at most 80 characters"
+            f"there can be no socket in {' or '.join(map(str, folders))}: set "
+            "TORCHSERVE_RUN_DIRECTORY to a directory with a path of at most 80 characters"
         )
     try:
         yield folder
@@ -155,22 +144,18 @@ def temporary_folder(directory: Path) -> Iterator[Path]:
 
 @contextmanager
 def torchserve(settings: Settings, java_home: str) -> Iterator[psutil.Popen]:
-    """Run TorchServe in its working directory, which holds its keys and logs.
-
-    Args:
-        settings: The settings of this server.
-        java_home: The home directory of Java.
-
-    Yields:
-        TorchServe's process, which is stopped at the end.
+    """Run TorchServe in its working directory, which holds keys and logs, and stop it at the end.
 
     Raises:
         ServeError: There is no place for its temporary files, or no archive.
     """
-    directory = settings.torchserve_run_directory.resolve()
+    log, _ = log_files(settings)
+    directory = log.parent
     count_batch_delay_in_microseconds(directory)
     # Keys of an earlier start would be taken for those of this one.
     settings.key_file.unlink(missing_ok=True)
+    # TorchServe takes the first version that it loads for the default.
+    models = [f"{settings.model_name}={archive.name}" for archive in find_archives(settings)]
     with temporary_folder(directory) as temporary:
         environment = torchserve_environment(settings, java_home, str(temporary))
         command = [
@@ -180,27 +165,14 @@ def torchserve(settings: Settings, java_home: str) -> Iterator[psutil.Popen]:
             f"--ts-config={PROJECT / 'config.properties'}",
             f"--log-config={PROJECT / 'log4j2.xml'}",
             f"--model-store={settings.model_store.resolve()}",
-            # TorchServe takes the first version that it loads for the default.
-            *(
-                "--models",
-                *(f"{settings.model_name}={file.name}" for file in find_archives(settings)),
-            ),
+            *("--models", *models),
         ]
-        with running(command, log_files(settings)[0], directory, environment) as process:
+        with running(command, log, directory, environment) as process:
             yield process
 
 
 def torchserve_environment(settings: Settings, java_home: str, temporary: str) -> dict[str, str]:
-    """Return TorchServe's environment variables.
-
-    Args:
-        settings: The settings of this server.
-        java_home: The home directory of Java.
-        temporary: The directory for temporary files.
-
-    Returns:
-        The variables of this process, with those that ``settings`` change.
-    """
+    """Return the variables of this process, with those that tell TorchServe its settings."""
     logs = str(settings.torchserve_run_directory.resolve() / "logs")
     # TorchServe would take its settings from the user's own TS_… variables.
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("TS_")}

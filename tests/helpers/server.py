@@ -6,7 +6,7 @@ import select
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -98,13 +98,18 @@ def server_environment(directory: Path, ports: dict[str, int]) -> dict[str, str]
 
 
 def start_serve(
-    directory: Path, ports: dict[str, int], python: Path = SERVING_PYTHON, /, **environment: str
+    directory: Path,
+    ports: dict[str, int],
+    python: Path = SERVING_PYTHON,
+    arguments: Sequence[str] = ("serve.py",),
+    /,
+    **environment: str,
 ) -> "subprocess.Popen[str]":
     """Start `serve.py` as a user does; its temporary files go to a folder of this test's."""
     temporary = directory / "tmp"
     temporary.mkdir(exist_ok=True)
     return subprocess.Popen(
-        [python, "serve.py"],
+        [python, *arguments],
         cwd=PROJECT,
         env={
             **os.environ,

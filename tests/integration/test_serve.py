@@ -1,6 +1,7 @@
 """`serve.py` as a process: how it starts, what it says, and that it leaves nothing behind."""
 
 import os
+import shutil
 import signal
 import socket
 import time
@@ -12,14 +13,17 @@ import urllib3
 
 from serving.batch_delay import CLASS_FILE
 from tests.helpers.server import (
+    SERVING_PYTHON,
     START_SECONDS,
     Server,
     free_ports,
     running_server,
+    server_environment,
     start_serve,
     wait_for_line,
 )
 from tests.helpers.waiting import wait_until
+from webui.settings import Settings
 
 
 def make_marker() -> str:
@@ -40,6 +44,12 @@ def descendants_by_environment(marker: str) -> list[psutil.Process]:
 
 def processes_named(name: str, ancestor: psutil.Process) -> list[psutil.Process]:
     return [found for found in ancestor.children(recursive=True) if found.name() == name]
+
+
+def answers(server: Server, image: bytes) -> bool:
+    with suppress(urllib3.exceptions.HTTPError):
+        return server.ask_page(image).status == 200
+    return False
 
 
 def test_the_address_is_printed_once_a_prediction_has_gone_through(server: Server) -> None:
@@ -90,18 +100,12 @@ def test_a_server_that_dies_is_started_anew(tmp_path: Path, png: bytes) -> None:
         for child in server.process.children():
             for process in [child, *child.children(recursive=True)]:
                 process.kill()
-
-        def answers() -> bool:
-            with suppress(urllib3.exceptions.HTTPError):
-                return server.ask_page(png).status == 200
-            return False
-
-        wait_until(answers, START_SECONDS, pause=0.2)
+        wait_until(lambda: answers(server, png), START_SECONDS, pause=0.2)
         # The page that runs on knows the new keys, too.
         (java,) = processes_named("java", server.process)
         java.kill()
         java.wait()
-        wait_until(answers, START_SECONDS, pause=0.2)
+        wait_until(lambda: answers(server, png), START_SECONDS, pause=0.2)
         assert {path.name for path in directory.glob("*.log")} == {"console.log", "webui.log"}
         # The logs of the earlier starts are still there.
         assert (directory / "console.log").read_text().count("non-default JVM") == 3
@@ -134,6 +138,42 @@ def test_a_server_that_never_answered_ends_everything_with_a_clear_line(tmp_path
     assert process.returncode == 1
     assert "TorchServe ended by itself" in output
     assert descendants_by_environment(marker) == []
+
+
+def test_torchserve_is_started_anew_when_it_has_lost_its_keys_or_its_files(
+    tmp_path: Path, png: bytes
+) -> None:
+    impatient = (
+        "from serving import readiness, supervision; readiness.NO_ANSWER_SECONDS = 2;"
+        "supervision.CHECK_SECONDS = 1; import serve; serve.main([])"
+    )
+    ports = free_ports()
+    process = start_serve(tmp_path, ports, SERVING_PYTHON, ("-c", impatient))
+    greeting = wait_for_line(process, "The model answers")
+    settings = Settings.from_environment(server_environment(tmp_path, ports))
+    server = Server(psutil.Process(process.pid), ports, settings, greeting)
+    settings.key_file.write_text("")
+    wait_for_line(process, "TorchServe does not work")
+    wait_until(lambda: answers(server, png), START_SECONDS, pause=0.2)
+    workers = server.worker_pids()
+    shutil.rmtree(tmp_path / "run" / "tmp" / "models")
+    for worker in workers:
+        psutil.Process(worker).kill()
+    wait_for_line(process, "TorchServe does not work")
+    wait_until(lambda: answers(server, png), START_SECONDS, pause=0.2)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=30)
+
+
+def test_torchserve_still_answers_while_the_web_ui_stops(tmp_path: Path, png: bytes) -> None:
+    with running_server(tmp_path) as server:
+        (web_ui,) = [one for one in server.process.children() if "webui" in one.cmdline()]
+        web_ui.suspend()
+        server.process.terminate()
+        time.sleep(3)
+        assert server.predict(png).status == 200
+        web_ui.resume()
+        server.process.wait(30)
 
 
 def test_the_highest_version_answers_and_each_has_an_address(tmp_path: Path, png: bytes) -> None:

@@ -25,7 +25,7 @@ from tests.helpers.server import (
 )
 from tests.helpers.waiting import wait_until
 from webui.settings import Settings
-from webui.torchserve.client import TorchServeClient
+from webui.torchserve.client import READY, TorchServeClient
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -102,7 +102,9 @@ def test_the_archive_runs_in_a_torchserve_with_pytorch(
         torchserve(settings, find_java_home()) as process,
     ):
         started = Server(psutil.Process(process.pid), ports, settings, "")
-        wait_until(client.has_all_workers, START_SECONDS, pause=0.2)
+        wait_until(
+            lambda: {READY} == {*client.fetch_worker_states("/all")}, START_SECONDS, pause=0.2
+        )
         answered = started.predict(png).json()
         assert all(map(uses_pytorch, started.worker_pids()))
     expected = Classifier.load(SHIPPED_ARCHIVE).classify(png)

@@ -36,7 +36,11 @@ READY = "READY"
 PIXEL = b"P6 1 1 255\n\0\0\0"
 # Seconds for which the outcome of a probe holds, so that many probes cost no more than one.
 PROBE_SECONDS = 1.0
-UNKNOWN_MODEL_TYPES = {"ModelNotFoundException", "ModelVersionNotFoundException"}
+# Status and type of TorchServe's errors. It has one for having no worker and for a full queue.
+KEY_REFUSED = 400, "InvalidKeyException"
+NO_PLACE = 503, "ServiceUnavailableException"
+UNKNOWN_MODEL = 404, "ModelNotFoundException"
+UNKNOWN_VERSION = 404, "ModelVersionNotFoundException"
 
 
 class TorchServeClient:
@@ -74,15 +78,7 @@ class TorchServeClient:
             TorchServe's answer.
 
         Raises:
-            UnknownVersionError: The model has no such version.
-            RejectedImageError: The model's handler refuses the picture.
-            UploadTooLargeError: TorchServe refuses the picture for its size.
-            OverloadedError: Too many pictures are waiting.
-            ModelNotReadyError: The model is not loaded, or its worker stopped twice.
-            ModelServerUnreachableError: TorchServe does not answer.
-            ModelServerTimeoutError: TorchServe takes too long.
-            ModelServerKeyError: TorchServe refuses the key.
-            ModelServerError: The answer is not as expected.
+            WebUIError: There is none; each cause has a class in :mod:`webui.torchserve.errors`.
         """
         url = f"{self._settings.inference_url}/predictions/{self._settings.model_name}"
         if version:
@@ -91,9 +87,9 @@ class TorchServeClient:
         if with_model_input:
             headers["model_input"] = "true"
         response = self._request_with_key("POST", url, "inference", image, headers)
-        if version and _is_unknown_version(response):
+        if version and _is_error(response, *UNKNOWN_VERSION):
             raise UnknownVersionError(version=version)
-        if _has_no_place(response) and self.has_ready_worker():
+        if _is_error(response, *NO_PLACE) and READY in self.fetch_worker_states():
             raise OverloadedError
         if response.status != HTTPStatus.OK:
             raise self._error_in(response)
@@ -106,10 +102,7 @@ class TorchServeClient:
         """Return the versions of the model, the default first and the others from the highest on.
 
         Raises:
-            ModelServerUnreachableError: TorchServe does not answer.
-            ModelServerTimeoutError: TorchServe takes too long.
-            ModelServerKeyError: TorchServe refuses the key.
-            ModelServerError: The answer is not as expected, or the model is not loaded.
+            WebUIError: TorchServe does not tell; see :meth:`predict`.
         """
         default, versions = (
             [str(each.get("modelVersion", "")) for each in self._describe(path)]
@@ -135,17 +128,12 @@ class TorchServeClient:
             if self._not_ready:
                 raise self._not_ready
 
-    def has_ready_worker(self) -> bool:
-        """Say whether TorchServe answers that a worker of the default version is ready."""
-        return READY in self._fetch_worker_states()
+    def fetch_worker_states(self, path: str = "") -> list[object]:
+        """Return the states of the default version's workers; none if TorchServe does not tell.
 
-    def has_all_workers(self) -> bool:
-        """Say whether TorchServe answers that every worker of every version is ready."""
-        states = self._fetch_worker_states("/all")
-        return bool(states) and all(state == READY for state in states)
-
-    def _fetch_worker_states(self, path: str = "") -> list[object]:
-        """Return the states of the workers; none if TorchServe does not tell."""
+        Args:
+            path: ``/all`` for the workers of all versions.
+        """
         try:
             versions = self._describe(path)
             return [worker["status"] for version in versions for worker in version["workers"]]
@@ -172,10 +160,10 @@ class TorchServeClient:
     ) -> urllib3.BaseHTTPResponse:
         key = self._keys.get(name)
         response = self._request(method, url, key, body, headers)
-        if _refuses_key(response):
+        if _is_error(response, *KEY_REFUSED):
             key = self._replace_key(name, key)
             response = self._request(method, url, key, body, headers)
-        if _refuses_key(response):
+        if _is_error(response, *KEY_REFUSED):
             raise ModelServerKeyError
         return response
 
@@ -253,7 +241,7 @@ class TorchServeClient:
                 return ModelServerError(detail=_("status %(status)d", status=status))
 
     def _why_not_ready(self, response: urllib3.BaseHTTPResponse) -> Text | None:
-        if _has_no_place(response):
+        if _is_error(response, *NO_PLACE):
             return _(
                 "The model is still loading, or has more pictures waiting than it accepts. Try "
                 "again in a few seconds."
@@ -263,36 +251,20 @@ class TorchServeClient:
                 "The program that looks at pictures stopped while it had yours. It restarts by "
                 "itself: try again in a few seconds."
             )
-        match _parse_json(response.data):
-            case {"type": str(type_name)} if type_name in UNKNOWN_MODEL_TYPES:
-                return _(
-                    "The model server has no model called “%(name)s” yet. If this does not change, "
-                    "check MODEL_NAME and the model store.",
-                    name=self._settings.model_name,
-                )
+        if _is_error(response, *UNKNOWN_MODEL) or _is_error(response, *UNKNOWN_VERSION):
+            return _(
+                "The model server has no model called “%(name)s” yet. If this does not change, "
+                "check MODEL_NAME and the model store.",
+                name=self._settings.model_name,
+            )
         return None
 
 
-def _is_unknown_version(response: urllib3.BaseHTTPResponse) -> bool:
-    match _parse_json(response.data):
-        case {"type": "ModelVersionNotFoundException"}:
-            return True
-    return False
-
-
-def _refuses_key(response: urllib3.BaseHTTPResponse) -> bool:
-    match response.status, _parse_json(response.data):
-        case HTTPStatus.BAD_REQUEST, {"type": "InvalidKeyException"}:
-            return True
-    return False
-
-
-def _has_no_place(response: urllib3.BaseHTTPResponse) -> bool:
-    """Say whether TorchServe has no worker or a full queue, for which it has the same words."""
-    match response.status, _parse_json(response.data):
-        case HTTPStatus.SERVICE_UNAVAILABLE, {"type": "ServiceUnavailableException"}:
-            return True
-    return False
+def _is_error(response: urllib3.BaseHTTPResponse, status: int, name: str) -> bool:
+    if response.status != status:
+        return False
+    answer = _parse_json(response.data)
+    return isinstance(answer, dict) and answer.get("type") == name
 
 
 def _lost_its_worker(response: urllib3.BaseHTTPResponse) -> bool:

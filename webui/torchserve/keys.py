@@ -14,7 +14,7 @@ PAUSE_SECONDS = 0.01
 
 
 class Keys:
-    """TorchServe's keys, kept in memory: on a full disk, TorchServe leaves its key file empty.
+    """TorchServe's keys, kept in memory because a full disk leaves the key file empty.
 
     Args:
         path: The key file.
@@ -29,40 +29,30 @@ class Keys:
         return self._known.get(name) or self.read(name)
 
     def read(self, name: KeyName) -> str:
-        """Return the key in the file, or the one that was read last if there is none.
+        """Return the key in the file, or the one that was read last if the file has none.
 
         Raises:
-            ModelServerUnreachableError: There is no such file, which TorchServe writes when it
-                starts, and there was none.
-            ModelServerKeyError: The file cannot be read, or lacks the key, and always did.
+            ModelServerUnreachableError: No key was ever read, and there is no such file, which
+                TorchServe writes when it starts.
+            ModelServerKeyError: The key was never read, and the file does not contain it.
         """
-        try:
-            self._known |= _read_file(self._path)
-        except (ModelServerUnreachableError, ModelServerKeyError):
-            if name not in self._known:
-                raise
-        if name not in self._known:
+        # TorchServe empties the file and writes it anew, so it may be empty or incomplete.
+        for _ in range(READ_ATTEMPTS):
+            try:
+                keys = {
+                    one: entry["key"] for one, entry in json.loads(self._path.read_bytes()).items()
+                }
+                # Only printable ASCII can be sent in a header.
+                self._known |= {k: v for k, v in keys.items() if v.isascii() and v.isprintable()}
+                break
+            except FileNotFoundError as error:
+                if not self._known:
+                    raise ModelServerUnreachableError from error
+                break
+            except OSError:
+                break
+            except (AttributeError, LookupError, RecursionError, TypeError, ValueError):
+                time.sleep(PAUSE_SECONDS)
+        if not (key := self._known.get(name)):
             raise ModelServerKeyError
-        return self._known[name]
-
-
-def _read_file(path: Path) -> dict[str, str]:
-    # TorchServe empties the file and writes it anew, so a reader may find it empty or incomplete.
-    for _ in range(READ_ATTEMPTS):
-        try:
-            entries = json.loads(path.read_bytes()).items()
-            return {name: _require_printable(entry["key"]) for name, entry in entries}
-        except FileNotFoundError as error:
-            raise ModelServerUnreachableError from error
-        except OSError as error:
-            raise ModelServerKeyError from error
-        except (AttributeError, LookupError, RecursionError, TypeError, ValueError):
-            time.sleep(PAUSE_SECONDS)
-    raise ModelServerKeyError
-
-
-def _require_printable(key: str) -> str:
-    # Only printable ASCII can be sent in a header.
-    if not key.isascii() or not key.isprintable():
-        raise ValueError
-    return key
+        return key

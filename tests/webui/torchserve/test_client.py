@@ -18,7 +18,7 @@ from tests.helpers.fake_torchserve import (
 from webui.errors import UploadTooLargeError, WebUIError
 from webui.settings import Settings
 from webui.torchserve import errors
-from webui.torchserve.client import TorchServeClient
+from webui.torchserve.client import READY, TorchServeClient
 
 OVERLOADED = (errors.OverloadedError, "already waiting")
 NOT_READY = (errors.ModelNotReadyError, "more pictures waiting")
@@ -273,27 +273,20 @@ def test_many_probes_are_one_prediction_whatever_becomes_of_it(
     assert len(torchserve.images) == 1
     torchserve.will_answer_error(500, "InternalServerException")
     asker.require_ready()
-    monkeypatch.setattr("webui.torchserve.client.time.monotonic", lambda at=time.monotonic(): at + 2)
+    later = time.monotonic() + 2
+    monkeypatch.setattr("webui.torchserve.client.time.monotonic", lambda: later)
     for _ in range(3):
         with pytest.raises(errors.ModelServerError):
             asker.require_ready()
     assert len(torchserve.images) == 2
 
 
-@pytest.mark.parametrize(
-    ("workers", "all_there"),
-    [
-        ([{"status": "READY"}], True),
-        ([{"status": "READY"}, {"status": "UNLOADING"}], False),
-        ([{"status": "READY"}, {"id": "9000"}], False),
-        ([{"status": "READY"}, "9000"], False),
-        ([], False),
-        (None, False),
-    ],
-)
-def test_all_workers_are_there_only_if_each_says_so(
-    asker: TorchServeClient, torchserve: FakeTorchServe, workers: object, all_there: bool
+@pytest.mark.parametrize("workers", [["9000"], [{"id": "9000"}], "9000", None])
+def test_workers_that_are_not_described_have_no_state(
+    asker: TorchServeClient, torchserve: FakeTorchServe, workers: object
 ) -> None:
+    assert asker.fetch_worker_states() == [READY] * 2
     torchserve.versions = ["7.3", "7.2"]
+    assert asker.fetch_worker_states("/all") == [READY] * 2
     torchserve.workers = workers
-    assert asker.has_all_workers() is all_there
+    assert asker.fetch_worker_states("/all") == []
