@@ -16,12 +16,13 @@ from webui.settings import Settings
 from webui.torchserve.client import READY, TorchServeClient
 from webui.torchserve.errors import ModelServerTimeoutError, OverloadedError
 
-# Seconds that a model may be without an answer, or without some of its workers, which TorchServe
-# itself gives up after five minutes of failed starts.
+# Seconds that a model may be without an answer.
 NO_ANSWER_SECONDS = 60
-MISSING_WORKERS_SECONDS = 360
-# Seconds for one answer; a model that takes longer may be busy.
-ANSWER_SECONDS = 5
+# Seconds that it may be too slow, or without some of its workers. TorchServe itself gives workers up
+# after five minutes of failed starts.
+IMPAIRED_SECONDS = 360
+# Seconds after which an answer is too slow.
+ANSWER_SECONDS = 10
 
 
 def wait_for_answer(settings: Settings, servers: Sequence[Server], stop: threading.Event) -> bool:
@@ -35,7 +36,7 @@ def wait_for_answer(settings: Settings, servers: Sequence[Server], stop: threadi
     """
     deadline = time.monotonic() + START_SECONDS
     logs = f"see the logs in {settings.torchserve_run_directory}/"
-    http = urllib3.PoolManager(retries=False, timeout=2 * ANSWER_SECONDS)
+    http = urllib3.PoolManager(retries=False, timeout=ANSWER_SECONDS)
     while not stop.wait(0.2):
         for server in servers:
             if server.has_ended():
@@ -58,12 +59,15 @@ def find_patience(settings: Settings) -> float:
     client = TorchServeClient(replace(settings, torchserve_timeout_seconds=ANSWER_SECONDS))
     try:
         client.require_ready()
-    except (OverloadedError, ModelServerTimeoutError):
+    except OverloadedError:
         # Starting anew would only lose the pictures that it is busy with.
-        return math.inf if READY in client.fetch_worker_states() else NO_ANSWER_SECONDS
+        return math.inf
+    except ModelServerTimeoutError:
+        # A worker calls itself ready also while it tries to start.
+        return IMPAIRED_SECONDS if READY in client.fetch_worker_states() else NO_ANSWER_SECONDS
     except WebUIError:
         return NO_ANSWER_SECONDS
-    return math.inf if {READY} == {*client.fetch_worker_states("/all")} else MISSING_WORKERS_SECONDS
+    return math.inf if {READY} == {*client.fetch_worker_states("/all")} else IMPAIRED_SECONDS
 
 
 def web_ui_url(settings: Settings) -> str:

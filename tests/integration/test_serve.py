@@ -144,7 +144,8 @@ def test_torchserve_is_started_anew_when_it_has_lost_its_keys_or_its_files(
     tmp_path: Path, png: bytes
 ) -> None:
     impatient = (
-        "from serving import readiness, supervision; readiness.NO_ANSWER_SECONDS = 2;"
+        "from serving import readiness, supervision;"
+        "readiness.NO_ANSWER_SECONDS = readiness.ANSWER_SECONDS = 2;"
         "supervision.CHECK_SECONDS = 1; import serve; serve.main([])"
     )
     ports = free_ports()

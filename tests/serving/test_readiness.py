@@ -1,0 +1,64 @@
+"""How long TorchServe may stay as it is, by what it answers."""
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from serving import readiness
+from serving.readiness import IMPAIRED_SECONDS, NO_ANSWER_SECONDS, find_patience
+from tests.helpers.fake_torchserve import FakeTorchServe
+from webui.settings import Settings
+
+GONE = [{"workers": [{"status": "UNLOADING"}]}]
+
+
+@pytest.fixture
+def torchserve(tmp_path: Path) -> Iterator[FakeTorchServe]:
+    fake = FakeTorchServe(tmp_path)
+    fake.start()
+    yield fake
+    fake.stop()
+
+
+def patience_with(torchserve: FakeTorchServe) -> float:
+    port, directory = torchserve.port, torchserve.key_file.parent
+    settings = Settings(
+        torchserve_inference_port=port,
+        torchserve_management_port=port,
+        torchserve_run_directory=directory,
+        model_name="zoo",
+    )
+    return find_patience(settings)
+
+
+def test_what_works_or_is_full_may_stay(torchserve: FakeTorchServe) -> None:
+    assert patience_with(torchserve) == math.inf
+    torchserve.will_answer_error(503, "ServiceUnavailableException")
+    assert patience_with(torchserve) == math.inf
+
+
+def test_a_missing_worker_may_still_come(torchserve: FakeTorchServe) -> None:
+    torchserve.workers = [{"status": "READY"}, {"status": "UNLOADING"}]
+    assert patience_with(torchserve) == IMPAIRED_SECONDS
+
+
+def test_a_slow_answer_may_come_from_a_busy_worker(
+    torchserve: FakeTorchServe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(readiness, "ANSWER_SECONDS", 0.2)
+    for described, patience in ((None, IMPAIRED_SECONDS), (GONE, NO_ANSWER_SECONDS)):
+        torchserve.will_answer(200, torchserve.prediction, delay=0.4)
+        if described:
+            torchserve.will_describe(200, described)
+        assert patience_with(torchserve) == patience
+
+
+def test_no_answer_and_no_key_are_not_borne_for_long(torchserve: FakeTorchServe) -> None:
+    torchserve.will_answer_error(500, "InternalServerException")
+    assert patience_with(torchserve) == NO_ANSWER_SECONDS
+    torchserve.key_file.write_text("")
+    assert patience_with(torchserve) == NO_ANSWER_SECONDS
+    torchserve.key_file.unlink()
+    assert patience_with(torchserve) == NO_ANSWER_SECONDS
