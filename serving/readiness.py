@@ -18,7 +18,7 @@ from webui.torchserve.errors import ModelServerTimeoutError, OverloadedError
 
 # Seconds that a model may be without an answer.
 NO_ANSWER_SECONDS = 60
-# Seconds that it may be too slow, or without some of its workers. TorchServe itself gives workers up
+# Seconds that it may be slow, or without some of its workers. TorchServe itself gives workers up
 # after five minutes of failed starts.
 IMPAIRED_SECONDS = 360
 # Seconds after which an answer is too slow.

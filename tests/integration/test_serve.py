@@ -153,9 +153,12 @@ def test_torchserve_is_started_anew_when_it_has_lost_its_keys_or_its_files(
     greeting = wait_for_line(process, "The model answers")
     settings = Settings.from_environment(server_environment(tmp_path, ports))
     server = Server(psutil.Process(process.pid), ports, settings, greeting)
+    # serve.py sees it work, and has no more patience with a start.
+    time.sleep(3)
     settings.key_file.write_text("")
     wait_for_line(process, "TorchServe does not work")
     wait_until(lambda: answers(server, png), START_SECONDS, pause=0.2)
+    time.sleep(3)
     workers = server.worker_pids()
     shutil.rmtree(tmp_path / "run" / "tmp" / "models")
     for worker in workers:
