@@ -114,10 +114,10 @@ class FakeTorchServe:
         """Answer as TorchServe would, or as was said before where a picture is sent."""
         if method == "GET" and path.startswith("/token?type="):
             return self._renew(path.removeprefix("/token?type="), key)
-        if method == "GET" and path == "/models/zoo":
-            return self.model_answer if key == self._keys["management"] else KEY_REFUSED
         if method == "GET" and path == "/models/zoo/all":
             return Answer(200, [{"modelVersion": version} for version in self.versions])
+        if method == "GET" and path.startswith("/models/zoo"):
+            return self.model_answer if key == self._keys["management"] else KEY_REFUSED
         if method == "POST" and path.startswith("/predictions/zoo"):
             if key != self._keys["inference"]:
                 return KEY_REFUSED

@@ -109,8 +109,11 @@ class TorchServeClient:
         others = [version for version in versions if version not in default]
         return [*default, *sorted(others, key=order_of_version, reverse=True)]
 
-    def require_ready(self) -> None:
-        """Require that every worker of the model's default version is ready.
+    def require_ready(self, version: str | None = None) -> None:
+        """Require that every worker of a version of the model is ready.
+
+        Args:
+            version: The version; TorchServe's default without one.
 
         Raises:
             ModelNotReadyError: A worker is not ready, or the model is not loaded.
@@ -119,7 +122,7 @@ class TorchServeClient:
             ModelServerKeyError: TorchServe refuses the key.
             ModelServerError: The answer is not as expected.
         """
-        states = self._fetch_worker_states()
+        states = self._fetch_worker_states(f"/{version}" if version else "")
         if not states or any(state != READY for state in states):
             raise ModelNotReadyError
 
@@ -130,8 +133,8 @@ class TorchServeClient:
             # People learn what went wrong before this question.
             return False
 
-    def _fetch_worker_states(self) -> list[str]:
-        match self._describe():
+    def _fetch_worker_states(self, path: str = "") -> list[str]:
+        match self._describe(path):
             case [{"workers": list(workers)}]:
                 return [worker.get("status", "") for worker in workers if isinstance(worker, dict)]
         raise ModelServerError(detail=_("it does not describe the model"))
