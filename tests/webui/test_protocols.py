@@ -229,6 +229,7 @@ BROKEN_INPUTS = [
     tensor([FILE], 1, id=42),
     tensor([FILE], 1, outputs=[{"name": "score"}]),
     tensor([FILE], 1, outputs=["label"]),
+    tensor([FILE], 1, outputs={}),
 ]
 
 

@@ -38,10 +38,11 @@ def read_inputs(body: Any) -> list[Upload]:  # noqa: ANN401
         data = list(chain.from_iterable(data))
     if len(shape) > MAX_DIMENSIONS or min(shape) < 0 or prod(shape) != len(data):
         raise ValueError("no tensor")
-    if not {output["name"] for output in body.get("outputs") or []} <= set(OUTPUTS):
+    outputs, identifier = body.get("outputs"), body.get("id")
+    if not isinstance(outputs, list | None) or not isinstance(identifier, str | None):
+        raise TypeError("no outputs or no identifier")
+    if not {output["name"] for output in outputs or []} <= set(OUTPUTS):
         raise ValueError("no such output")
-    if not isinstance(body.get("id"), str | None):
-        raise TypeError("no identifier")
     if tensor["datatype"] == "BYTES":
         return _decode(data)
     if tensor["datatype"] == "UINT8":
