@@ -19,8 +19,8 @@ EXAMPLES = 10
 PREDICT = ("POST", "/predict")
 # Its own choice and 413, which is what a form with too many pictures is answered.
 REFUSALS = [*map(str, (400, 401, 403, 404, 405, 406, 409, 413, 415, 422, 428, 429)), "5xx"]
-# A schema cannot say that a tensor has as many elements as its shape says. And to Flask, the address
-# of a model's predictions is also that of a model with a colon in its name.
+# A schema cannot say that a tensor has as many elements as its shape says. And to Flask, a model's
+# ":predict" is also the address of a model with a colon in its name.
 CONFIGURATION = f"""
 [checks.negative_data_rejection]
 expected-statuses = {json.dumps(REFUSALS)}

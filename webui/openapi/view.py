@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from flask import Blueprint, Response, jsonify, make_response, render_template
+from flask import Blueprint, Response, current_app, jsonify, make_response, render_template
 from markupsafe import Markup, escape
 
 from webui.code_snippets import create_code_snippets
@@ -21,7 +21,8 @@ def show_page() -> Response:
     """Show the description of the API: as a page, or as the OpenAPI document itself."""
     if wants_json():
         return negotiated(jsonify(DOCUMENT))
-    page = render_template("api.html", document=DOCUMENT, code=create_code_snippets("picture.jpg"))
+    code, to_json = create_code_snippets("picture.jpg"), current_app.json.dumps
+    page = render_template("api.html", document=DOCUMENT, code=code, to_json=to_json)
     return negotiated(make_response(page))
 
 

@@ -11,7 +11,7 @@ from flask import current_app
 from webui.errors import TooManyPicturesError
 from webui.uploads import Upload
 
-OUTPUTS = ("probabilities", "label")
+OUTPUTS = {"probabilities", "label"}
 MAX_DIMENSIONS = 4
 
 
@@ -40,14 +40,11 @@ def read_inputs(body: Any) -> list[Upload]:  # noqa: ANN401
         raise ValueError("no tensor")
     outputs, identifier = body.get("outputs"), body.get("id")
     if not isinstance(outputs, list | None) or not isinstance(identifier, str | None):
-        raise TypeError("no outputs or no identifier")
-    if not {output["name"] for output in outputs or []} <= set(OUTPUTS):
+        raise TypeError("no list or no text")
+    if not {output["name"] for output in outputs or []} <= OUTPUTS:
         raise ValueError("no such output")
-    if tensor["datatype"] == "BYTES":
-        return _decode(data)
-    if tensor["datatype"] == "UINT8":
-        return _encode(data, shape)
-    raise ValueError("no such datatype")
+    is_pixels = {"BYTES": False, "UINT8": True}[tensor["datatype"]]
+    return _encode(data, shape) if is_pixels else _decode(data)
 
 
 def _decode(texts: list[Any]) -> list[Upload]:

@@ -9,7 +9,7 @@ from webui.classification import classify_all
 from webui.errors import BadRequestError, NotFoundError
 from webui.negotiation import negotiated
 from webui.openapi.view import DOCUMENT
-from webui.protocols.bodies import OUTPUTS, read_inputs, read_instances
+from webui.protocols.bodies import read_inputs, read_instances
 from webui.torchserve.errors import UnknownVersionError
 
 MODEL, VERSION = "/models/<name>", "/models/<name>/versions/<version>"
@@ -18,17 +18,12 @@ ONE_PIXEL = b"P6 1 1 255\n\0\0\0"
 
 kserve = Blueprint("kserve", __name__, url_prefix="/v1")
 open_inference = Blueprint("open_inference", __name__, url_prefix="/v2")
+# What to say about a body of another shape.
 INSTANCES = 'Send {"instances": [{"b64": "…"}]} as JSON, with a file in base64 for each instance.'
 INPUTS = (
-    "Send one input as JSON, nothing in binary form: of datatype BYTES, with a file in base64 for "
-    "each element, or UINT8, with pixels from 0 to 255 and the shape [height, width, 3] or "
-    "[pictures, height, width, 3]. The outputs are “probabilities” and “label”."
+    "Send one input as JSON, nothing in binary form: BYTES, each a file in base64, or UINT8 pixels "
+    "of shape [pictures, height, width, 3]. The outputs are “probabilities” and “label”."
 )
-# How each protocol's pictures are read, and what to say about a body of another shape.
-BODIES = {
-    "kserve": (read_instances, INSTANCES),
-    "open_inference": (read_inputs, INPUTS),
-}
 kserve.after_request(negotiated)
 open_inference.after_request(negotiated)
 
@@ -51,13 +46,13 @@ def find_model() -> None:
     if version and version not in g.client.fetch_versions():
         raise UnknownVersionError(version=version)
     if request.method == "POST":
-        read, shape = BODIES[str(request.blueprint)]
+        is_tensor = request.blueprint == open_inference.name
         try:
             g.body = orjson.loads(request.get_data())
-            g.pictures = read(g.body)
+            g.pictures = read_inputs(g.body) if is_tensor else read_instances(g.body)
         # A body is whatever its sender makes of it, and these are raised where it is read.
         except (KeyError, TypeError, ValueError) as error:
-            raise BadRequestError(text=shape) from error
+            raise BadRequestError(text=INPUTS if is_tensor else INSTANCES) from error
 
 
 @kserve.get("/models")
@@ -69,8 +64,9 @@ def list_models() -> Response:
 @open_inference.get("")
 def describe_server() -> Response:
     """Say which program answers."""
-    about = DOCUMENT["info"]
-    return jsonify(name=about["title"], version=about["version"], extensions=[])
+    return jsonify(
+        name=DOCUMENT["info"]["title"], version=DOCUMENT["info"]["version"], extensions=[]
+    )
 
 
 @open_inference.get("/health/live")
@@ -141,6 +137,6 @@ def infer(name: str, version: str | None = None) -> Response:
 
 def _describe_outputs(pictures: int, classes: int) -> list[dict[str, Any]]:
     return [
-        {"name": OUTPUTS[0], "datatype": "FP32", "shape": [pictures, classes]},
-        {"name": OUTPUTS[1], "datatype": "BYTES", "shape": [pictures]},
+        {"name": "probabilities", "datatype": "FP32", "shape": [pictures, classes]},
+        {"name": "label", "datatype": "BYTES", "shape": [pictures]},
     ]
