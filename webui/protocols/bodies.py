@@ -41,7 +41,7 @@ def read_inputs(body: Any) -> list[Upload]:  # noqa: ANN401
     outputs, identifier = body.get("outputs"), body.get("id")
     if not isinstance(outputs, list | None) or not isinstance(identifier, str | None):
         raise TypeError("no list or no text")
-    if not {output["name"] for output in outputs or []} <= OUTPUTS:
+    if {output["name"] for output in outputs or []} - OUTPUTS:
         raise ValueError("no such output")
     is_pixels = {"BYTES": False, "UINT8": True}[tensor["datatype"]]
     return _encode(data, shape) if is_pixels else _decode(data)
@@ -64,8 +64,7 @@ def _encode(values: list[Any], shape: list[int]) -> list[Upload]:
 
 
 def _require_count(pictures: int) -> None:
-    most = current_app.config["MAX_PICTURES"]
     if not pictures:
         raise ValueError("no picture")
-    if pictures > most:
-        raise TooManyPicturesError(max_pictures=most)
+    if pictures > current_app.config["MAX_PICTURES"]:
+        raise TooManyPicturesError(max_pictures=current_app.config["MAX_PICTURES"])

@@ -34,9 +34,7 @@ def find_model() -> None:
     """Find out what the current request is about.
 
     Raises:
-        NotFoundError: The model has another name.
-        UnknownVersionError: The model has no such version.
-        WebUIError: The body is not as it should be.
+        WebUIError: There is no such model or version, or the body is not as it should be.
     """
     g.client = current_app.extensions["torchserve"]
     values, model = request.view_args or {}, current_app.config["MODEL_NAME"]
