@@ -16,6 +16,7 @@ from webui.languages import (
     format_size,
 )
 from webui.openapi.view import api
+from webui.protocols.views import kserve, open_inference
 from webui.rate_limit import limit_rate
 from webui.security import add_security_headers, refuse_other_sites
 from webui.settings import Settings
@@ -60,7 +61,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         MAX_CONTENT_LENGTH=max_form_bytes + FORM_OVERHEAD_BYTES,
         MAX_FORM_PARTS=settings.max_pictures + MAX_OTHER_PARTS,
         MAX_FORM_MEMORY_SIZE=MAX_TEXT_BYTES,
-        RATE_LIMIT=settings.rate_limit,
+        MODEL_NAME=settings.model_name,
         TORCHSERVE_TIMEOUT_SECONDS=settings.torchserve_timeout_seconds,
     )
     app.extensions["torchserve"] = TorchServeClient(settings)
@@ -75,9 +76,10 @@ def create_app(settings: Settings | None = None) -> Flask:
     Languages(app)
     app.url_defaults(keep_version)
     app.before_request(refuse_other_sites)
-    for blueprint in (pages, probes, api):
+    for blueprint in (pages, probes, api, kserve, open_inference):
         app.register_blueprint(blueprint)
-    limit_rate(app, settings.rate_limit, "pages.predict")
+    limited = ("pages.predict", "kserve.predict", "open_inference.infer")
+    limit_rate(app, settings.rate_limit, *limited)
     app.register_error_handler(Exception, answer_exception)
     app.after_request(add_security_headers)
     app.after_request(compress)

@@ -16,10 +16,12 @@ from webui.errors import (
     WebUIError,
 )
 from webui.languages import FIRST_LANGUAGE
-from webui.negotiation import negotiated, wants_card, wants_json
+from webui.negotiation import OPEN_INFERENCE, first_part, negotiated, wants_card, wants_json
 
 FIRST_ERROR = 400
 FIRST_SERVER_ERROR = 500
+# Blueprints whose GET addresses are polled.
+PROBES = {"probes", "kserve", "open_inference"}
 
 
 def answer_exception(exception: Exception) -> Any:  # noqa: ANN401
@@ -34,9 +36,11 @@ def answer_exception(exception: Exception) -> Any:  # noqa: ANN401
     if isinstance(exception, HTTPException) and (exception.code or 500) < FIRST_ERROR:
         return exception
     error = _as_web_ui_error(exception)
-    is_probe = request.blueprint == "probes"
+    is_probe = request.method == "GET" and request.blueprint in PROBES
     log_error(error, exception, is_probe=is_probe)
-    if wants_json() or is_probe:
+    if first_part() == OPEN_INFERENCE:
+        response = jsonify(error=error.message)
+    elif wants_json():
         response = jsonify(error.as_dict())
     else:
         template = "error_card.html" if wants_card() else "error.html"

@@ -6,10 +6,20 @@ JSON = "application/json"
 HTML = "text/html"
 # Parameter with which a script of the page asks for the card alone, and its value.
 FORM_PARAMETER, CARD = "as", "card"
+# First parts of the addresses that only programs ask, and that answer in JSON alone.
+OPEN_INFERENCE = "v2"
+PROGRAMS_ALONE = {"healthz", "readyz", "v1", OPEN_INFERENCE}
+
+
+def first_part() -> str:
+    """Return what the path of the current request begins with, up to its second slash."""
+    return request.path.split("/")[1]
 
 
 def wants_json() -> bool:
-    """Say whether the current request prefers JSON to a page."""
+    """Say whether the current request prefers JSON to a page, or can get nothing else."""
+    if first_part() in PROGRAMS_ALONE:
+        return True
     return request.accept_mimetypes.best_match([HTML, JSON]) == JSON
 
 

@@ -13,22 +13,23 @@ from webui.settings import UNLIMITED
 from webui.uploads import count_uploads
 
 
-def limit_rate(app: Flask, rate: str, endpoint: str) -> None:
-    """Limit the pictures that a view accepts from each address.
+def limit_rate(app: Flask, rate: str, *endpoints: str) -> None:
+    """Limit the pictures that some views together accept from each address.
 
     The pictures are counted in the memory of this process.
 
     Args:
-        app: The application that has the view.
+        app: The application that has the views.
         rate: The limit, such as ``5 per second``, or ``unlimited``.
-        endpoint: Name of the view.
+        endpoints: Names of the views.
     """
     if rate == UNLIMITED:
         return
     limiter = Limiter(get_remote_address, app=app, storage_uri="memory://")
-    limit = limiter.limit(rate, cost=count_uploads, on_breach=_refuse)
-    view: Any = app.view_functions[endpoint]
-    app.view_functions[endpoint] = limit(view)
+    limit = limiter.shared_limit(rate, "pictures", cost=count_uploads, on_breach=_refuse)
+    for endpoint in endpoints:
+        view: Any = app.view_functions[endpoint]
+        app.view_functions[endpoint] = limit(view)
 
 
 def _refuse(limit: RequestLimit) -> NoReturn:

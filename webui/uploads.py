@@ -4,7 +4,7 @@ from base64 import b64encode
 from dataclasses import dataclass
 from io import BytesIO
 
-from flask import Request, current_app, request
+from flask import Request, current_app, g, request
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from webui.errors import (
@@ -120,6 +120,8 @@ def count_uploads() -> int:
         FormTooLargeError: The form contains too many fields, or too much text.
         RequestEntityTooLarge: The body is larger than all pictures may be together.
     """
+    if "pictures" in g:
+        return len(g.pictures)
     return 1 if _is_picture(request.mimetype) else max(1, len(request.files.getlist(FIELD_NAME)))
 
 

@@ -1,9 +1,6 @@
 """The pages, which are the form and the result, and the probes."""
 
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
-from time import perf_counter
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -20,27 +17,15 @@ from flask import (
 )
 from werkzeug.wrappers import Response as BaseResponse
 
-from webui.code_snippets import CodeSnippets, create_code_snippets
-from webui.error_handling import log_error
-from webui.errors import (
-    EmptyFileError,
-    InternalError,
-    NoFileError,
-    TooManyPicturesError,
-    UploadTooLargeError,
-    WebUIError,
-)
+from webui.classification import Outcome, classify_all
+from webui.errors import EmptyFileError, NoFileError, TooManyPicturesError, UploadTooLargeError
 from webui.negotiation import negotiated, wants_card, wants_json
-from webui.torchserve.predictions import Prediction
 from webui.torchserve.versions import PARAMETER, asked_versions, list_versions
-from webui.uploads import FIELD_NAME, Upload, read_uploads, to_data_uri
+from webui.uploads import FIELD_NAME, read_uploads
 
 if TYPE_CHECKING:
     from webui.torchserve.client import TorchServeClient
 
-# Number of pictures of one form that are sent on at a time, so that each of TorchServe's workers
-# always finds the next one waiting.
-PICTURES_AT_ONCE = 4
 # Number of classes that an answer shows at once; a click shows the others.
 SHOWN_CLASSES = 5
 # Pages that can be asked for again in another language.
@@ -55,54 +40,6 @@ MODULES = sorted(
 pages = Blueprint("pages", __name__)
 # Addresses for whatever monitors the program; they always answer in JSON.
 probes = Blueprint("probes", __name__)
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a version of the model sees in a picture.
-
-    Attributes:
-        prediction: TorchServe's answer.
-        seconds: How long it took.
-    """
-
-    prediction: Prediction
-    seconds: float
-
-    @property
-    def ranking(self) -> list[tuple[str, float]]:
-        """The classes and their probabilities (0 to 1), the likeliest first."""
-        return sorted(self.prediction["probabilities"].items(), key=lambda item: -item[1])
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of one picture.
-
-    Attributes:
-        upload: The picture.
-        answers: What each version that was asked sees in it; none if there was an error.
-        error: Why there was no answer, otherwise.
-    """
-
-    upload: Upload
-    answers: tuple[Answer, ...] = ()
-    error: WebUIError | None = None
-
-    @property
-    def prediction(self) -> Prediction | None:
-        """The first answer, if there is one."""
-        return self.answers[0].prediction if self.answers else None
-
-    @property
-    def picture(self) -> str | None:
-        """The picture as a ``data:`` URI, if browsers show its format."""
-        return to_data_uri(self.upload.content)
-
-    @property
-    def code(self) -> CodeSnippets:
-        """Code that asks for the same answer."""
-        return create_code_snippets(self.upload.filename)
 
 
 @pages.get("/")
@@ -137,7 +74,7 @@ def show_form_again() -> BaseResponse:
 @pages.post("/predict")
 def predict() -> Response:
     """Say what the model sees in each picture, as a page, as cards of it, or as JSON."""
-    outcomes = _classify_all(read_uploads())
+    outcomes = classify_all(read_uploads(), asked_versions(), with_model_input=not wants_json())
     errors = [outcome.error for outcome in outcomes if outcome.error]
     if errors and len(outcomes) == 1:
         raise errors[0]
@@ -174,40 +111,6 @@ def forbid_storing(response: Response) -> Response:
     """Mark ``response`` as never to be stored: the state changes at any time."""
     response.headers["Cache-Control"] = "no-store"
     return response
-
-
-def _classify_all(uploads: list[Upload]) -> list[Outcome]:
-    client: TorchServeClient = current_app.extensions["torchserve"]
-    max_bytes = current_app.config["MAX_UPLOAD_BYTES"]
-    with_model_input = not wants_json()
-    versions = asked_versions()
-
-    def ask(upload: Upload, version: str | None) -> Answer:
-        started = perf_counter()
-        prediction = client.predict(upload.content, version, with_model_input=with_model_input)
-        return Answer(prediction, perf_counter() - started)
-
-    def classify(upload: Upload) -> Outcome:
-        try:
-            upload.require_size(max_bytes)
-            return Outcome(upload, tuple(ask(upload, version) for version in versions))
-        except WebUIError as error:
-            return Outcome(upload, error=error)
-
-    if len(uploads) == 1:
-        return [classify(uploads[0])]
-    with ThreadPoolExecutor(PICTURES_AT_ONCE) as pool:
-        futures = [pool.submit(classify, upload) for upload in uploads]
-    return [_settle(upload, future) for upload, future in zip(uploads, futures, strict=True)]
-
-
-def _settle(upload: Upload, future: "Future[Outcome]") -> Outcome:
-    """Return what became of one picture of several, even if this program failed at it."""
-    mistake = future.exception()
-    outcome = Outcome(upload, error=InternalError()) if mistake else future.result()
-    if outcome.error:
-        log_error(outcome.error, mistake or outcome.error)
-    return outcome
 
 
 def _to_json(outcomes: list[Outcome]) -> object:

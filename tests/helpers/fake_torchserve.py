@@ -117,11 +117,11 @@ class FakeTorchServe:
         """Answer as TorchServe would, or as was said before where a picture is sent."""
         if method == "GET" and path.startswith("/token?type="):
             return self._renew(path.removeprefix("/token?type="), key)
-        if method == "GET" and path == "/models/zoo":
-            return self.model_answer if key == self._keys["management"] else KEY_REFUSED
         if method == "GET" and path == "/models/zoo/all":
             described = [{"modelVersion": one, "workers": self.workers} for one in self.versions]
             return Answer(200, described)
+        if method == "GET" and path.startswith("/models/zoo"):
+            return self.model_answer if key == self._keys["management"] else KEY_REFUSED
         if method == "POST" and path.startswith("/predictions/zoo"):
             if key != self._keys["inference"]:
                 return KEY_REFUSED

@@ -1,6 +1,7 @@
 """What schemathesis needs to know about pictures; this module is loaded in a process of its own."""
 
 import io
+from base64 import b64encode
 from typing import Any
 
 import schemathesis
@@ -22,6 +23,7 @@ def pictures(draw: strategies.DrawFn) -> bytes:
 
 # Random bytes, which it would send instead, are not pictures, and are rightly refused.
 schemathesis.openapi.media_type("application/octet-stream", pictures(), aliases=["image/*"])
+schemathesis.openapi.format("byte", pictures().map(lambda picture: b64encode(picture).decode()))
 
 
 @schemathesis.hook

@@ -1,1 +1,1 @@
-"""The description of the API: an OpenAPI document, and a page that shows it."""
+"""What the web UI accepts and answers, in OpenAPI 3.1."""

@@ -111,12 +111,18 @@ class TorchServeClient:
         others = [version for version in versions if version not in default]
         return [*default, *sorted(others, key=order_of_version, reverse=True)]
 
-    def require_ready(self) -> None:
+    def require_ready(self, version: str | None = None) -> None:
         """Require that the model classifies a picture, now or within the last second.
+
+        Args:
+            version: The version; TorchServe's default without one.
 
         Raises:
             WebUIError: It does not; see :meth:`predict`.
         """
+        if version:
+            self.predict(PIXEL, version)
+            return
         with self._probe:
             if time.monotonic() >= self._probe_again:
                 self._not_ready = None

@@ -1,0 +1,117 @@
+"""Several pictures of one request, and what became of each."""
+
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+from flask import current_app
+
+from webui.code_snippets import CodeSnippets, create_code_snippets
+from webui.error_handling import log_error
+from webui.errors import InternalError, WebUIError
+from webui.torchserve.predictions import Prediction
+from webui.uploads import Upload, to_data_uri
+
+if TYPE_CHECKING:
+    from webui.torchserve.client import TorchServeClient
+
+# Number of pictures of one request that are sent on at a time, so that each of TorchServe's workers
+# always finds the next one waiting.
+PICTURES_AT_ONCE = 4
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a version of the model sees in a picture.
+
+    Attributes:
+        prediction: TorchServe's answer.
+        seconds: How long it took.
+    """
+
+    prediction: Prediction
+    seconds: float
+
+    @property
+    def ranking(self) -> list[tuple[str, float]]:
+        """The classes and their probabilities (0 to 1), the likeliest first."""
+        return sorted(self.prediction["probabilities"].items(), key=lambda item: -item[1])
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one picture.
+
+    Attributes:
+        upload: The picture.
+        answers: What each version that was asked sees in it; none if there was an error.
+        error: Why there was no answer, otherwise.
+    """
+
+    upload: Upload
+    answers: tuple[Answer, ...] = ()
+    error: WebUIError | None = None
+
+    @property
+    def prediction(self) -> Prediction | None:
+        """The first answer, if there is one."""
+        return self.answers[0].prediction if self.answers else None
+
+    @property
+    def picture(self) -> str | None:
+        """The picture as a ``data:`` URI, if browsers show its format."""
+        return to_data_uri(self.upload.content)
+
+    @property
+    def code(self) -> CodeSnippets:
+        """Code that asks for the same answer."""
+        return create_code_snippets(self.upload.filename)
+
+
+def classify_all(
+    uploads: list[Upload],
+    versions: Sequence[str | None] = (None,),
+    *,
+    with_model_input: bool = False,
+) -> list[Outcome]:
+    """Ask TorchServe about pictures, several at a time.
+
+    Args:
+        uploads: The pictures.
+        versions: The versions of the model that shall answer; None is TorchServe's default.
+        with_model_input: Whether to ask for the pixels that the model saw, too.
+
+    Returns:
+        What became of each picture, in their order.
+    """
+    client: TorchServeClient = current_app.extensions["torchserve"]
+    max_bytes = current_app.config["MAX_UPLOAD_BYTES"]
+
+    def ask(upload: Upload, version: str | None) -> Answer:
+        started = perf_counter()
+        prediction = client.predict(upload.content, version, with_model_input=with_model_input)
+        return Answer(prediction, perf_counter() - started)
+
+    def classify(upload: Upload) -> Outcome:
+        try:
+            upload.require_size(max_bytes)
+            return Outcome(upload, tuple(ask(upload, version) for version in versions))
+        except WebUIError as error:
+            return Outcome(upload, error=error)
+
+    if len(uploads) == 1:
+        return [classify(uploads[0])]
+    with ThreadPoolExecutor(PICTURES_AT_ONCE) as pool:
+        futures = [pool.submit(classify, upload) for upload in uploads]
+    return [_settle(upload, future) for upload, future in zip(uploads, futures, strict=True)]
+
+
+def _settle(upload: Upload, future: "Future[Outcome]") -> Outcome:
+    """Return what became of one picture of several, even if this program failed at it."""
+    mistake = future.exception()
+    outcome = Outcome(upload, error=InternalError()) if mistake else future.result()
+    if outcome.error:
+        log_error(outcome.error, mistake or outcome.error)
+    return outcome
