@@ -17,7 +17,7 @@ from werkzeug.test import TestResponse
 from handler.request import InvalidParameterError
 from model import PROJECT
 from model.images.errors import ImageError, UnreadableImageError, UnsupportedFormatError
-from tests.helpers.fake_torchserve import WORKER_DIED, FakeTorchServe
+from tests.helpers.fake_torchserve import WORKER_DIED, Answer, FakeTorchServe
 from tests.helpers.sending import AS_HTML, AS_JSON, PNG, send_body, upload, upload_all
 from tests.webui.conftest import CreateClient
 from webui.errors import WebUIError
@@ -171,16 +171,20 @@ def test_answers_to_those_who_send_too_many_are_as_described(
 
 
 def test_answers_of_probes_are_as_described(
-    client: FlaskClient, torchserve: FakeTorchServe, document: Json
+    client: FlaskClient,
+    torchserve: FakeTorchServe,
+    document: Json,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("webui.torchserve.client.PROBE_SECONDS", 0)
     paths = document["paths"]
     for path in ("/healthz", "/readyz"):
         assert_as_described(document, paths[path]["get"], client.get(path))
     torchserve.will_describe(200, [{"workers": []}])
-    assert_as_described(document, paths["/readyz"]["get"], client.get("/readyz"))
-    torchserve.will_describe(500, {"code": 500, "type": "Oh"})
-    assert_as_described(document, paths["/readyz"]["get"], client.get("/readyz"))
-    torchserve.key_file.unlink()
+    for status, name in ((503, "ServiceUnavailableException"), (500, "Oh")):
+        torchserve.will_answer_error(status, name)
+        assert_as_described(document, paths["/readyz"]["get"], client.get("/readyz"))
+    torchserve.answers.extend([Answer(200, b"", reset=True)] * 2)
     response = client.get("/readyz")
     assert (response.status_code, "Retry-After" in response.headers) == (502, True)
     assert_as_described(document, paths["/readyz"]["get"], response)
