@@ -169,9 +169,10 @@ def test_errors_are_in_the_language_of_the_request(
     torchserve.will_answer(200, b"", delay=1)
     answer = upload(client, accept=GERMAN_JSON)
     assert answer.get_json()["message"].startswith("Nach 0,3 Sekunden war noch keine Antwort da.")
+    torchserve.will_answer_error(503, "ServiceUnavailableException")
     torchserve.will_describe(200, [{"workers": []}])
     answer = client.get("/readyz?language=de")
-    assert answer.get_json()["message"].startswith("Das Modell wird noch geladen.")
+    assert answer.get_json()["message"].startswith("Das Modell wird noch geladen")
     assert "Startseite ist „/“" in client.get("/nothing-here", headers=GERMAN).text
 
 

@@ -144,18 +144,17 @@ def test_answers_to_those_who_send_too_many_are_as_described(client_with: Create
 
 
 def test_answers_of_probes_are_as_described(
-    client: FlaskClient, torchserve: FakeTorchServe
+    client: FlaskClient, torchserve: FakeTorchServe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("webui.torchserve.client.PROBE_SECONDS", 0)
     paths = ("/readyz", "/v1/models/{name}", "/v2/health/ready", "/v2/models/{name}/ready")
-    for status in (200, 503, 502):
+    for status in (200, 503):
         for path in paths:
             response = client.get(path.replace("{name}", "zoo"))
             assert response.status_code == status
             assert_as_described(response, path, "get")
-        if status == 200:
-            torchserve.will_describe(200, [{"workers": []}])
-        else:
-            torchserve.key_file.unlink(missing_ok=True)
+        torchserve.will_describe(200, [{"workers": []}])
+        torchserve.will_answer_error(503, "ServiceUnavailableException", times=len(paths))
 
 
 def test_accept_decides_between_page_and_document(client: FlaskClient) -> None:
