@@ -3,10 +3,12 @@
 import os
 from dataclasses import replace
 
-from flask import Flask
+from flask import Flask, Response
 from flask.json.provider import DefaultJSONProvider
+from flask_compress import Compress
+from werkzeug.middleware.proxy_fix import ProxyFix
 
-from webui.compression import compress
+from webui.admission import limit_load
 from webui.error_handling import answer_exception
 from webui.languages import (
     Languages,
@@ -15,17 +17,20 @@ from webui.languages import (
     format_percentage,
     format_size,
 )
+from webui.logs import add_request_id, identify_request
 from webui.openapi.view import api
-from webui.rate_limit import limit_rate
-from webui.security import add_security_headers, refuse_other_sites
+from webui.security import add_security_headers, refuse_other_sites, refuse_unknown_hosts
 from webui.settings import Settings
 from webui.torchserve.client import TorchServeClient
 from webui.torchserve.versions import keep_version
-from webui.uploads import FORM_OVERHEAD_BYTES, MAX_OTHER_PARTS, MAX_TEXT_BYTES, InMemoryRequest
+from webui.uploads import FORM_OVERHEAD_BYTES, MAX_OTHER_PARTS, MAX_TEXT_BYTES, FormRequest
 from webui.views import pages, probes
 
 # Seconds that a page waits for what it can do without.
 MOST_SECONDS_FOR_A_PAGE = 1.0
+# Size up to which answers are compressed; longer ones are pages full of pictures, which are.
+MAX_COMPRESSED_BYTES = 256 * 1024
+PARTIAL_CONTENT = 206
 
 
 class OrderedJSONProvider(DefaultJSONProvider):
@@ -50,7 +55,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     if settings is None:
         settings = Settings.from_environment(os.environ)
     app = Flask(__name__)
-    app.request_class = InMemoryRequest
+    app.request_class = FormRequest
     app.json = OrderedJSONProvider(app)
     max_form_bytes = max(settings.max_form_bytes, settings.max_upload_bytes)
     app.config.update(
@@ -61,7 +66,11 @@ def create_app(settings: Settings | None = None) -> Flask:
         MAX_FORM_PARTS=settings.max_pictures + MAX_OTHER_PARTS,
         MAX_FORM_MEMORY_SIZE=MAX_TEXT_BYTES,
         RATE_LIMIT=settings.rate_limit,
+        ALLOWED_HOSTS=settings.names,
         TORCHSERVE_TIMEOUT_SECONDS=settings.torchserve_timeout_seconds,
+        COMPRESS_ALGORITHM=["br", "gzip"],
+        COMPRESS_ALGORITHM_STREAMING=["br", "gzip"],
+        COMPRESS_REGISTER=False,
     )
     app.extensions["torchserve"] = TorchServeClient(settings)
     impatient = replace(settings, torchserve_timeout_seconds=MOST_SECONDS_FOR_A_PAGE)
@@ -74,11 +83,27 @@ def create_app(settings: Settings | None = None) -> Flask:
     )
     Languages(app)
     app.url_defaults(keep_version)
-    app.before_request(refuse_other_sites)
+    for before in (identify_request, refuse_unknown_hosts, refuse_other_sites):
+        app.before_request(before)
     for blueprint in (pages, probes, api):
         app.register_blueprint(blueprint)
-    limit_rate(app, settings.rate_limit, "pages.predict")
+    limit_load(app, settings.rate_limit, "pages.predict", settings.torchserve_timeout_seconds)
     app.register_error_handler(Exception, answer_exception)
     app.after_request(add_security_headers)
-    app.after_request(compress)
+    app.after_request(add_request_id)
+    _compress(app)
+    if count := settings.proxies:
+        proxied = ProxyFix(app.wsgi_app, count, count, count, x_prefix=count)
+        app.wsgi_app = proxied  # type: ignore[method-assign]
     return app
+
+
+def _compress(app: Flask) -> None:
+    compression = Compress(app)
+
+    @app.after_request
+    def compress(response: Response) -> Response:
+        length = response.content_length or 0
+        if response.status_code == PARTIAL_CONTENT or length > MAX_COMPRESSED_BYTES:
+            return response
+        return compression.after_request(response)

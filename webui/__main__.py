@@ -3,44 +3,62 @@
 import argparse
 import logging
 import os
+import resource
 import signal
 import sys
+import threading
 from types import FrameType
-from typing import NoReturn
 
 from webui import create_app
+from webui.logs import log_to
 from webui.settings import Settings, SettingsError
-from webui.waitress_server import create_server
+from webui.waitress_server import create_server, serve
 
 EXIT_CANNOT_LISTEN = 1
 EXIT_WRONG_SETTING = 2
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 def main() -> int:
-    """Serve until SIGINT or SIGTERM.
+    """Serve until SIGINT or SIGTERM, and then answer what was accepted.
 
     Returns:
-        The exit status: 0 after a signal, 1 if the port is taken, 2 if a setting is wrong.
+        The exit status: 0 after a signal, 1 if the port is taken or the log cannot be written, 2 if
+        a setting is wrong.
     """
     _create_parser().parse_args()
     try:
         settings = Settings.from_environment(os.environ)
     except SettingsError as error:
         return _fail(str(error), EXIT_WRONG_SETTING)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    # It warns about every request that waits for a thread, however briefly.
-    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
-    host, port = settings.webui_host, settings.webui_port
+    log = settings.torchserve_run_directory / "logs" / "webui.log"
     try:
-        server = create_server(create_app(settings), host, port)
+        log_to(log)
+    except OSError as error:
+        return _fail(f"cannot write {log}: {error.strerror or error}", EXIT_CANNOT_LISTEN)
+    _allow_many_connections()
+    host, port = settings.webui_host, settings.webui_port
+    app = create_app(settings)
+    try:
+        server = create_server(app, host, port)
     except OSError as error:
         reason = error.strerror or error
         message = f"cannot listen on {host}:{port}: {reason}; set WEBUI_HOST or WEBUI_PORT"
         return _fail(message, EXIT_CANNOT_LISTEN)
-    signal.signal(signal.SIGTERM, _stop)
-    signal.signal(signal.SIGINT, _stop)
-    logging.getLogger("webui").info("The web UI is at http://%s:%d/", host, port)
-    server.run()
+    stopping = threading.Event()
+
+    def stop(_signal_number: int, _frame: FrameType | None) -> None:
+        app.extensions["admission"].is_stopping = True
+        stopping.set()
+        server.pull_trigger()
+        # A second signal ends it at once.
+        for number in SIGNALS:
+            signal.signal(number, signal.SIG_DFL)
+
+    for number in SIGNALS:
+        signal.signal(number, stop)
+    print(f"The web UI is at http://{host}:{port}/, and its log in {log}", file=sys.stderr)
+    serve(server, stopping)
     return 0
 
 
@@ -66,9 +84,9 @@ def _list_settings() -> str:
     return "\n".join(["environment variables:", *lines])
 
 
-def _stop(_signal_number: int, _frame: FrameType | None) -> NoReturn:
-    # At a SystemExit, waitress leaves its loop and lets its threads end.
-    sys.exit(0)
+def _allow_many_connections() -> None:
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _fail(message: str, status: int) -> int:
@@ -77,4 +95,7 @@ def _fail(message: str, status: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    STATUS = main()
+    logging.shutdown()
+    # Threads that still wait for TorchServe must not delay the end.
+    os._exit(STATUS)

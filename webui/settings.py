@@ -15,6 +15,8 @@ from limits import parse_many
 
 UNLIMITED = "unlimited"
 LATEST = "latest"
+LOOPBACK = {"127.0.0.1", "::1", "localhost"}
+LOOPBACK_NAMES = frozenset({"127.0.0.1", "[::1]", "localhost"})
 
 
 class SettingsError(ValueError):
@@ -52,12 +54,12 @@ def _path(value: str) -> Path:
     return Path(_text(value))
 
 
-def _whole_number(largest: int, meaning: str) -> Callable[[str], int]:
-    """Return a parser for numbers from 1 to ``largest``; ``meaning`` completes its message."""
+def _whole_number(largest: int, meaning: str, smallest: int = 1) -> Callable[[str], int]:
+    """Return a parser for numbers up to ``largest``; ``meaning`` completes its message."""
 
     def parse(value: str) -> int:
         # More digits could be a number that takes long to convert.
-        if not re.fullmatch(r"[0-9]{1,15}", value) or not 1 <= int(value) <= largest:
+        if not re.fullmatch(r"[0-9]{1,15}", value) or not smallest <= int(value) <= largest:
             raise ValueError(f"must be a whole number {meaning}")
         return int(value)
 
@@ -67,6 +69,14 @@ def _whole_number(largest: int, meaning: str) -> Callable[[str], int]:
 _port = _whole_number(65535, "from 1 to 65535")
 _picture_count = _whole_number(9999, "of pictures from 1 to 9999")
 _byte_count = _whole_number(10**15, "of bytes, 1 or more")
+_proxy_count = _whole_number(9, "of proxies from 0 to 9", smallest=0)
+
+
+def _hosts(value: str) -> tuple[str, ...]:
+    names = tuple(value.lower().split(","))
+    if value and not all(re.fullmatch(r"[a-z0-9_.-]+|\[[0-9a-f:.]+\]", name) for name in names):
+        raise ValueError("must be names of hosts without a port, with a comma between them")
+    return names if value else ()
 
 
 def _seconds(value: str) -> float:
@@ -101,6 +111,17 @@ class Settings:
         "127.0.0.1", _text, "address the web UI listens on; 0.0.0.0 opens it to the network"
     )
     webui_port: int = _setting("5000", _port, "port the web UI listens on")
+    allowed_hosts: tuple[str, ...] = _setting(
+        "",
+        _hosts,
+        "names that the page is reached by besides localhost, as a,b; if empty, any name is one "
+        "unless WEBUI_HOST is a loopback address",
+    )
+    proxies: int = _setting(
+        "0",
+        _proxy_count,
+        "number of proxies in front of the web UI whose X-Forwarded-* it believes",
+    )
     torchserve_inference_port: int = _setting(
         "8080", _port, "TorchServe's port for predictions, on 127.0.0.1"
     )
@@ -138,7 +159,8 @@ class Settings:
     rate_limit: str = _setting(
         "300 per minute",
         _rate,
-        f'pictures accepted from one address, as "NUMBER per UNIT"; "{UNLIMITED}" lifts the limit',
+        "work accepted from one address, in small pictures (a large one counts more), as "
+        f'"NUMBER per UNIT"; "{UNLIMITED}" lifts all limits for one address',
     )
     torchserve_timeout_seconds: float = _setting(
         "30", _seconds, "how long the web UI waits for TorchServe's answer"
@@ -175,6 +197,14 @@ class Settings:
             Setting(setting.name.upper(), setting.metadata["default"], setting.metadata["help"])
             for setting in fields(cls)
         )
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Names of hosts that requests may be sent to; any if there are none."""
+        if self.webui_host not in LOOPBACK and not self.allowed_hosts:
+            return frozenset()
+        host = f"[{self.webui_host}]" if ":" in self.webui_host else self.webui_host
+        return LOOPBACK_NAMES.union(self.allowed_hosts, [host])
 
     @property
     def inference_url(self) -> str:

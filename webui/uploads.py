@@ -1,10 +1,10 @@
-"""Uploaded pictures, which stay in memory from the socket to TorchServe."""
+"""Uploaded pictures, from the request to TorchServe."""
 
 from base64 import b64encode
 from dataclasses import dataclass
-from io import BytesIO
+from functools import cached_property
 
-from flask import Request, current_app, request
+from flask import Request, current_app, g, request
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from webui.errors import (
@@ -15,6 +15,7 @@ from webui.errors import (
     UnsupportedMediaTypeError,
     UploadTooLargeError,
 )
+from webui.work import estimate_work
 
 FIELD_NAME = "image"
 # Room in a multipart body for its boundaries, part headers and small fields.
@@ -36,18 +37,8 @@ SIGNATURES = {
 AVIF_BRANDS = {b"avif", b"avis"}
 
 
-class InMemoryRequest(Request):
-    """A request whose files are kept in memory, whatever their size."""
-
-    def _get_file_stream(
-        self,
-        total_content_length: int | None,  # noqa: ARG002
-        content_type: str | None,  # noqa: ARG002
-        filename: str | None = None,  # noqa: ARG002
-        content_length: int | None = None,  # noqa: ARG002
-    ) -> BytesIO:
-        # Werkzeug's own method writes files of more than 500 kB to disk.
-        return BytesIO()
+class FormRequest(Request):
+    """A request whose form is refused in words of its own if it is too large."""
 
     def _load_form_data(self) -> None:
         # This refuses a body that is too large as a whole; what is refused below is in the form.
@@ -74,6 +65,11 @@ class Upload:
     filename: str
     content: bytes
 
+    @cached_property
+    def work(self) -> int:
+        """What it costs to decode the picture, 1 or more."""
+        return estimate_work(self.content)
+
     def require_size(self, max_bytes: int) -> None:
         """Require that the content has 1 to ``max_bytes`` bytes.
 
@@ -90,6 +86,8 @@ class Upload:
 def read_uploads() -> list[Upload]:
     """Return the pictures in the current request: the files of a form, or the body itself.
 
+    They are read once and kept for as long as the request.
+
     Returns:
         At least one picture, and at most as many as are allowed.
 
@@ -100,7 +98,14 @@ def read_uploads() -> list[Upload]:
         UnsupportedMediaTypeError: The body is neither a form nor a picture.
         RequestEntityTooLarge: The body is larger than all pictures may be together.
     """
-    if _is_picture(request.mimetype):
+    if "uploads" not in g:
+        g.uploads = _read_uploads()
+    uploads: list[Upload] = g.uploads
+    return uploads
+
+
+def _read_uploads() -> list[Upload]:
+    if request.mimetype == "application/octet-stream" or request.mimetype.startswith("image/"):
         return [Upload("", request.get_data())]
     if request.mimetype not in FORM_TYPES:
         raise UnsupportedMediaTypeError
@@ -111,16 +116,6 @@ def read_uploads() -> list[Upload]:
     if len(files) > most:
         raise TooManyPicturesError(max_pictures=most)
     return [Upload(file.filename or "", file.read()) for file in files]
-
-
-def count_uploads() -> int:
-    """Return the number of pictures in the current request, usable or not, but at least 1.
-
-    Raises:
-        FormTooLargeError: The form contains too many fields, or too much text.
-        RequestEntityTooLarge: The body is larger than all pictures may be together.
-    """
-    return 1 if _is_picture(request.mimetype) else max(1, len(request.files.getlist(FIELD_NAME)))
 
 
 def to_data_uri(content: bytes) -> str | None:
@@ -139,10 +134,6 @@ def to_data_uri(content: bytes) -> str | None:
     if media_type is None:
         return None
     return f"data:{media_type};base64,{b64encode(content).decode('ascii')}"
-
-
-def _is_picture(media_type: str) -> bool:
-    return media_type == "application/octet-stream" or media_type.startswith("image/")
 
 
 def _find_media_type(content: bytes) -> str | None:

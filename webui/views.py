@@ -11,6 +11,7 @@ from flask import (
     Blueprint,
     Response,
     current_app,
+    g,
     jsonify,
     make_response,
     redirect,
@@ -36,6 +37,7 @@ from webui.torchserve.versions import PARAMETER, asked_versions, list_versions
 from webui.uploads import FIELD_NAME, Upload, read_uploads, to_data_uri
 
 if TYPE_CHECKING:
+    from webui.admission import Admission
     from webui.torchserve.client import TorchServeClient
 
 # Number of pictures of one form that are sent on at a time, so that each of TorchServe's workers
@@ -163,7 +165,8 @@ def report_health() -> Response:
 
 @probes.get("/readyz")
 def report_readiness() -> Response:
-    """Say whether every worker of the model is ready."""
+    """Say whether every worker of the model is ready, and the server is not about to stop."""
+    current_app.extensions["admission"].require_open()
     client: TorchServeClient = current_app.extensions["torchserve"]
     client.require_ready()
     return jsonify(status="ready")
@@ -181,10 +184,15 @@ def _classify_all(uploads: list[Upload]) -> list[Outcome]:
     max_bytes = current_app.config["MAX_UPLOAD_BYTES"]
     with_model_input = not wants_json()
     versions = asked_versions()
+    admission: Admission = current_app.extensions["admission"]
+    request_id: str = g.request_id
 
     def ask(upload: Upload, version: str | None) -> Answer:
         started = perf_counter()
-        prediction = client.predict(upload.content, version, with_model_input=with_model_input)
+        with admission.sending(upload):
+            prediction = client.predict(
+                upload.content, version, request_id, with_model_input=with_model_input
+            )
         return Answer(prediction, perf_counter() - started)
 
     def classify(upload: Upload) -> Outcome:

@@ -69,6 +69,7 @@ class FakeTorchServe:
         self.images: list[bytes] = []
         self.content_types: list[str | None] = []
         self.model_inputs: list[str | None] = []
+        self.request_ids: list[str | None] = []
         self.renewals: list[str] = []
         self._keys = {name: f"{name}-key_0" for name in ("management", "inference", "API")}
         self.write_key_file()
@@ -163,6 +164,7 @@ class FakeTorchServe:
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 key = self.headers.get("Authorization", "").removeprefix("Bearer ")
                 fake.content_types.append(self.headers.get("Content-Type"))
+                fake.request_ids.append(self.headers.get("X-Request-Id"))
                 model_input = self.headers.get("model_input")
                 answer = fake.answer(self.command, self.path, key, body, model_input)
                 time.sleep(answer.delay)

@@ -7,7 +7,7 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-GZIP = {"Accept-Encoding": "gzip, deflate, br"}
+GZIP = {"Accept-Encoding": "gzip"}
 TEXTS = ["/api", "/api/openapi.json", "/static/styles/base.css", "/static/modules/main.js"]
 
 
@@ -22,13 +22,16 @@ def test_a_text_is_compressed_for_those_who_take_it(client: FlaskClient, path: s
     compressed = get(client, path, headers=GZIP)
     assert "Content-Encoding" not in plain.headers
     assert compressed.headers["Content-Encoding"] == "gzip"
-    assert compressed.content_length == len(compressed.data) < len(plain.data) / 1.5
+    assert len(compressed.data) < len(plain.data) / 1.5
     assert gzip.decompress(compressed.data) == plain.data
-    for response in (plain, compressed):
+    small = get(client, path, headers={"Accept-Encoding": "gzip, deflate, br"})
+    assert small.headers["Content-Encoding"] == "br"
+    assert len(small.data) < len(compressed.data)
+    for response in (plain, compressed, small):
         assert "Accept-Encoding" in response.vary
 
 
-@pytest.mark.parametrize("refusal", ["identity", "gzip;q=0", "br"])
+@pytest.mark.parametrize("refusal", ["identity", "gzip;q=0", "deflate"])
 def test_those_who_do_not_take_it_get_the_plain_text(client: FlaskClient, refusal: str) -> None:
     response = get(client, "/", headers={"Accept-Encoding": refusal})
     assert response.text.startswith("<!doctype html>")
@@ -47,9 +50,7 @@ def test_a_part_of_a_file_and_its_head_are_right(client: FlaskClient) -> None:
     part = get(client, "/static/styles/base.css", headers={**GZIP, "Range": "bytes=10-19"})
     assert part.data == whole[10:20]
     head = client.head("/static/styles/base.css", headers=GZIP, buffered=True)
-    sent = get(client, "/static/styles/base.css", headers=GZIP)
-    assert head.data == b""
-    assert head.headers["Content-Length"] == sent.headers["Content-Length"]
+    assert (head.status_code, head.data) == (200, b"")
 
 
 def test_a_page_that_is_mostly_pictures_and_a_short_text_stay_as_they_are(

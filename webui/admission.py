@@ -1,0 +1,127 @@
+"""Who may send pictures when: a budget of work for each address, and a bounded number at once."""
+
+import math
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any, NoReturn
+
+from flask import Flask
+from flask_limiter import Limiter, RequestLimit
+from flask_limiter.util import get_remote_address
+from limits import parse_many
+
+from webui.errors import RateLimitError, StoppingError, TooManyPicturesError
+from webui.settings import UNLIMITED
+from webui.torchserve.errors import OverloadedError
+from webui.uploads import Upload, read_uploads
+
+# Requests with pictures that are accepted, those that wait included, of all addresses and of one.
+MOST_ACCEPTED = (64, 32)
+# Requests among these that run, and have their pictures in memory.
+MOST_RUNNING = (8, 4)
+# Work from which pictures go to TorchServe one at a time, so that it has a worker for the others.
+HEAVY_WORK = 8
+
+
+class Admission:
+    """Decides which requests with pictures run, which wait and which are refused.
+
+    Args:
+        per_address: Whether the bounds for one address hold.
+        patience: Seconds that a request waits for its turn.
+
+    Attributes:
+        is_stopping: Whether everything new is refused.
+    """
+
+    def __init__(self, *, per_address: bool, patience: float) -> None:
+        self.is_stopping = False
+        self._per_address = per_address
+        self._patience = patience
+        self._accepted, self._running, self._heavy = (Counter[str]() for _ in range(3))
+        self._changed = threading.Condition()
+
+    def require_open(self) -> None:
+        """Raise ``StoppingError`` if the server is about to stop."""
+        if self.is_stopping:
+            raise StoppingError
+
+    @contextmanager
+    def turn(self, address: str) -> Iterator[None]:
+        """Wait until a request of ``address`` may run; it is refused if too many wait already."""
+        self.require_open()
+        with (
+            self._counted(self._accepted, address, MOST_ACCEPTED, 0),
+            self._counted(self._running, address, MOST_RUNNING, self._patience),
+        ):
+            yield
+
+    def sending(self, upload: Upload) -> AbstractContextManager[None]:
+        """Return what waits until a picture may go to TorchServe."""
+        if upload.work < HEAVY_WORK:
+            return nullcontext()
+        return self._counted(self._heavy, "", (1, 1), self._patience)
+
+    @contextmanager
+    def _counted(
+        self, counts: Counter[str], key: str, most: tuple[int, int], patience: float
+    ) -> Iterator[None]:
+        of_all, of_one = most if self._per_address else most[:1] * 2
+        with self._changed:
+            if not self._changed.wait_for(
+                lambda: counts.total() < of_all and counts[key] < of_one, patience
+            ):
+                raise OverloadedError
+            counts[key] += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                counts[key] -= 1
+                # Addresses that have nothing under way are forgotten.
+                if not counts[key]:
+                    del counts[key]
+                self._changed.notify_all()
+
+
+def limit_load(app: Flask, rate: str, endpoint: str, patience: float) -> None:
+    """Limit the work that a view accepts from each address, and how much is done at once.
+
+    Args:
+        app: The application that has the view; it gets an :class:`Admission` as an extension.
+        rate: The limit in units of work, such as ``5 per second``, which is counted in the memory
+            of this process; ``unlimited`` lifts the other bounds for one address, too.
+        endpoint: Name of the view.
+        patience: Seconds that a request waits for its turn.
+    """
+    admission = Admission(per_address=rate != UNLIMITED, patience=patience)
+    app.extensions["admission"] = admission
+    view: Any = app.view_functions[endpoint]
+    if rate != UNLIMITED:
+        most = min(limit.amount for limit in parse_many(rate))
+        limiter = Limiter(get_remote_address, app=app, storage_uri="memory://")
+        view = limiter.limit(rate, cost=lambda: _cost(most), on_breach=_refuse)(view)
+
+    def admit() -> Any:  # noqa: ANN401
+        with admission.turn(get_remote_address()):
+            return view()
+
+    app.view_functions[endpoint] = admit
+
+
+def _cost(most: int) -> int:
+    uploads = read_uploads()
+    # A form that may be sent at all is never too much for an address that has sent nothing else.
+    return max(len(uploads), min(most, sum(upload.work for upload in uploads)))
+
+
+def _refuse(limit: RequestLimit) -> NoReturn:
+    most = limit.limit.amount
+    if len(read_uploads()) > most:
+        # Waiting would not help.
+        raise TooManyPicturesError(max_pictures=most)
+    seconds = max(1, math.ceil(limit.window.reset_time - time.time()))
+    raise RateLimitError(retry_after_seconds=seconds)
