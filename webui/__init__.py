@@ -3,7 +3,7 @@
 import os
 from dataclasses import replace
 
-from flask import Flask, Response
+from flask import Flask, Response, request
 from flask.json.provider import DefaultJSONProvider
 from flask_compress import Compress
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -68,8 +68,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         RATE_LIMIT=settings.rate_limit,
         ALLOWED_HOSTS=settings.names,
         TORCHSERVE_TIMEOUT_SECONDS=settings.torchserve_timeout_seconds,
-        COMPRESS_ALGORITHM=["br", "gzip"],
-        COMPRESS_ALGORITHM_STREAMING=["br", "gzip"],
+        COMPRESS_ALGORITHM="gzip",
         COMPRESS_REGISTER=False,
     )
     app.extensions["torchserve"] = TorchServeClient(settings)
@@ -103,7 +102,13 @@ def _compress(app: Flask) -> None:
 
     @app.after_request
     def compress(response: Response) -> Response:
-        length = response.content_length or 0
-        if response.status_code == PARTIAL_CONTENT or length > MAX_COMPRESSED_BYTES:
+        is_part = response.status_code == PARTIAL_CONTENT
+        is_long = (response.content_length or 0) > MAX_COMPRESSED_BYTES
+        accepted = request.accept_encodings
+        # Flask-Compress would compress parts of files, and for those who take "gzip;q=0".
+        if is_part or is_long or (accepted and not accepted["gzip"]):
             return response
+        # It would leave files open that are read piece by piece.
+        response.direct_passthrough = False
+        response.make_sequence()
         return compression.after_request(response)

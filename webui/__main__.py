@@ -14,7 +14,7 @@ from webui.logs import log_to
 from webui.settings import Settings, SettingsError
 from webui.waitress_server import create_server, serve
 
-EXIT_CANNOT_LISTEN = 1
+EXIT_CANNOT_START = 1
 EXIT_WRONG_SETTING = 2
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -31,11 +31,6 @@ def main() -> int:
         settings = Settings.from_environment(os.environ)
     except SettingsError as error:
         return _fail(str(error), EXIT_WRONG_SETTING)
-    log = settings.torchserve_run_directory / "logs" / "webui.log"
-    try:
-        log_to(log)
-    except OSError as error:
-        return _fail(f"cannot write {log}: {error.strerror or error}", EXIT_CANNOT_LISTEN)
     _allow_many_connections()
     host, port = settings.webui_host, settings.webui_port
     app = create_app(settings)
@@ -44,7 +39,12 @@ def main() -> int:
     except OSError as error:
         reason = error.strerror or error
         message = f"cannot listen on {host}:{port}: {reason}; set WEBUI_HOST or WEBUI_PORT"
-        return _fail(message, EXIT_CANNOT_LISTEN)
+        return _fail(message, EXIT_CANNOT_START)
+    log = settings.torchserve_run_directory / "logs" / "webui.log"
+    try:
+        log_to(log)
+    except OSError as error:
+        return _fail(f"cannot write {log}: {error.strerror or error}", EXIT_CANNOT_START)
     stopping = threading.Event()
 
     def stop(_signal_number: int, _frame: FrameType | None) -> None:

@@ -3,6 +3,7 @@
 from base64 import b64encode
 from dataclasses import dataclass
 from functools import cached_property
+from io import BytesIO
 
 from flask import Request, current_app, g, request
 from werkzeug.exceptions import RequestEntityTooLarge
@@ -39,6 +40,10 @@ AVIF_BRANDS = {b"avif", b"avis"}
 
 class FormRequest(Request):
     """A request whose form is refused in words of its own if it is too large."""
+
+    def _get_file_stream(self, *_: object, **__: object) -> BytesIO:
+        # Werkzeug's own method would write to the disk again what was written there already.
+        return BytesIO()
 
     def _load_form_data(self) -> None:
         # This refuses a body that is too large as a whole; what is refused below is in the form.

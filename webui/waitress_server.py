@@ -54,7 +54,8 @@ class Request(HTTPRequestParser):  # type: ignore[misc]
         if isinstance(self.error, RequestEntityTooLarge):
             # The app says so in the usual shape of errors, as it looks at the length first.
             self.headers.setdefault("CONTENT_LENGTH", str(self.adj.max_request_body_size))
-            self.error, self.connection_close = None, True
+            self.headers["CONNECTION"] = "close"
+            self.error = None
         elif self.chunked and not self.completed:
             # Waitress joins each piece with all that came before, without a limit.
             body = self.body_rcv

@@ -36,7 +36,8 @@ def post(
     }
     pieces = (body[start : start + 65_536] for start in range(0, len(body), 65_536))
     url = f"http://127.0.0.1:{port}/predict"
-    return urllib3.request("POST", url, body=pieces if chunked else body, headers=headers)
+    data = pieces if chunked else body
+    return urllib3.request("POST", url, body=data, headers=headers, timeout=30)
 
 
 @pytest.mark.parametrize("chunked", [False, True])

@@ -225,7 +225,8 @@ def test_document_states_the_limits_of_the_moment(client_with: CreateClient) -> 
     assert content["multipart/form-data"]["schema"]["properties"]["image"]["maxItems"] == 3
 
 
-def test_server_is_the_one_that_was_asked(client: FlaskClient) -> None:
+def test_server_is_the_one_that_was_asked(client_with: CreateClient) -> None:
+    client = client_with(webui_host="0.0.0.0")  # noqa: S104
     for base in ("http://pictures.example:81", "https://example.org/below"):
         document = client.get("/api/openapi.json", base_url=base).get_json()
         assert [server["url"] for server in document["servers"]] == [base]
