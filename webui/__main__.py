@@ -16,6 +16,8 @@ from webui.waitress_server import create_server, serve
 
 EXIT_CANNOT_START = 1
 EXIT_WRONG_SETTING = 2
+# Open files: each connection may need one for its body, too.
+MAX_FILES = 10_000
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -85,8 +87,10 @@ def _list_settings() -> str:
 
 
 def _allow_many_connections() -> None:
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if 0 <= soft < MAX_FILES:
+        wanted = min(MAX_FILES, hard) if hard >= 0 else MAX_FILES
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _fail(message: str, status: int) -> int:

@@ -15,8 +15,8 @@ from limits import parse_many
 
 UNLIMITED = "unlimited"
 LATEST = "latest"
-LOOPBACK = {"127.0.0.1", "::1", "localhost"}
-LOOPBACK_NAMES = frozenset({"127.0.0.1", "[::1]", "localhost"})
+AUTO = "auto"
+LOOPBACK = frozenset({"127.0.0.1", "[::1]", "localhost"})
 
 
 class SettingsError(ValueError):
@@ -74,9 +74,9 @@ _proxy_count = _whole_number(9, "of proxies from 0 to 9", smallest=0)
 
 def _hosts(value: str) -> tuple[str, ...]:
     names = tuple(value.lower().split(","))
-    if value and not all(re.fullmatch(r"[a-z0-9_.-]+|\[[0-9a-f:.]+\]", name) for name in names):
-        raise ValueError("must be names of hosts without a port, with a comma between them")
-    return names if value else ()
+    if not all(re.fullmatch(r"[a-z0-9_.-]+|\[[0-9a-f:.]+\]", name) for name in names):
+        raise ValueError("must be names of hosts without ports, with commas between them")
+    return () if value == AUTO else names
 
 
 def _seconds(value: str) -> float:
@@ -112,10 +112,10 @@ class Settings:
     )
     webui_port: int = _setting("5000", _port, "port the web UI listens on")
     allowed_hosts: tuple[str, ...] = _setting(
-        "",
+        AUTO,
         _hosts,
-        "names that the page is reached by besides localhost, as a,b; if empty, any name is one "
-        "unless WEBUI_HOST is a loopback address",
+        f"names of the site besides localhost, with commas; {AUTO}: none if the web UI listens on "
+        "a loopback address, otherwise any",
     )
     proxies: int = _setting(
         "0",
@@ -199,12 +199,11 @@ class Settings:
         )
 
     @property
-    def names(self) -> frozenset[str]:
+    def hosts(self) -> frozenset[str]:
         """Names of hosts that requests may be sent to; any if there are none."""
-        if self.webui_host not in LOOPBACK and not self.allowed_hosts:
-            return frozenset()
         host = f"[{self.webui_host}]" if ":" in self.webui_host else self.webui_host
-        return LOOPBACK_NAMES.union(self.allowed_hosts, [host])
+        named = self.allowed_hosts or host in LOOPBACK
+        return LOOPBACK.union(self.allowed_hosts, [host]) if named else frozenset()
 
     @property
     def inference_url(self) -> str:

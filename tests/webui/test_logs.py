@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator
+from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,11 @@ def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 @pytest.mark.parametrize("path", ["/", "/healthz", "/nothing-here", "/static/styles/base.css"])
 def test_every_answer_has_an_id(client: FlaskClient, path: str) -> None:
     ids = []
-    for sent, kept in (({}, None), ({"X-Request-Id": "a-1"}, "a-1"), ({"X-Request-Id": "a b"}, None)):
+    for sent, kept in (
+        ({}, None),
+        ({"X-Request-Id": "a-1"}, "a-1"),
+        ({"X-Request-Id": "a b"}, None),
+    ):
         with client.get(path, headers=sent) as response:
             ids.append(response.headers["X-Request-Id"])
         assert kept in {None, ids[-1]}
@@ -74,7 +79,8 @@ def test_mistakes_of_the_program_are_all_in_the_log(app: Flask, log: Path) -> No
 
 
 def test_the_log_is_rotated(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (handler,) = logging.getLogger().handlers
+    handlers = logging.getLogger().handlers
+    (handler,) = (each for each in handlers if isinstance(each, RotatingFileHandler))
     monkeypatch.setattr(handler, "maxBytes", 1000)
     for _ in range(100):
         logging.getLogger("webui").error("x" * 100)

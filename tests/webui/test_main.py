@@ -107,7 +107,9 @@ def test_what_was_accepted_is_answered_before_it_ends(
             method = "POST" if options else "GET"
             headers = {"Content-Type": "image/png", "Accept": "application/json"}
             url = address + path
-            return urllib3.request(method, url, headers=headers, timeout=30, retries=False, **options)
+            return urllib3.request(
+                method, url, headers=headers, timeout=30, retries=False, **options
+            )
 
         # More than run at once.
         futures = [pool.submit(ask, "/predict", body=PNG) for _ in range(6)]

@@ -49,7 +49,9 @@ def site(settings: Settings, tmp_path: Path) -> Iterator[str]:
     app = create_app(replace(settings, proxies=1, allowed_hosts=("pictures.example",)))
     with running_app(app) as app_port:
         config = shipped.replace("listen 80;", f"listen 127.0.0.1:{port};")
-        (tmp_path / "site.conf").write_text(config.replace("127.0.0.1:5000", f"127.0.0.1:{app_port}"))
+        (tmp_path / "site.conf").write_text(
+            config.replace("127.0.0.1:5000", f"127.0.0.1:{app_port}")
+        )
         (tmp_path / "nginx.conf").write_text(FRAME.format(folder=tmp_path))
         process = subprocess.Popen([NGINX, "-p", tmp_path, "-c", tmp_path / "nginx.conf"])
         try:

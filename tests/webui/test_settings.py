@@ -9,7 +9,7 @@ from webui.settings import Settings, SettingsError
 EXPECTED = {
     "WEBUI_HOST": "127.0.0.1",
     "WEBUI_PORT": "5000",
-    "ALLOWED_HOSTS": "",
+    "ALLOWED_HOSTS": "auto",
     "PROXIES": "0",
     "TORCHSERVE_INFERENCE_PORT": "8080",
     "TORCHSERVE_MANAGEMENT_PORT": "8081",
@@ -82,7 +82,7 @@ def test_environment_overrides_defaults() -> None:
         *(("TORCHSERVE_TIMEOUT_SECONDS", value) for value in ("0", "0.0", "-1", "", "nan", "inf")),
         *(("MODEL_NAME", value) for value in ("", "a/b", "../x", "-x", "a?b", "a b", "zoo\n")),
         ("WEBUI_HOST", ""),
-        *(("ALLOWED_HOSTS", value) for value in (",", "a,", "a b", "a:80", "http://a", "*")),
+        *(("ALLOWED_HOSTS", value) for value in ("", ",", "a,", "a b", "a:80", "http://a", "*")),
         *(("PROXIES", value) for value in ("-1", "10", "")),
         ("TORCHSERVE_RUN_DIRECTORY", " "),
         ("MODEL_STORE", ""),

@@ -134,7 +134,7 @@ def test_a_request_that_takes_too_long_to_arrive_ends(
         with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
             connection.sendall(start)
             # That it goes on does not help.
-            with pytest.raises(OSError, match="reset|Broken pipe"):
+            with pytest.raises(ConnectionError):  # noqa: PT012
                 for _ in range(40):
                     time.sleep(0.1)
                     connection.sendall(b"x")

@@ -58,7 +58,18 @@ HEAD, TAIL = RED[:33], RED[33:]
         b"\x89PNG\r\n\x1a\n",
         encode(Image.new("1", (9000, 9000)), "TIFF"),
     ],
-    ids=["chunks", "texts", "segments", "blocks", "tags", "comment", "boxes", "webp", "png", "size"],
+    ids=[
+        "chunks",
+        "texts",
+        "segments",
+        "blocks",
+        "tags",
+        "comment",
+        "boxes",
+        "webp",
+        "png",
+        "size",
+    ],
 )
 def test_what_hides_its_size_counts_as_large_and_takes_no_time(hidden: bytes) -> None:
     estimate_work(RED)
