@@ -39,14 +39,13 @@ def main() -> int:
     try:
         server = create_server(app, host, port)
     except OSError as error:
-        reason = error.strerror or error
-        message = f"cannot listen on {host}:{port}: {reason}; set WEBUI_HOST or WEBUI_PORT"
+        message = f"cannot listen on {host}:{port}: {error.strerror}; set WEBUI_HOST or WEBUI_PORT"
         return _fail(message, EXIT_CANNOT_START)
     log = settings.torchserve_run_directory / "logs" / "webui.log"
     try:
         log_to(log)
     except OSError as error:
-        return _fail(f"cannot write {log}: {error.strerror or error}", EXIT_CANNOT_START)
+        return _fail(f"cannot write {log}: {error.strerror}", EXIT_CANNOT_START)
     stopping = threading.Event()
 
     def stop(_signal_number: int, _frame: FrameType | None) -> None:
@@ -65,25 +64,16 @@ def main() -> int:
 
 
 def _create_parser() -> argparse.ArgumentParser:
+    settings = (f"  {s.variable:<31} {s.help} (default: {s.default})" for s in Settings.describe())
     return argparse.ArgumentParser(
         prog="python -m webui",
         description=(
             "Serve the web UI, which shows what the model behind TorchServe sees in a picture.\n"
             "Stop it with Ctrl-C. Start TorchServe and the web UI together with: make serve"
         ),
-        epilog=_list_settings(),
+        epilog="\n".join(["environment variables:", *settings]),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-
-
-def _list_settings() -> str:
-    settings = Settings.describe()
-    width = max(len(setting.variable) for setting in settings)
-    lines = [
-        f"  {setting.variable:<{width}}  {setting.help} (default: {setting.default})"
-        for setting in settings
-    ]
-    return "\n".join(["environment variables:", *lines])
 
 
 def _allow_many_connections() -> None:

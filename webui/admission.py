@@ -22,6 +22,7 @@ from webui.uploads import Upload, read_uploads
 MOST_ACCEPTED = (64, 32)
 # Requests among these that run, and have their pictures in memory.
 MOST_RUNNING = (8, 4)
+MOST_PROBES = (8, 8)
 # Work from which pictures go to TorchServe one at a time, so that it has a worker for the others.
 HEAVY_WORK = 8
 
@@ -41,18 +42,20 @@ class Admission:
         self.is_stopping = False
         self._per_address = per_address
         self._patience = patience
-        self._accepted, self._running, self._heavy = (Counter[str]() for _ in range(3))
+        self._accepted, self._running, self._heavy, self._probes = (
+            Counter[str]() for _ in range(4)
+        )
         self._changed = threading.Condition()
 
-    def require_open(self) -> None:
-        """Raise ``StoppingError`` if the server is about to stop."""
-        if self.is_stopping:
-            raise StoppingError
+    def probe(self) -> AbstractContextManager[None]:
+        """Return what counts a probe of TorchServe: if that hangs, too many would block files."""
+        self._require_open()
+        return self._counted(self._probes, "", MOST_PROBES, 0)
 
     @contextmanager
     def turn(self, address: str) -> Iterator[None]:
         """Wait until a request of ``address`` may run; it is refused if too many wait already."""
-        self.require_open()
+        self._require_open()
         with (
             self._counted(self._accepted, address, MOST_ACCEPTED, 0),
             self._counted(self._running, address, MOST_RUNNING, self._patience),
@@ -64,6 +67,10 @@ class Admission:
         if upload.work < HEAVY_WORK:
             return nullcontext()
         return self._counted(self._heavy, "", (1, 1), self._patience)
+
+    def _require_open(self) -> None:
+        if self.is_stopping:
+            raise StoppingError
 
     @contextmanager
     def _counted(

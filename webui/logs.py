@@ -13,19 +13,14 @@ REQUEST_ID = "X-Request-Id"
 SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 FORMAT = "%(asctime)s %(levelname)s [%(request_id)s] %(message)s"
 MAX_BYTES = 10_000_000
-OLD_FILES = 2
 # Seconds between two lines about refusals of one kind.
 PAUSE_SECONDS = 60
 
 
 def log_to(file: Path) -> None:
-    """Write what is logged to a file, of which the last 30 MB are kept.
-
-    Raises:
-        OSError: The file cannot be written.
-    """
+    """Write what is logged to a file and two older ones; raises ``OSError`` if that fails."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    handler = RotatingFileHandler(file, maxBytes=MAX_BYTES, backupCount=OLD_FILES)
+    handler = RotatingFileHandler(file, maxBytes=MAX_BYTES, backupCount=2)
     handler.addFilter(RequestFilter())
     logging.basicConfig(level=logging.INFO, format=FORMAT, handlers=[handler])
     # The one warns about every request that waits for a thread, the other tells of every refusal.

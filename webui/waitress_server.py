@@ -19,7 +19,7 @@ from waitress.utilities import RequestEntityTooLarge  # type: ignore[import-unty
 from webui.admission import MOST_ACCEPTED
 
 # Threads that pictures never take: for probes, pages and files.
-OTHER_THREADS = 16
+OTHER_THREADS = 32
 MAX_CONNECTIONS = 4096
 # Seconds after which an idle connection is closed.
 IDLE_SECONDS = 30

@@ -64,6 +64,7 @@ class FakeTorchServe:
         # Answers to some pictures, whenever and however often they come.
         self.answers_to: dict[bytes, Answer] = {}
         self.model_answer = Answer(200, READY_MODEL)
+        self.model_delay = 0.0
         self.versions = ["7.3"]
         self.renewal_works = True
         self.images: list[bytes] = []
@@ -75,6 +76,8 @@ class FakeTorchServe:
         self.write_key_file()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._create_handler())
         self._server.daemon_threads = True
+        # Many connect at the same time, and the default is 5.
+        self._server.socket.listen(128)
         self.port = self._server.server_port
 
     def start(self) -> None:
@@ -116,6 +119,7 @@ class FakeTorchServe:
         if method == "GET" and path.startswith("/token?type="):
             return self._renew(path.removeprefix("/token?type="), key)
         if method == "GET" and path == "/models/zoo":
+            time.sleep(self.model_delay)
             return self.model_answer if key == self._keys["management"] else KEY_REFUSED
         if method == "GET" and path == "/models/zoo/all":
             return Answer(200, [{"modelVersion": version} for version in self.versions])

@@ -148,14 +148,18 @@ def test_waiting_pictures_and_idle_connections_hold_up_nobody(
     with running_app(app) as port, ExitStack() as stack:
         for _ in range(300):
             stack.enter_context(socket.create_connection(("127.0.0.1", port)))
-        pool = stack.enter_context(ThreadPoolExecutor(MOST_ACCEPTED[0] + 10))
+        pool = stack.enter_context(ThreadPoolExecutor(MOST_ACCEPTED[0] + 50))
         futures = [pool.submit(post, port, PNG) for _ in range(MOST_ACCEPTED[0] + 10)]
         wait_until(lambda: len(torchserve.images) == MOST_RUNNING[0])
-        for path in ("/healthz", "/", "/static/styles/base.css"):
+        torchserve.model_delay = 2
+        ready = f"http://127.0.0.1:{port}/readyz"
+        probes = [pool.submit(urllib3.request, "GET", ready, timeout=30) for _ in range(40)]
+        for path in ("/healthz", "/static/styles/base.css"):
             started = time.monotonic()
             assert urllib3.request("GET", f"http://127.0.0.1:{port}{path}").status == 200
             assert time.monotonic() - started < 1
         refused = [future.result() for future in futures]
+        assert {probe.result().status for probe in probes} == {200, 503}
     statuses = Counter(response.status for response in refused)
     assert statuses[200] >= MOST_RUNNING[0]
     assert statuses[503] >= 10
