@@ -30,12 +30,11 @@ HEAVY_WORK = 8
 class Admission:
     """Decides which requests with pictures run, which wait and which are refused.
 
+    Everything is refused with ``OverloadedError``, or with ``StoppingError`` once ``is_stopping``.
+
     Args:
         per_address: Whether the bounds for one address hold.
         patience: Seconds that a request waits for its turn.
-
-    Attributes:
-        is_stopping: Whether everything new is refused.
     """
 
     def __init__(self, *, per_address: bool, patience: float) -> None:
@@ -48,13 +47,13 @@ class Admission:
         self._changed = threading.Condition()
 
     def probe(self) -> AbstractContextManager[None]:
-        """Return what counts a probe of TorchServe: if that hangs, too many would block files."""
+        """Return what counts a probe of TorchServe: where that hangs, many would block files."""
         self._require_open()
         return self._counted(self._probes, "", MOST_PROBES, 0)
 
     @contextmanager
     def turn(self, address: str) -> Iterator[None]:
-        """Wait until a request of ``address`` may run; it is refused if too many wait already."""
+        """Wait until a request of ``address`` may run."""
         self._require_open()
         with (
             self._counted(self._accepted, address, MOST_ACCEPTED, 0),

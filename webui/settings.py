@@ -24,13 +24,7 @@ class SettingsError(ValueError):
 
 
 class Setting(NamedTuple):
-    """One setting as people meet it in ``--help`` and in the documentation.
-
-    Attributes:
-        variable: Name of the environment variable.
-        default: Default value, written as in the environment.
-        help: What the setting is for.
-    """
+    """One setting as people meet it: its environment variable, and the default as in there."""
 
     variable: str
     default: str
@@ -117,26 +111,14 @@ class Settings:
         f"names of the site besides localhost, with commas; {AUTO}: none if the web UI listens on "
         "a loopback address, otherwise any",
     )
-    proxies: int = _setting(
-        "0",
-        _proxy_count,
-        "number of proxies in front of the web UI whose X-Forwarded-* it believes",
-    )
-    torchserve_inference_port: int = _setting(
-        "8080", _port, "TorchServe's port for predictions, on 127.0.0.1"
-    )
+    proxies: int = _setting("0", _proxy_count, "number of proxies, whose X-Forwarded-* it believes")
+    torchserve_inference_port: int = _setting("8080", _port, "TorchServe's port for predictions")
     torchserve_management_port: int = _setting(
-        "8081", _port, "TorchServe's port for models and keys, on 127.0.0.1; keep it private"
+        "8081", _port, "TorchServe's port for models and keys; keep it private"
     )
-    torchserve_metrics_port: int = _setting(
-        "8082", _port, "TorchServe's metrics port, on 127.0.0.1"
-    )
-    torchserve_grpc_inference_port: int = _setting(
-        "7070", _port, "TorchServe's gRPC port for predictions, on 127.0.0.1"
-    )
-    torchserve_grpc_management_port: int = _setting(
-        "7071", _port, "TorchServe's gRPC port for models, on 127.0.0.1"
-    )
+    torchserve_metrics_port: int = _setting("8082", _port, "TorchServe's port for metrics")
+    torchserve_grpc_inference_port: int = _setting("7070", _port, "its gRPC port for predictions")
+    torchserve_grpc_management_port: int = _setting("7071", _port, "its gRPC port for models")
     torchserve_run_directory: Path = _setting(  # noqa: RUF009
         ".torchserve", _path, "TorchServe's working directory: key_file.json and logs"
     )

@@ -1,5 +1,6 @@
 """Uploaded pictures, from the request to TorchServe."""
 
+import re
 from base64 import b64encode
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,12 +10,10 @@ from flask import Request, current_app, g, request
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from webui.errors import (
-    EmptyFileError,
     FormTooLargeError,
     NoFileError,
     TooManyPicturesError,
     UnsupportedMediaTypeError,
-    UploadTooLargeError,
 )
 from webui.work import estimate_work
 
@@ -27,15 +26,12 @@ MAX_OTHER_PARTS = 15
 MAX_TEXT_BYTES = 512 * 1024
 # Media types of forms; the empty one belongs to an empty request.
 FORM_TYPES = {"", "multipart/form-data", "application/x-www-form-urlencoded"}
-# First bytes of the formats that browsers show.
-SIGNATURES = {
-    b"\x89PNG\r\n\x1a\n": "image/png",
-    b"\xff\xd8\xff": "image/jpeg",
-    b"GIF87a": "image/gif",
-    b"GIF89a": "image/gif",
-    b"BM": "image/bmp",
-}
-AVIF_BRANDS = {b"avif", b"avis"}
+# First bytes of the formats that browsers show, by media type.
+SHOWN = re.compile(
+    rb"(?P<png>\x89PNG\r\n\x1a\n)|(?P<jpeg>\xff\xd8\xff)|(?P<gif>GIF8[79]a)|(?P<bmp>BM)|"
+    rb"(?P<webp>RIFF.{4}WEBP)|(?P<avif>.{4}ftyp(?:.{4})*?avi[fs])",
+    re.DOTALL,
+)
 
 
 class FormRequest(Request):
@@ -74,18 +70,6 @@ class Upload:
     def work(self) -> int:
         """What it costs to decode the picture, 1 or more."""
         return estimate_work(self.content)
-
-    def require_size(self, max_bytes: int) -> None:
-        """Require that the content has 1 to ``max_bytes`` bytes.
-
-        Raises:
-            EmptyFileError: It has none.
-            UploadTooLargeError: It has more.
-        """
-        if not self.content:
-            raise EmptyFileError
-        if len(self.content) > max_bytes:
-            raise UploadTooLargeError(max_bytes=max_bytes)
 
 
 def read_uploads() -> list[Upload]:
@@ -135,24 +119,6 @@ def to_data_uri(content: bytes) -> str | None:
     Returns:
         A ``data:`` URI, or None for a format that browsers do not show.
     """
-    media_type = _find_media_type(content)
-    if media_type is None:
-        return None
-    return f"data:{media_type};base64,{b64encode(content).decode('ascii')}"
-
-
-def _find_media_type(content: bytes) -> str | None:
-    for signature, media_type in SIGNATURES.items():
-        if content.startswith(signature):
-            return media_type
-    if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
-        return "image/webp"
-    if content[4:8] == b"ftyp" and AVIF_BRANDS & _find_brands(content):
-        return "image/avif"
-    return None
-
-
-def _find_brands(content: bytes) -> set[bytes]:
-    """Return the brands in the file type box that opens an AVIF or HEIC file."""
-    box = content[: min(int.from_bytes(content[:4]), 256)]
-    return {box[start : start + 4] for start in range(8, len(box), 4)}
+    # AVIF's first box has a length, in which its brands are.
+    found = SHOWN.match(content[: min(int.from_bytes(content[:4]), 256)])
+    return f"data:image/{found.lastgroup};base64,{b64encode(content).decode()}" if found else None

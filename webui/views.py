@@ -197,7 +197,10 @@ def _classify_all(uploads: list[Upload]) -> list[Outcome]:
 
     def classify(upload: Upload) -> Outcome:
         try:
-            upload.require_size(max_bytes)
+            if not upload.content:
+                raise EmptyFileError
+            if len(upload.content) > max_bytes:
+                raise UploadTooLargeError(max_bytes=max_bytes)
             return Outcome(upload, tuple(ask(upload, version) for version in versions))
         except WebUIError as error:
             return Outcome(upload, error=error)

@@ -90,11 +90,8 @@ def create_server(app: Flask, host: str, port: int) -> Any:  # noqa: ANN401
 
     Args:
         app: The web UI.
-        host: Address to listen on, IPv4 or IPv6.
+        host: Address to listen on, IPv4 or IPv6; one that cannot be used raises ``OSError``.
         port: Port to listen on; 0 picks a free one.
-
-    Raises:
-        OSError: The address cannot be used.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.create_server((host, port), family=family)

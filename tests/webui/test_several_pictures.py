@@ -148,7 +148,7 @@ def test_a_mistake_in_the_program_hides_no_other_answer(
     predict = TorchServeClient.predict
 
     def fail_for_one(
-        asker: TorchServeClient, image: bytes, *arguments: str | None, **options: Any
+        asker: TorchServeClient, image: bytes, *arguments: Any, **options: Any
     ) -> object:
         if image == b"unlucky":
             raise RuntimeError("the secret inside")
