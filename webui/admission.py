@@ -22,6 +22,7 @@ from webui.uploads import Upload, read_uploads
 MOST_ACCEPTED = (64, 32)
 # Requests among these that run, and have their pictures in memory.
 MOST_RUNNING = (8, 4)
+# Probes that ask TorchServe at a time.
 MOST_PROBES = (8, 8)
 # Work from which pictures go to TorchServe one at a time, so that it has a worker for the others.
 HEAVY_WORK = 8
