@@ -3,10 +3,12 @@
 import os
 from dataclasses import replace
 
-from flask import Flask
+from flask import Flask, Response, request
 from flask.json.provider import DefaultJSONProvider
+from flask_compress import Compress
+from werkzeug.middleware.proxy_fix import ProxyFix
 
-from webui.compression import compress
+from webui.admission import limit_load
 from webui.error_handling import answer_exception
 from webui.languages import (
     Languages,
@@ -15,18 +17,21 @@ from webui.languages import (
     format_percentage,
     format_size,
 )
+from webui.logs import add_request_id, identify_request
 from webui.openapi.view import api
 from webui.protocols.views import kserve, open_inference
-from webui.rate_limit import limit_rate
-from webui.security import add_security_headers, refuse_other_sites
+from webui.security import add_security_headers, refuse_other_sites, refuse_unknown_hosts
 from webui.settings import Settings
 from webui.torchserve.client import TorchServeClient
 from webui.torchserve.versions import keep_version
-from webui.uploads import FORM_OVERHEAD_BYTES, MAX_OTHER_PARTS, MAX_TEXT_BYTES, InMemoryRequest
+from webui.uploads import FORM_OVERHEAD_BYTES, MAX_OTHER_PARTS, MAX_TEXT_BYTES, FormRequest
 from webui.views import pages, probes
 
 # Seconds that a page waits for what it can do without.
 MOST_SECONDS_FOR_A_PAGE = 1.0
+# Size up to which answers are compressed; longer ones are pages full of pictures, which are.
+MAX_COMPRESSED_BYTES = 256 * 1024
+PARTIAL_CONTENT = 206
 
 
 class OrderedJSONProvider(DefaultJSONProvider):
@@ -51,7 +56,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     if settings is None:
         settings = Settings.from_environment(os.environ)
     app = Flask(__name__)
-    app.request_class = InMemoryRequest
+    app.request_class = FormRequest
     app.json = OrderedJSONProvider(app)
     max_form_bytes = max(settings.max_form_bytes, settings.max_upload_bytes)
     app.config.update(
@@ -62,7 +67,10 @@ def create_app(settings: Settings | None = None) -> Flask:
         MAX_FORM_PARTS=settings.max_pictures + MAX_OTHER_PARTS,
         MAX_FORM_MEMORY_SIZE=MAX_TEXT_BYTES,
         MODEL_NAME=settings.model_name,
+        ALLOWED_HOSTS=settings.hosts,
         TORCHSERVE_TIMEOUT_SECONDS=settings.torchserve_timeout_seconds,
+        COMPRESS_ALGORITHM="gzip",
+        COMPRESS_REGISTER=False,
     )
     app.extensions["torchserve"] = TorchServeClient(settings)
     impatient = replace(settings, torchserve_timeout_seconds=MOST_SECONDS_FOR_A_PAGE)
@@ -75,12 +83,34 @@ def create_app(settings: Settings | None = None) -> Flask:
     )
     Languages(app)
     app.url_defaults(keep_version)
-    app.before_request(refuse_other_sites)
+    for before in (identify_request, refuse_unknown_hosts, refuse_other_sites):
+        app.before_request(before)
     for blueprint in (pages, probes, api, kserve, open_inference):
         app.register_blueprint(blueprint)
-    limited = ("pages.predict", "kserve.predict", "open_inference.infer")
-    limit_rate(app, settings.rate_limit, *limited)
+    views = ("pages.predict", "kserve.predict", "open_inference.infer")
+    limit_load(app, settings.rate_limit, settings.torchserve_timeout_seconds, *views)
     app.register_error_handler(Exception, answer_exception)
     app.after_request(add_security_headers)
-    app.after_request(compress)
+    app.after_request(add_request_id)
+    _compress(app)
+    if count := settings.proxies:
+        proxied = ProxyFix(app.wsgi_app, count, count, count, x_prefix=count)
+        app.wsgi_app = proxied  # type: ignore[method-assign]
     return app
+
+
+def _compress(app: Flask) -> None:
+    compression = Compress(app)
+
+    @app.after_request
+    def compress(response: Response) -> Response:
+        is_part = response.status_code == PARTIAL_CONTENT
+        is_long = (response.content_length or 0) > MAX_COMPRESSED_BYTES
+        accepted = request.accept_encodings
+        # Flask-Compress would compress parts of files, and for those who take "gzip;q=0".
+        if is_part or is_long or (accepted and not accepted["gzip"]):
+            return response
+        # It would leave files open that are read piece by piece.
+        response.direct_passthrough = False
+        response.make_sequence()
+        return compression.after_request(response)

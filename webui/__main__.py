@@ -3,72 +3,84 @@
 import argparse
 import logging
 import os
+import resource
 import signal
 import sys
+import threading
 from types import FrameType
-from typing import NoReturn
 
 from webui import create_app
+from webui.logs import log_to
 from webui.settings import Settings, SettingsError
-from webui.waitress_server import create_server
+from webui.waitress_server import create_server, serve
 
-EXIT_CANNOT_LISTEN = 1
+EXIT_CANNOT_START = 1
 EXIT_WRONG_SETTING = 2
+# Open files: each connection may need one for its body, too.
+MAX_FILES = 10_000
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 def main() -> int:
-    """Serve until SIGINT or SIGTERM.
+    """Serve until SIGINT or SIGTERM, and then answer what was accepted.
 
     Returns:
-        The exit status: 0 after a signal, 1 if the port is taken, 2 if a setting is wrong.
+        The exit status: 0 after a signal, 1 if the port is taken or the log cannot be written, 2 if
+        a setting is wrong.
     """
     _create_parser().parse_args()
     try:
         settings = Settings.from_environment(os.environ)
     except SettingsError as error:
         return _fail(str(error), EXIT_WRONG_SETTING)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    # It warns about every request that waits for a thread, however briefly.
-    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
+    _allow_many_connections()
     host, port = settings.webui_host, settings.webui_port
+    app = create_app(settings)
     try:
-        server = create_server(create_app(settings), host, port)
+        server = create_server(app, host, port)
     except OSError as error:
-        reason = error.strerror or error
-        message = f"cannot listen on {host}:{port}: {reason}; set WEBUI_HOST or WEBUI_PORT"
-        return _fail(message, EXIT_CANNOT_LISTEN)
-    signal.signal(signal.SIGTERM, _stop)
-    signal.signal(signal.SIGINT, _stop)
-    logging.getLogger("webui").info("The web UI is at http://%s:%d/", host, port)
-    server.run()
+        message = f"cannot listen on {host}:{port}: {error.strerror}; set WEBUI_HOST or WEBUI_PORT"
+        return _fail(message, EXIT_CANNOT_START)
+    log = settings.torchserve_run_directory / "logs" / "webui.log"
+    try:
+        log_to(log)
+    except OSError as error:
+        return _fail(f"cannot write {log}: {error.strerror}", EXIT_CANNOT_START)
+    stopping = threading.Event()
+
+    def stop(_signal_number: int, _frame: FrameType | None) -> None:
+        app.extensions["admission"].is_stopping = True
+        stopping.set()
+        server.pull_trigger()
+        # A second signal ends it at once.
+        for number in SIGNALS:
+            signal.signal(number, signal.SIG_DFL)
+
+    for number in SIGNALS:
+        signal.signal(number, stop)
+    print(f"The web UI is at http://{host}:{port}/, and its log in {log}", file=sys.stderr)
+    serve(server, stopping)
     return 0
 
 
 def _create_parser() -> argparse.ArgumentParser:
+    settings = (f"  {s.variable:<31} {s.help} (default: {s.default})" for s in Settings.describe())
     return argparse.ArgumentParser(
         prog="python -m webui",
         description=(
             "Serve the web UI, which shows what the model behind TorchServe sees in a picture.\n"
             "Stop it with Ctrl-C. Start TorchServe and the web UI together with: make serve"
         ),
-        epilog=_list_settings(),
+        epilog="\n".join(["environment variables:", *settings]),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
 
 
-def _list_settings() -> str:
-    settings = Settings.describe()
-    width = max(len(setting.variable) for setting in settings)
-    lines = [
-        f"  {setting.variable:<{width}}  {setting.help} (default: {setting.default})"
-        for setting in settings
-    ]
-    return "\n".join(["environment variables:", *lines])
-
-
-def _stop(_signal_number: int, _frame: FrameType | None) -> NoReturn:
-    # At a SystemExit, waitress leaves its loop and lets its threads end.
-    sys.exit(0)
+def _allow_many_connections() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if 0 <= soft < MAX_FILES:
+        wanted = min(MAX_FILES, hard) if hard >= 0 else MAX_FILES
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _fail(message: str, status: int) -> int:
@@ -77,4 +89,7 @@ def _fail(message: str, status: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    STATUS = main()
+    logging.shutdown()
+    # Threads that still wait for TorchServe must not delay the end.
+    os._exit(STATUS)

@@ -6,15 +6,16 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from flask import current_app
+from flask import current_app, g
 
 from webui.code_snippets import CodeSnippets, create_code_snippets
 from webui.error_handling import log_error
-from webui.errors import InternalError, WebUIError
+from webui.errors import EmptyFileError, InternalError, UploadTooLargeError, WebUIError
 from webui.torchserve.predictions import Prediction
 from webui.uploads import Upload, to_data_uri
 
 if TYPE_CHECKING:
+    from webui.admission import Admission
     from webui.torchserve.client import TorchServeClient
 
 # Number of pictures of one request that are sent on at a time, so that each of TorchServe's workers
@@ -87,16 +88,24 @@ def classify_all(
         What became of each picture, in their order.
     """
     client: TorchServeClient = current_app.extensions["torchserve"]
+    admission: Admission = current_app.extensions["admission"]
     max_bytes = current_app.config["MAX_UPLOAD_BYTES"]
+    request_id: str = g.request_id
 
     def ask(upload: Upload, version: str | None) -> Answer:
         started = perf_counter()
-        prediction = client.predict(upload.content, version, with_model_input=with_model_input)
+        with admission.sending(upload):
+            prediction = client.predict(
+                upload.content, version, request_id, with_model_input=with_model_input
+            )
         return Answer(prediction, perf_counter() - started)
 
     def classify(upload: Upload) -> Outcome:
         try:
-            upload.require_size(max_bytes)
+            if not upload.content:
+                raise EmptyFileError
+            if len(upload.content) > max_bytes:
+                raise UploadTooLargeError(max_bytes=max_bytes)
             return Outcome(upload, tuple(ask(upload, version) for version in versions))
         except WebUIError as error:
             return Outcome(upload, error=error)

@@ -12,6 +12,7 @@ from webui.errors import (
     InternalError,
     MethodNotAllowedError,
     NotFoundError,
+    RateLimitError,
     UploadsTooLargeError,
     WebUIError,
 )
@@ -51,22 +52,29 @@ def answer_exception(exception: Exception) -> Any:  # noqa: ANN401
 
 
 def log_error(error: WebUIError, cause: BaseException, *, is_probe: bool = False) -> None:
-    """Log an error that is not the user's fault.
+    """Log a refusal for the load, or an error that is not the user's fault.
 
     Args:
         error: The error that is shown to the user.
         cause: What was raised; its traceback is logged where it is not ``error`` itself.
         is_probe: Whether a probe asked.
     """
-    if error.code < FIRST_SERVER_ERROR:
+    if error.code < FIRST_SERVER_ERROR and not isinstance(error, RateLimitError):
         return
     is_expected = error is cause
     # Whoever polls a probe knows the answer; a line each time would drown the rest of the log.
-    level = logging.DEBUG if is_probe and is_expected else logging.ERROR
+    level = logging.ERROR if error.code >= FIRST_SERVER_ERROR else logging.INFO
+    if is_probe and is_expected:
+        level = logging.DEBUG
     # The log is for whoever runs the server, not for whoever sent the picture.
     with force_locale(FIRST_LANGUAGE):
         current_app.logger.log(
-            level, "%s: %s", error.type, error.message, exc_info=not is_expected and cause
+            level,
+            "%s: %s",
+            error.type,
+            error.message,
+            exc_info=not is_expected and cause,
+            extra={"kind": error.type if is_expected else None},
         )
 
 

@@ -159,7 +159,7 @@ class CrossSiteError(WebUIError):
 
 
 class RateLimitError(WebUIError):
-    """One address has sent as many pictures as RATE_LIMIT allows."""
+    """One address has sent as many pictures, or as large ones, as RATE_LIMIT allows."""
 
     code = 429
     heading = _("Too many pictures in a short time")
@@ -169,12 +169,21 @@ class RateLimitError(WebUIError):
     )
 
 
+class StoppingError(WebUIError):
+    """The server is about to stop, and answers only what it has accepted."""
+
+    code = 503
+    heading = _("The server is about to stop")
+    text = _("The server is about to stop, so it takes no pictures. Try again in a few seconds.")
+    retry_after_seconds = 5
+
+
 class NotFoundError(WebUIError):
     """There is nothing at this address."""
 
     code = 404
     heading = _("There is no such page")
-    text = _("There is nothing at this address. The start page is at “/”.")
+    text = _("There is nothing at this address. The form for pictures is on the start page.")
 
 
 class MethodNotAllowedError(WebUIError):

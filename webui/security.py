@@ -1,8 +1,11 @@
 """Protection against other sites, and limits to what a page itself may do."""
 
-from flask import Response, request
+import re
 
-from webui.errors import CrossSiteError
+from flask import Response, current_app, request
+from flask_babel import lazy_gettext as _
+
+from webui.errors import BadRequestError, CrossSiteError
 
 HEADERS = {
     "Content-Security-Policy": (
@@ -23,6 +26,23 @@ def add_security_headers(response: Response) -> Response:
     """Return ``response`` with the headers of every answer."""
     response.headers.update(HEADERS)
     return response
+
+
+def refuse_unknown_hosts() -> None:
+    """Refuse the current request if it was sent to a name that this site does not have.
+
+    A page elsewhere may give its own name this server's address, to read what is answered here.
+    Probes may be asked under any name.
+
+    Raises:
+        BadRequestError: The name is none of ALLOWED_HOSTS.
+    """
+    names = current_app.config["ALLOWED_HOSTS"]
+    name = re.sub(r":[0-9]*$", "", request.headers.get("Host", "").lower())
+    if names and name not in names and request.blueprint != "probes":
+        raise BadRequestError(
+            text=_("This site does not have the name in the address; ALLOWED_HOSTS can add it.")
+        )
 
 
 def refuse_other_sites() -> None:

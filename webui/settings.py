@@ -15,6 +15,8 @@ from limits import parse_many
 
 UNLIMITED = "unlimited"
 LATEST = "latest"
+AUTO = "auto"
+LOOPBACK = frozenset({"127.0.0.1", "[::1]", "localhost"})
 
 
 class SettingsError(ValueError):
@@ -22,13 +24,7 @@ class SettingsError(ValueError):
 
 
 class Setting(NamedTuple):
-    """One setting as people meet it in ``--help`` and in the documentation.
-
-    Attributes:
-        variable: Name of the environment variable.
-        default: Default value, written as in the environment.
-        help: What the setting is for.
-    """
+    """One setting as people meet it: its environment variable, and the default as in there."""
 
     variable: str
     default: str
@@ -52,12 +48,12 @@ def _path(value: str) -> Path:
     return Path(_text(value))
 
 
-def _whole_number(largest: int, meaning: str) -> Callable[[str], int]:
-    """Return a parser for numbers from 1 to ``largest``; ``meaning`` completes its message."""
+def _whole_number(largest: int, meaning: str, smallest: int = 1) -> Callable[[str], int]:
+    """Return a parser for numbers up to ``largest``; ``meaning`` completes its message."""
 
     def parse(value: str) -> int:
         # More digits could be a number that takes long to convert.
-        if not re.fullmatch(r"[0-9]{1,15}", value) or not 1 <= int(value) <= largest:
+        if not re.fullmatch(r"[0-9]{1,15}", value) or not smallest <= int(value) <= largest:
             raise ValueError(f"must be a whole number {meaning}")
         return int(value)
 
@@ -67,6 +63,14 @@ def _whole_number(largest: int, meaning: str) -> Callable[[str], int]:
 _port = _whole_number(65535, "from 1 to 65535")
 _picture_count = _whole_number(9999, "of pictures from 1 to 9999")
 _byte_count = _whole_number(10**15, "of bytes, 1 or more")
+_proxy_count = _whole_number(9, "of proxies from 0 to 9", smallest=0)
+
+
+def _hosts(value: str) -> tuple[str, ...]:
+    names = tuple(value.lower().split(","))
+    if not all(re.fullmatch(r"[a-z0-9_.-]+|\[[0-9a-f:.]+\]", name) for name in names):
+        raise ValueError("must be names of hosts without ports, with commas between them")
+    return () if value == AUTO else names
 
 
 def _seconds(value: str) -> float:
@@ -101,21 +105,20 @@ class Settings:
         "127.0.0.1", _text, "address the web UI listens on; 0.0.0.0 opens it to the network"
     )
     webui_port: int = _setting("5000", _port, "port the web UI listens on")
-    torchserve_inference_port: int = _setting(
-        "8080", _port, "TorchServe's port for predictions, on 127.0.0.1"
+    allowed_hosts: tuple[str, ...] = _setting(
+        AUTO,
+        _hosts,
+        f"names of the site besides localhost, with commas; {AUTO}: none if the web UI listens on "
+        "a loopback address, otherwise any",
     )
+    proxies: int = _setting("0", _proxy_count, "number of proxies, whose X-Forwarded-* it believes")
+    torchserve_inference_port: int = _setting("8080", _port, "TorchServe's port for predictions")
     torchserve_management_port: int = _setting(
-        "8081", _port, "TorchServe's port for models and keys, on 127.0.0.1; keep it private"
+        "8081", _port, "TorchServe's port for models and keys; keep it private"
     )
-    torchserve_metrics_port: int = _setting(
-        "8082", _port, "TorchServe's metrics port, on 127.0.0.1"
-    )
-    torchserve_grpc_inference_port: int = _setting(
-        "7070", _port, "TorchServe's gRPC port for predictions, on 127.0.0.1"
-    )
-    torchserve_grpc_management_port: int = _setting(
-        "7071", _port, "TorchServe's gRPC port for models, on 127.0.0.1"
-    )
+    torchserve_metrics_port: int = _setting("8082", _port, "TorchServe's port for metrics")
+    torchserve_grpc_inference_port: int = _setting("7070", _port, "its gRPC port for predictions")
+    torchserve_grpc_management_port: int = _setting("7071", _port, "its gRPC port for models")
     torchserve_run_directory: Path = _setting(  # noqa: RUF009
         ".torchserve", _path, "TorchServe's working directory: key_file.json and logs"
     )
@@ -138,7 +141,8 @@ class Settings:
     rate_limit: str = _setting(
         "300 per minute",
         _rate,
-        f'pictures accepted from one address, as "NUMBER per UNIT"; "{UNLIMITED}" lifts the limit',
+        "work accepted from one address, in small pictures (a large one counts more), as "
+        f'"NUMBER per UNIT"; "{UNLIMITED}" lifts all limits for one address',
     )
     torchserve_timeout_seconds: float = _setting(
         "30", _seconds, "how long the web UI waits for TorchServe's answer"
@@ -175,6 +179,13 @@ class Settings:
             Setting(setting.name.upper(), setting.metadata["default"], setting.metadata["help"])
             for setting in fields(cls)
         )
+
+    @property
+    def hosts(self) -> frozenset[str]:
+        """Names of hosts that requests may be sent to; any if there are none."""
+        host = f"[{self.webui_host}]" if ":" in self.webui_host else self.webui_host
+        named = self.allowed_hosts or host in LOOPBACK
+        return LOOPBACK.union(self.allowed_hosts, [host]) if named else frozenset()
 
     @property
     def inference_url(self) -> str:

@@ -1,20 +1,21 @@
-"""Uploaded pictures, which stay in memory from the socket to TorchServe."""
+"""Uploaded pictures, from the request to TorchServe."""
 
+import re
 from base64 import b64encode
 from dataclasses import dataclass
+from functools import cached_property
 from io import BytesIO
 
 from flask import Request, current_app, g, request
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from webui.errors import (
-    EmptyFileError,
     FormTooLargeError,
     NoFileError,
     TooManyPicturesError,
     UnsupportedMediaTypeError,
-    UploadTooLargeError,
 )
+from webui.work import estimate_work
 
 FIELD_NAME = "image"
 # Room in a multipart body for its boundaries, part headers and small fields.
@@ -25,28 +26,19 @@ MAX_OTHER_PARTS = 15
 MAX_TEXT_BYTES = 512 * 1024
 # Media types of forms; the empty one belongs to an empty request.
 FORM_TYPES = {"", "multipart/form-data", "application/x-www-form-urlencoded"}
-# First bytes of the formats that browsers show.
-SIGNATURES = {
-    b"\x89PNG\r\n\x1a\n": "image/png",
-    b"\xff\xd8\xff": "image/jpeg",
-    b"GIF87a": "image/gif",
-    b"GIF89a": "image/gif",
-    b"BM": "image/bmp",
-}
-AVIF_BRANDS = {b"avif", b"avis"}
+# First bytes of the formats that browsers show, by media type.
+SHOWN = re.compile(
+    rb"(?P<png>\x89PNG\r\n\x1a\n)|(?P<jpeg>\xff\xd8\xff)|(?P<gif>GIF8[79]a)|(?P<bmp>BM)|"
+    rb"(?P<webp>RIFF.{4}WEBP)|(?P<avif>.{4}ftyp(?:.{4})*?avi[fs])",
+    re.DOTALL,
+)
 
 
-class InMemoryRequest(Request):
-    """A request whose files are kept in memory, whatever their size."""
+class FormRequest(Request):
+    """A request whose form is refused in words of its own if it is too large."""
 
-    def _get_file_stream(
-        self,
-        total_content_length: int | None,  # noqa: ARG002
-        content_type: str | None,  # noqa: ARG002
-        filename: str | None = None,  # noqa: ARG002
-        content_length: int | None = None,  # noqa: ARG002
-    ) -> BytesIO:
-        # Werkzeug's own method writes files of more than 500 kB to disk.
+    def _get_file_stream(self, *_: object, **__: object) -> BytesIO:
+        # Werkzeug's own method would write to the disk again what was written there already.
         return BytesIO()
 
     def _load_form_data(self) -> None:
@@ -74,21 +66,16 @@ class Upload:
     filename: str
     content: bytes
 
-    def require_size(self, max_bytes: int) -> None:
-        """Require that the content has 1 to ``max_bytes`` bytes.
-
-        Raises:
-            EmptyFileError: It has none.
-            UploadTooLargeError: It has more.
-        """
-        if not self.content:
-            raise EmptyFileError
-        if len(self.content) > max_bytes:
-            raise UploadTooLargeError(max_bytes=max_bytes)
+    @cached_property
+    def work(self) -> int:
+        """What it costs to decode the picture, 1 or more."""
+        return estimate_work(self.content)
 
 
 def read_uploads() -> list[Upload]:
     """Return the pictures in the current request: the files of a form, or the body itself.
+
+    They are read once and kept for as long as the request.
 
     Returns:
         At least one picture, and at most as many as are allowed.
@@ -100,7 +87,17 @@ def read_uploads() -> list[Upload]:
         UnsupportedMediaTypeError: The body is neither a form nor a picture.
         RequestEntityTooLarge: The body is larger than all pictures may be together.
     """
-    if _is_picture(request.mimetype):
+    if "uploads" not in g:
+        g.uploads = _read_uploads()
+    uploads: list[Upload] = g.uploads
+    return uploads
+
+
+def _read_uploads() -> list[Upload]:
+    if "read_body" in g:
+        uploads: list[Upload] = g.read_body()
+        return uploads
+    if request.mimetype == "application/octet-stream" or request.mimetype.startswith("image/"):
         return [Upload("", request.get_data())]
     if request.mimetype not in FORM_TYPES:
         raise UnsupportedMediaTypeError
@@ -111,18 +108,6 @@ def read_uploads() -> list[Upload]:
     if len(files) > most:
         raise TooManyPicturesError(max_pictures=most)
     return [Upload(file.filename or "", file.read()) for file in files]
-
-
-def count_uploads() -> int:
-    """Return the number of pictures in the current request, usable or not, but at least 1.
-
-    Raises:
-        FormTooLargeError: The form contains too many fields, or too much text.
-        RequestEntityTooLarge: The body is larger than all pictures may be together.
-    """
-    if "pictures" in g:
-        return len(g.pictures)
-    return 1 if _is_picture(request.mimetype) else max(1, len(request.files.getlist(FIELD_NAME)))
 
 
 def to_data_uri(content: bytes) -> str | None:
@@ -137,28 +122,6 @@ def to_data_uri(content: bytes) -> str | None:
     Returns:
         A ``data:`` URI, or None for a format that browsers do not show.
     """
-    media_type = _find_media_type(content)
-    if media_type is None:
-        return None
-    return f"data:{media_type};base64,{b64encode(content).decode('ascii')}"
-
-
-def _is_picture(media_type: str) -> bool:
-    return media_type == "application/octet-stream" or media_type.startswith("image/")
-
-
-def _find_media_type(content: bytes) -> str | None:
-    for signature, media_type in SIGNATURES.items():
-        if content.startswith(signature):
-            return media_type
-    if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
-        return "image/webp"
-    if content[4:8] == b"ftyp" and AVIF_BRANDS & _find_brands(content):
-        return "image/avif"
-    return None
-
-
-def _find_brands(content: bytes) -> set[bytes]:
-    """Return the brands in the file type box that opens an AVIF or HEIC file."""
-    box = content[: min(int.from_bytes(content[:4]), 256)]
-    return {box[start : start + 4] for start in range(8, len(box), 4)}
+    # AVIF's first box has a length, in which its brands are.
+    found = SHOWN.match(content[: min(int.from_bytes(content[:4]), 256)])
+    return f"data:image/{found.lastgroup};base64,{b64encode(content).decode()}" if found else None

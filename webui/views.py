@@ -100,9 +100,10 @@ def report_health() -> Response:
 
 @probes.get("/readyz")
 def report_readiness() -> Response:
-    """Say whether every worker of the model is ready."""
+    """Say whether every worker of the model is ready, and the server is not about to stop."""
     client: TorchServeClient = current_app.extensions["torchserve"]
-    client.require_ready()
+    with current_app.extensions["admission"].probe():
+        client.require_ready()
     return jsonify(status="ready")
 
 

@@ -1,23 +1,36 @@
-"""The waitress server, set up so that no upload ever reaches the disk."""
+"""The waitress server, set up so that no connection holds the others up.
+
+One thread reads from all connections, so that a slow or an idle one costs no thread.
+"""
 
 import re
 import socket
-from io import BytesIO
+import threading
+import time
 from typing import Any
 
 import waitress  # type: ignore[import-untyped]
 from flask import Flask
+from waitress import wasyncore
 from waitress.channel import HTTPChannel  # type: ignore[import-untyped]
 from waitress.parser import HTTPRequestParser, ParsingError, RequestHeaderFieldsTooLarge  # type: ignore[import-untyped]
+from waitress.utilities import RequestEntityTooLarge  # type: ignore[import-untyped]
 
-THREADS = 8
-# Seconds after which an idle connection makes room: waitress accepts a hundred at a time.
+from webui.admission import MOST_ACCEPTED
+
+# Threads that pictures never take: for probes, pages and files.
+OTHER_THREADS = 32
+MAX_CONNECTIONS = 4096
+# Seconds after which an idle connection is closed.
 IDLE_SECONDS = 30
-# Base64 makes the picture on the result page a third larger than the upload.
-PAGE_BYTES_PER_UPLOAD_BYTE = 2
+# Seconds in which a request must have arrived, its body included.
+MAX_REQUEST_SECONDS = 60
+# Seconds that accepted requests have once the server is to stop.
+MAX_DRAIN_SECONDS = 20
+# Size from which a body waits in a temporary file.
+MAX_BYTES_IN_MEMORY = 65_536
 # Patterns that refuse what waitress's own patterns would take long over. Their time grows with the
-# square of the length, and nobody else is served meanwhile: one request of 200 kB would hold
-# everything up for minutes.
+# square of the length, and nobody else is served meanwhile: a request line of 16 kB takes 25 s.
 REQUEST_LINE = re.compile(rb"[^ ]+ [^ ]+(?: HTTP/[0-9]\.[0-9])?")
 LONG_GAP = re.compile(rb"[ \t\r\n]{64}")
 # Maximum size of the line before a chunk, and of what follows the last chunk.
@@ -25,52 +38,25 @@ MAX_CHUNK_LINE_BYTES = 1024
 MAX_TRAILER_BYTES = 16_384
 
 
-class BoundedBuffer:
-    """A request body in memory up to a limit; of a larger one, only the length is kept.
-
-    Reading on and forgetting lets the browser finish sending, so that it shows the page that says
-    "too large"; if the connection were closed at once, it would show a network error.
-
-    Args:
-        limit: Maximum number of bytes to keep.
-    """
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._length = 0
-        self._body = BytesIO()
-
-    def __len__(self) -> int:
-        """Return the number of bytes that were received, kept or not."""
-        return self._length
-
-    def append(self, data: bytes) -> None:
-        """Add the next piece of the body."""
-        self._length += len(data)
-        if self._length > self._limit:
-            self._body = BytesIO()
-        else:
-            self._body.write(data)
-
-    def getfile(self) -> BytesIO:
-        """Return the body from its beginning; it is empty if it was too large to keep."""
-        self._body.seek(0)
-        return self._body
-
-    def close(self) -> None:
-        """Free the memory."""
-        self._body.close()
-
-
-class InMemoryParser(HTTPRequestParser):  # type: ignore[misc]
-    """A parser that needs no temporary files, and refuses requests that would hold others up."""
+class Request(HTTPRequestParser):  # type: ignore[misc]
+    """A request that arrives, and is refused if it would hold others up."""
 
     completed: bool
+    error: object
+
+    def __init__(self, adjustments: object) -> None:
+        super().__init__(adjustments)
+        self.deadline = time.monotonic() + MAX_REQUEST_SECONDS
 
     def received(self, data: bytes) -> int:
         """Read on in the request, and return how many bytes of ``data`` belong to it."""
         consumed: int = super().received(data)
-        if self.chunked and not self.completed:
+        if isinstance(self.error, RequestEntityTooLarge):
+            # The app says so in the usual shape of errors, as it looks at the length first.
+            self.headers.setdefault("CONTENT_LENGTH", str(self.adj.max_request_body_size))
+            self.headers["CONNECTION"] = "close"
+            self.error = None
+        elif self.chunked and not self.completed:
             # Waitress joins each piece with all that came before, without a limit.
             body = self.body_rcv
             trailer_is_endless = len(body.trailer) > MAX_TRAILER_BYTES
@@ -80,53 +66,68 @@ class InMemoryParser(HTTPRequestParser):  # type: ignore[misc]
         return consumed
 
     def parse_header(self, header_plus: bytes) -> None:
-        """Read the header, then provide a buffer in memory for the body.
-
-        Args:
-            header_plus: The request line and the headers.
-
-        Raises:
-            ParsingError: This is not a request; the answer is 400.
-        """
+        """Read the request line and the headers; what is no request raises ``ParsingError``."""
         request_line = header_plus.partition(b"\r\n")[0].rstrip()
         if not REQUEST_LINE.fullmatch(request_line) or LONG_GAP.search(header_plus):
             raise ParsingError("Start line is invalid, or a gap too long")
         super().parse_header(header_plus)
-        if self.body_rcv is not None:
-            self.body_rcv.buf = BoundedBuffer(self.adj.inbuf_overflow)
 
 
-class InMemoryChannel(HTTPChannel):  # type: ignore[misc]
-    """A connection that reads its requests with :class:`InMemoryParser`."""
+class Channel(HTTPChannel):  # type: ignore[misc]
+    """A connection, which ends if a request takes too long to arrive."""
 
-    parser_class = InMemoryParser
+    parser_class = Request
+
+    def readable(self) -> bool:
+        """Say whether to read on; this is asked at least once a second."""
+        if self.request and time.monotonic() > self.request.deadline:
+            self.will_close = True
+        return bool(super().readable())
 
 
 def create_server(app: Flask, host: str, port: int) -> Any:  # noqa: ANN401
-    """Create a waitress server that listens at once, and serves when it is run.
+    """Create a waitress server, which listens at once and answers while :func:`serve` runs.
 
     Args:
         app: The web UI.
-        host: Address to listen on, IPv4 or IPv6.
+        host: Address to listen on, IPv4 or IPv6; one that cannot be used raises ``OSError``.
         port: Port to listen on; 0 picks a free one.
-
-    Returns:
-        The server; its ``run`` serves until the process is stopped.
-
-    Raises:
-        OSError: The address cannot be used.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.create_server((host, port), family=family)
-    largest_body = app.config["MAX_CONTENT_LENGTH"]
     server = waitress.create_server(
         app,
         sockets=[listener],
-        threads=THREADS,
+        threads=MOST_ACCEPTED[0] + OTHER_THREADS,
         ident="",
+        connection_limit=MAX_CONNECTIONS,
         channel_timeout=IDLE_SECONDS,
-        inbuf_overflow=largest_body,
-        outbuf_overflow=largest_body * PAGE_BYTES_PER_UPLOAD_BYTE,
+        asyncore_use_poll=True,
+        # The app reads them if there are proxies.
+        clear_untrusted_proxy_headers=False,
+        inbuf_overflow=MAX_BYTES_IN_MEMORY,
+        # Who is still sending may not see the error, so what is a bit too large is read on.
+        max_request_body_size=2 * app.config["MAX_CONTENT_LENGTH"],
     )
-    server.channel_class = InMemoryChannel
+    server.channel_class = Channel
     return server
+
+
+def serve(server: Any, stopping: threading.Event) -> None:  # noqa: ANN401
+    """Answer until ``stopping`` is set; then answer what was accepted, and close the server.
+
+    Args:
+        server: What :func:`create_server` returned.
+        stopping: Whether to stop; ``server.pull_trigger()`` has this looked at at once.
+    """
+    deadline = float("inf")
+    while not stopping.is_set() or (_is_busy(server) and time.monotonic() < deadline):
+        if stopping.is_set():
+            deadline = min(deadline, time.monotonic() + MAX_DRAIN_SECONDS)
+        wasyncore.loop(timeout=1, use_poll=True, map=server._map, count=1)  # noqa: SLF001
+    wasyncore.close_all(server._map)  # noqa: SLF001
+
+
+def _is_busy(server: Any) -> bool:  # noqa: ANN401
+    channels = server.active_channels.values()
+    return any(channel.requests or channel.total_outbufs_len for channel in channels)

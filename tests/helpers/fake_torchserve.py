@@ -72,11 +72,14 @@ class FakeTorchServe:
         self.images: list[bytes] = []
         self.content_types: list[str | None] = []
         self.model_inputs: list[str | None] = []
+        self.request_ids: list[str | None] = []
         self.renewals: list[str] = []
         self._keys = {name: f"{name}-key_0" for name in ("management", "inference", "API")}
         self.write_key_file()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._create_handler())
         self._server.daemon_threads = True
+        # Many connect at the same time, and the default is 5.
+        self._server.socket.listen(128)
         self.port = self._server.server_port
 
     def start(self) -> None:
@@ -167,6 +170,7 @@ class FakeTorchServe:
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 key = self.headers.get("Authorization", "").removeprefix("Bearer ")
                 fake.content_types.append(self.headers.get("Content-Type"))
+                fake.request_ids.append(self.headers.get("X-Request-Id"))
                 model_input = self.headers.get("model_input")
                 answer = fake.answer(self.command, self.path, key, body, model_input)
                 time.sleep(answer.delay)

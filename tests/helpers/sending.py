@@ -1,11 +1,14 @@
 """Sends pictures to the web UI as browsers and programs do, and reads its pages."""
 
 import re
+from base64 import b64decode
 
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-PNG = b"\x89PNG\r\n\x1a\n and so on"
+PNG = b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNk+A8AAQUBAScY42YAAAAASUVORK5CYII="
+)
 CARD = "/predict?as=card"
 AS_JSON = {"Accept": "application/json"}
 AS_HTML = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}

@@ -1,9 +1,8 @@
 """A web UI in front of a fake TorchServe, and something that sends requests to it."""
 
-import contextlib
-import tempfile
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from jinja2.bccache import Bucket
 from tests.helpers.fake_torchserve import FakeTorchServe
 from webui import create_app
 from webui.settings import Settings
-from webui.waitress_server import create_server
+from webui.waitress_server import create_server, serve
 
 MAX_UPLOAD_BYTES = 1_000_000
 MAX_FORM_BYTES = 2_500_000
@@ -92,31 +91,24 @@ def client_with(settings: Settings) -> CreateClient:
     return create
 
 
+@contextmanager
+def running_app(app: Flask) -> Iterator[int]:
+    """Serve ``app`` with a real server, whose port this gives."""
+    server = create_server(app, "127.0.0.1", 0)
+    stopping = threading.Event()
+    thread = threading.Thread(target=serve, args=(server, stopping))
+    thread.start()
+    try:
+        yield server.socket.getsockname()[1]
+    finally:
+        stopping.set()
+        server.pull_trigger()
+        thread.join()
+        server.task_dispatcher.shutdown()
+
+
 @pytest.fixture
 def port(app: Flask) -> Iterator[int]:
     """Return where a real server serves the fixture ``app``."""
-    server = create_server(app, "127.0.0.1", 0)
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    yield server.socket.getsockname()[1]
-    # The loop may be awake already, and close what should wake it before it is used.
-    with contextlib.suppress(OSError):
-        server.trigger.pull_trigger(server.close)
-    thread.join(5)
-    server.task_dispatcher.shutdown()
-
-
-@pytest.fixture
-def no_temporary_files(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """See that nothing is written to a temporary file."""
-    used = []
-    for name in ("TemporaryFile", "NamedTemporaryFile", "mkstemp"):
-        original = getattr(tempfile, name)
-
-        def record(*arguments: Any, original: Any = original, **options: Any) -> Any:
-            used.append(original)
-            return original(*arguments, **options)
-
-        monkeypatch.setattr(tempfile, name, record)
-    yield
-    assert used == []
+    with running_app(app) as found:
+        yield found

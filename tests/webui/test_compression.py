@@ -7,7 +7,7 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-GZIP = {"Accept-Encoding": "gzip, deflate, br"}
+GZIP = {"Accept-Encoding": "gzip"}
 TEXTS = ["/api", "/api/openapi.json", "/static/styles/base.css", "/static/modules/main.js"]
 
 
@@ -22,13 +22,13 @@ def test_a_text_is_compressed_for_those_who_take_it(client: FlaskClient, path: s
     compressed = get(client, path, headers=GZIP)
     assert "Content-Encoding" not in plain.headers
     assert compressed.headers["Content-Encoding"] == "gzip"
-    assert compressed.content_length == len(compressed.data) < len(plain.data) / 1.5
+    assert len(compressed.data) < len(plain.data) / 1.5
     assert gzip.decompress(compressed.data) == plain.data
     for response in (plain, compressed):
         assert "Accept-Encoding" in response.vary
 
 
-@pytest.mark.parametrize("refusal", ["identity", "gzip;q=0", "br"])
+@pytest.mark.parametrize("refusal", ["identity", "gzip;q=0", "deflate"])
 def test_those_who_do_not_take_it_get_the_plain_text(client: FlaskClient, refusal: str) -> None:
     response = get(client, "/", headers={"Accept-Encoding": refusal})
     assert response.text.startswith("<!doctype html>")

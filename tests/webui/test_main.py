@@ -6,11 +6,20 @@ import signal
 import socket
 import subprocess
 import sys
-from contextlib import ExitStack
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
+import urllib3
 
+from benchmarks.common.server import free_ports
+from tests.helpers.fake_torchserve import PREDICTION, Answer, FakeTorchServe
+from tests.helpers.pictures import RED
+from tests.helpers.sending import PNG
+from tests.helpers.waiting import wait_until
 from webui.__main__ import main
 from webui.settings import Settings
 
@@ -55,32 +64,69 @@ def test_taken_port_is_one_line_and_status_1(
     assert re.fullmatch(expected, capsys.readouterr().err)
 
 
-def test_signals_end_it_cleanly() -> None:
-    with ExitStack() as stack:
-        # Both start at the same time.
-        processes = []
-        for _ in range(2):
-            with socket.create_server(("127.0.0.1", 0)) as free:
-                port = free.getsockname()[1]
-            process = subprocess.Popen(
-                COMMAND,
-                cwd=ROOT,
-                env={**os.environ, "WEBUI_PORT": str(port)},
-                stderr=subprocess.PIPE,
-                text=True,
-            )
-            stack.callback(process.kill)
-            processes.append((process, port))
-        for (process, port), number in zip(processes, (signal.SIGTERM, signal.SIGINT), strict=True):
+@contextmanager
+def running(tmp_path: Path, **settings: str) -> Iterator[tuple["subprocess.Popen[str]", str]]:
+    """Run the program, and give its address as well."""
+    (port,) = free_ports(1)
+    environment = {"WEBUI_PORT": str(port), "TORCHSERVE_RUN_DIRECTORY": str(tmp_path), **settings}
+    process = subprocess.Popen(
+        COMMAND, cwd=ROOT, env={**os.environ, **environment}, stderr=subprocess.PIPE, text=True
+    )
+    with process:
+        try:
             assert process.stderr is not None
-            assert f"http://127.0.0.1:{port}/" in process.stderr.readline()
-            process.send_signal(number)
-            _, rest = process.communicate(timeout=10)
-            assert (process.returncode, rest) == (0, "")
+            line = process.stderr.readline()
+            address = f"http://127.0.0.1:{port}"
+            assert f"{address}/, and its log in {tmp_path}/logs/webui.log" in line
+            yield process, address
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signals_end_it_cleanly(tmp_path: Path, number: signal.Signals) -> None:
+    with running(tmp_path) as (process, _):
+        process.send_signal(number)
+        _, rest = process.communicate(timeout=10)
+        assert (process.returncode, rest) == (0, "")
+        assert (tmp_path / "logs" / "webui.log").is_file()
+
+
+def test_what_was_accepted_is_answered_before_it_ends(
+    tmp_path: Path, torchserve: FakeTorchServe
+) -> None:
+    torchserve.answers_to[PNG] = Answer(200, PREDICTION, delay=2)
+    ports = {"TORCHSERVE_INFERENCE_PORT": str(torchserve.port), "MODEL_NAME": "zoo"}
+    with (
+        running(tmp_path, **ports, TORCHSERVE_MANAGEMENT_PORT=str(torchserve.port)) as running_one,
+        ThreadPoolExecutor(6) as pool,
+    ):
+        process, address = running_one
+
+        def ask(path: str, **options: Any) -> urllib3.BaseHTTPResponse:
+            method = "POST" if options else "GET"
+            headers = {"Content-Type": "image/png", "Accept": "application/json"}
+            url = address + path
+            return urllib3.request(
+                method, url, headers=headers, timeout=30, retries=False, **options
+            )
+
+        # More than run at once.
+        futures = [pool.submit(ask, "/predict", body=PNG) for _ in range(6)]
+        wait_until(lambda: len(torchserve.images) == 4)
+        process.terminate()
+        wait_until(lambda: ask("/readyz").status == 503)
+        for refused in (ask("/readyz"), ask("/predict", body=RED)):
+            assert (refused.status, refused.headers["Retry-After"]) == (503, "5")
+            assert refused.json()["type"] == "StoppingError"
+        assert process.poll() is None
+        assert [future.result().status for future in futures] == [200] * 6
+        assert process.wait(2) == 0
+        assert RED not in torchserve.images
 
 
 def test_web_ui_imports_nothing_heavy() -> None:
-    code = "import sys, webui.__main__; print(*{'torch', 'PIL', 'numpy'} & set(sys.modules))"
+    code = "import sys, webui.__main__; print(*{'torch', 'numpy'} & set(sys.modules))"
     completed = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )

@@ -3,6 +3,7 @@
 import logging
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 
 from tests.helpers.fake_torchserve import FakeTorchServe
@@ -31,6 +32,17 @@ def test_readyz_is_an_error_in_json_otherwise(
     torchserve.will_describe(200, [{"workers": [{"status": "UNLOADING"}]}])
     response = client.get(path, headers=accept)
     assert status_and_type(response) == (503, "ModelNotReadyError")
+
+
+def test_a_server_that_is_about_to_stop_is_not_ready_and_takes_no_pictures(
+    app: Flask, client: FlaskClient, torchserve: FakeTorchServe
+) -> None:
+    app.extensions["admission"].is_stopping = True
+    for response in (client.get("/readyz"), upload(client, accept=AS_JSON)):
+        assert status_and_type(response) == (503, "StoppingError")
+        assert response.headers["Retry-After"] == "5"
+    assert client.get("/healthz").status_code == 200
+    assert torchserve.images == []
 
 
 def test_polling_a_model_that_is_not_ready_leaves_the_log_alone(

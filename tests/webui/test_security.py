@@ -1,12 +1,14 @@
 """What other sites cannot do with the page, and what the page itself never does."""
 
 import re
+from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
 
 from tests.helpers.fake_torchserve import FakeTorchServe
 from tests.helpers.sending import AS_HTML, AS_JSON, heading, status_and_type, upload
+from tests.webui.conftest import CreateClient
 
 ELSEWHERE = {"Sec-Fetch-Site": "cross-site"}
 
@@ -50,8 +52,6 @@ def test_every_answer_has_security_headers(client: FlaskClient, method: str, pat
         {"Origin": "https://localhost"},
         {"Origin": "http://localhost:5000", "Host": "localhost:5000"},
         {"Origin": "http://[::1]:5000", "Host": "[::1]:5000"},
-        # Such names are not allowed, and are in use.
-        {"Origin": "http://web_ui:5000", "Host": "web_ui:5000"},
         # Behind a proxy that passes on another host.
         {"Sec-Fetch-Site": "same-origin", "Origin": "https://pictures.example"},
     ],
@@ -77,7 +77,6 @@ def test_pictures_are_taken_from_the_page_itself_and_from_programs(
         {"Origin": "http://localhost", "Host": "localhost:5000"},
         {"Origin": "http://127.0.0.1:5000", "Host": "localhost:5000"},
         {"Origin": "null"},
-        {"Origin": "null", "Host": ""},
         {"Origin": ""},
         {"Origin": "http://localhost@evil.example"},
         {"Origin": "file://"},
@@ -119,3 +118,44 @@ def test_pages_obey_their_own_content_security_policy(client: FlaskClient) -> No
         addresses = re.findall(r'(?:src|href|action)="([^"]*)"', response.text)
         assert addresses
         assert all(re.match(r"/(?!/)|#|data:image/", address) for address in addresses)
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost", "localhost:5000", "127.0.0.1:1", "[::1]", "[::1]:80"]
+)
+def test_a_page_on_this_machine_is_reached_by_its_names_only(
+    client: FlaskClient, host: str
+) -> None:
+    assert client.get("/", headers={"Host": host}).status_code == 200
+    for other in ("evil.example", "localhost.evil.example", "10.0.0.1:5000", "web_ui", "[::2]", ""):
+        for path in ("/", "/static/styles/base.css", "/nothing-here"):
+            answer = client.get(path, headers={**AS_JSON, "Host": other})
+            assert status_and_type(answer) == (400, "BadRequestError")
+        page = upload(client, accept={**AS_HTML, "Host": other})
+        assert (page.status_code, heading(page)) == (400, "That request could not be understood")
+        # Those who watch over servers ask by address.
+        assert client.get("/healthz", headers={"Host": other}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("changes", "allowed", "refused"),
+    [
+        ({"allowed_hosts": ("a.example", "web_ui")}, ["A.example:5000", "web_ui"], ["b.example"]),
+        ({"webui_host": "0.0.0.0"}, ["a.example", "10.0.0.1:5000", "web_ui:5000"], []),  # noqa: S104
+        (
+            {"webui_host": "10.0.0.1", "allowed_hosts": ("a.example",)},
+            ["a.example", "10.0.0.1:5000", "localhost"],
+            ["10.0.0.2"],
+        ),
+    ],
+)
+def test_other_names_can_be_allowed(
+    client_with: CreateClient, changes: dict[str, Any], allowed: list[str], refused: list[str]
+) -> None:
+    client = client_with(**changes)
+    for host in allowed:
+        assert client.get("/", headers={"Host": host}).status_code == 200
+        origin = {"Host": host, "Origin": f"http://{host}"}
+        assert upload(client, accept={**AS_JSON, **origin}).status_code == 200
+    for host in refused:
+        assert client.get("/", headers={"Host": host}).status_code == 400

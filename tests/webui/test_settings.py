@@ -9,6 +9,8 @@ from webui.settings import Settings, SettingsError
 EXPECTED = {
     "WEBUI_HOST": "127.0.0.1",
     "WEBUI_PORT": "5000",
+    "ALLOWED_HOSTS": "auto",
+    "PROXIES": "0",
     "TORCHSERVE_INFERENCE_PORT": "8080",
     "TORCHSERVE_MANAGEMENT_PORT": "8081",
     "TORCHSERVE_METRICS_PORT": "8082",
@@ -37,6 +39,8 @@ def test_environment_overrides_defaults() -> None:
     settings = Settings.from_environment(
         {
             "WEBUI_PORT": "65535",
+            "ALLOWED_HOSTS": "Pictures.example,10.0.0.1,[::1]",
+            "PROXIES": "2",
             "TORCHSERVE_INFERENCE_PORT": "1",
             "TORCHSERVE_MANAGEMENT_PORT": "2",
             "TORCHSERVE_RUN_DIRECTORY": "/somewhere/else",
@@ -50,6 +54,8 @@ def test_environment_overrides_defaults() -> None:
         }
     )
     assert settings.webui_port == 65535
+    assert settings.allowed_hosts == ("pictures.example", "10.0.0.1", "[::1]")
+    assert settings.proxies == 2
     assert settings.inference_url == "http://127.0.0.1:1"
     assert settings.management_url == "http://127.0.0.1:2"
     assert settings.key_file == Path("/somewhere/else/key_file.json")
@@ -76,6 +82,8 @@ def test_environment_overrides_defaults() -> None:
         *(("TORCHSERVE_TIMEOUT_SECONDS", value) for value in ("0", "0.0", "-1", "", "nan", "inf")),
         *(("MODEL_NAME", value) for value in ("", "a/b", "../x", "-x", "a?b", "a b", "zoo\n")),
         ("WEBUI_HOST", ""),
+        *(("ALLOWED_HOSTS", value) for value in ("", ",", "a,", "a b", "a:80", "http://a", "*")),
+        *(("PROXIES", value) for value in ("-1", "10", "")),
         ("TORCHSERVE_RUN_DIRECTORY", " "),
         ("MODEL_STORE", ""),
     ],

@@ -148,11 +148,11 @@ def test_a_mistake_in_the_program_hides_no_other_answer(
     predict = TorchServeClient.predict
 
     def fail_for_one(
-        asker: TorchServeClient, image: bytes, version: str | None, **options: Any
+        asker: TorchServeClient, image: bytes, *arguments: Any, **options: Any
     ) -> object:
         if image == b"unlucky":
             raise RuntimeError("the secret inside")
-        return predict(asker, image, version, **options)
+        return predict(asker, image, *arguments, **options)
 
     monkeypatch.setattr(TorchServeClient, "predict", fail_for_one)
     response = upload_all(client, PNG, b"unlucky", accept=AS_JSON)

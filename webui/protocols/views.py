@@ -12,6 +12,7 @@ from webui.openapi.view import DOCUMENT
 from webui.protocols.bodies import read_inputs, read_instances
 from webui.torchserve.client import PIXEL
 from webui.torchserve.errors import UnknownVersionError
+from webui.uploads import Upload, read_uploads
 
 MODEL, VERSION = "/models/<name>", "/models/<name>/versions/<version>"
 
@@ -33,7 +34,7 @@ def find_model() -> None:
     """Find out what the current request is about.
 
     Raises:
-        WebUIError: There is no such model or version, or the body is not as it should be.
+        NotFoundError, UnknownVersionError: There is no such model or version.
     """
     g.client = current_app.extensions["torchserve"]
     values, model = request.view_args or {}, current_app.config["MODEL_NAME"]
@@ -43,13 +44,17 @@ def find_model() -> None:
     if version and version not in g.client.fetch_versions():
         raise UnknownVersionError(version=version)
     if request.method == "POST":
-        is_tensor = request.blueprint == open_inference.name
-        try:
-            g.body = orjson.loads(request.get_data())
-            g.pictures = read_inputs(g.body) if is_tensor else read_instances(g.body)
-        # A body is whatever its sender makes of it, and these are raised where it is read.
-        except (KeyError, TypeError, ValueError) as error:
-            raise BadRequestError(text=INPUTS if is_tensor else INSTANCES) from error
+        g.read_body = _read_body
+
+
+def _read_body() -> list[Upload]:
+    is_tensor = request.blueprint == open_inference.name
+    try:
+        g.body = orjson.loads(request.get_data())
+        return read_inputs(g.body) if is_tensor else read_instances(g.body)
+    # A body is whatever its sender makes of it, and these are raised where it is read.
+    except (KeyError, TypeError, ValueError) as error:
+        raise BadRequestError(text=INPUTS if is_tensor else INSTANCES) from error
 
 
 @kserve.get("/models")
@@ -100,7 +105,7 @@ def describe_model(name: str, version: str | None = None) -> Response:
 @kserve.post(f"{MODEL}:predict")
 def predict(name: str) -> Response:  # noqa: ARG001
     """Answer instances; one that has no answer has an error in its place."""
-    outcomes = classify_all(g.pictures)
+    outcomes = classify_all(read_uploads())
     errors = [outcome.error for outcome in outcomes if outcome.error]
     if len(errors) == len(outcomes):
         raise errors[0]
@@ -113,7 +118,7 @@ def predict(name: str) -> Response:  # noqa: ARG001
 @open_inference.post(f"{VERSION}/infer")
 def infer(name: str, version: str | None = None) -> Response:
     """Answer a tensor of pictures, all of them or none."""
-    outcomes = classify_all(g.pictures, [version])
+    outcomes = classify_all(read_uploads(), [version])
     for index, outcome in enumerate(outcomes):
         if error := outcome.error:
             error.text = f"Picture {index}: {error.message}".replace("%", "%%")

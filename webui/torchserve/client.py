@@ -28,7 +28,7 @@ from webui.torchserve.errors import (
 from webui.torchserve.keys import KeyName, Keys
 from webui.torchserve.predictions import Prediction, parse_prediction
 
-# Number of connections: each of the eight threads of the web UI may send four pictures at once.
+# Number of connections: each of the eight requests that run may send four pictures at once.
 KEPT_CONNECTIONS = 32
 MAX_CONNECT_SECONDS = 5.0
 READY = "READY"
@@ -65,13 +65,19 @@ class TorchServeClient:
         )
 
     def predict(
-        self, image: bytes, version: str | None = None, *, with_model_input: bool = False
+        self,
+        image: bytes,
+        version: str | None = None,
+        request_id: str = "",
+        *,
+        with_model_input: bool = False,
     ) -> Prediction:
         """Return what the model sees in a picture.
 
         Args:
             image: The content of the picture's file.
             version: The version of the model; TorchServe's default without one.
+            request_id: What names the request in logs.
             with_model_input: Whether to ask for the pixels that the model saw, too.
 
         Returns:
@@ -83,7 +89,7 @@ class TorchServeClient:
         url = f"{self._settings.inference_url}/predictions/{self._settings.model_name}"
         if version:
             url += f"/{version}"
-        headers = {"Content-Type": "application/octet-stream"}
+        headers = {"Content-Type": "application/octet-stream", "X-Request-Id": request_id}
         if with_model_input:
             headers["model_input"] = "true"
         response = self._request_with_key("POST", url, "inference", image, headers)

@@ -9,12 +9,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from flask import request
-from waitress import wasyncore  # type: ignore[import-untyped]
 
 from tests.helpers.server import Server, free_ports
 from webui import create_app
 from webui.settings import Settings
-from webui.waitress_server import create_server
+from webui.waitress_server import create_server, serve
 
 USUAL = "usual"
 # The model that it asks for does not exist, as happens for a moment while TorchServe starts.
@@ -57,13 +56,14 @@ def running_web_ui(settings: Settings) -> Iterator[WebUI]:
             file.seek(0)
 
     app.before_request(record)
-    thread = threading.Thread(target=server.run)
+    stopping = threading.Event()
+    thread = threading.Thread(target=serve, args=(server, stopping))
     thread.start()
     try:
         yield web_ui
     finally:
-        # Only the thread that waits for connections may close them.
-        server.trigger.pull_trigger(lambda: wasyncore.close_all(server._map))  # noqa: SLF001
+        stopping.set()
+        server.pull_trigger()
         thread.join()
         server.task_dispatcher.shutdown()
 

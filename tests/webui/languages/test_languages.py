@@ -173,7 +173,7 @@ def test_errors_are_in_the_language_of_the_request(
     torchserve.will_describe(200, [{"workers": []}])
     answer = client.get("/readyz?language=de")
     assert answer.get_json()["message"].startswith("Das Modell wird noch geladen")
-    assert "Startseite ist „/“" in client.get("/nothing-here", headers=GERMAN).text
+    assert "Das Formular für Bilder ist auf" in client.get("/nothing-here", headers=GERMAN).text
 
 
 @pytest.mark.parametrize(

@@ -127,7 +127,7 @@ def test_answers_to_pictures_are_as_described(
 
 def test_answers_to_those_who_send_too_many_are_as_described(client_with: CreateClient) -> None:
     client = client_with(rate_limit="1 per hour")
-    client.post("/predict")
+    upload_all(client, PNG)
     body = {"inputs": [{"name": "", "datatype": "BYTES", "shape": [1], "data": [""]}]}
     responses = [
         upload_all(client, PNG, accept=AS_JSON),

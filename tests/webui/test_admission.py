@@ -1,12 +1,16 @@
-"""One address can only send so many pictures in a time."""
+"""One address can only send so much in a time, and only so much is done at once."""
 
 import logging
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
+from PIL import Image
 
-from tests.helpers.fake_torchserve import FakeTorchServe
+from tests.helpers.fake_torchserve import PREDICTION, Answer, FakeTorchServe
+from tests.helpers.pictures import RED, encode
 from tests.helpers.sending import (
     AS_HTML,
     AS_JSON,
@@ -18,7 +22,12 @@ from tests.helpers.sending import (
     upload,
     upload_all,
 )
+from tests.helpers.waiting import wait_until
 from tests.webui.conftest import CreateClient
+from webui.admission import MOST_ACCEPTED
+from webui.uploads import Upload
+
+HEAVY = encode(Image.new("L", (4000, 4000)))
 
 
 @pytest.fixture
@@ -38,6 +47,26 @@ def test_pictures_are_counted_and_not_requests(
     assert send_body(limited, PNG).status_code == 200
     assert status_and_type(send_body(limited, PNG)) == (429, "RateLimitError")
     assert len(torchserve.images) == 3
+
+
+def test_large_pictures_count_as_several(
+    client_with: CreateClient, torchserve: FakeTorchServe
+) -> None:
+    client = client_with(rate_limit="30 per hour")
+    large = encode(Image.new("RGB", (5000, 4000)), "WEBP", lossless=True, method=0)
+    assert len(large) < 100
+    for _ in range(9):
+        assert send_body(client, RED).status_code == 200
+    assert send_body(client, large).status_code == 200
+    assert status_and_type(send_body(client, RED)) == (429, "RateLimitError")
+    assert len(torchserve.images) == 10
+
+
+def test_what_may_be_sent_at_all_is_accepted_of_an_address_that_sent_nothing(
+    limited: FlaskClient,
+) -> None:
+    assert upload_all(limited, HEAVY, HEAVY, HEAVY).status_code == 200
+    assert upload(limited).status_code == 429
 
 
 def test_pictures_beyond_the_limit_are_refused_together(
@@ -141,3 +170,44 @@ def test_several_limits_hold_together(client_with: CreateClient) -> None:
     client = client_with(rate_limit="2 per hour; 100 per day")
     statuses = [upload(client).status_code for _ in range(3)]
     assert statuses == [200, 200, 429]
+
+
+def test_one_address_leaves_room_for_the_others(app: Flask, torchserve: FakeTorchServe) -> None:
+    torchserve.answers_to[PNG] = Answer(200, PREDICTION, delay=0.5)
+    other = app.test_client()
+    other.environ_base["REMOTE_ADDR"] = "192.0.2.7"
+    count = MOST_ACCEPTED[1] + 8
+    with ThreadPoolExecutor(count) as pool:
+        futures = [pool.submit(send_body, app.test_client(), PNG) for _ in range(count)]
+        wait_until(lambda: torchserve.images)
+        assert send_body(other, RED).status_code == 200
+        assert not all(future.done() for future in futures)
+        answers = [future.result() for future in futures]
+    refused = [answer for answer in answers if answer.status_code != 200]
+    assert 0 < len(refused) <= 8
+    for answer in refused:
+        assert status_and_type(answer) == (503, "OverloadedError")
+        assert answer.headers["Retry-After"] == "1"
+
+
+def test_large_pictures_go_to_torchserve_one_at_a_time(
+    app: Flask, torchserve: FakeTorchServe
+) -> None:
+    torchserve.answers_to[HEAVY] = Answer(200, PREDICTION, delay=0.5)
+    with ThreadPoolExecutor(3) as pool:
+        futures = [pool.submit(send_body, app.test_client(), HEAVY) for _ in range(3)]
+        wait_until(lambda: torchserve.images)
+        assert send_body(app.test_client(), RED).status_code == 200
+        assert torchserve.images == [HEAVY, RED]
+        assert {future.result().status_code for future in futures} == {200}
+
+
+def test_a_turn_that_never_comes_is_a_refusal(
+    client_with: CreateClient, torchserve: FakeTorchServe
+) -> None:
+    client = client_with(torchserve_timeout_seconds=0.3)
+    with client.application.extensions["admission"].sending(Upload("", HEAVY)):
+        answer = send_body(client, HEAVY)
+    assert status_and_type(answer) == (503, "OverloadedError")
+    assert torchserve.images == []
+    assert send_body(client, HEAVY).status_code == 200
