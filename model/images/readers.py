@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 
 import pillow_heif
 from PIL import ExifTags, Image
@@ -88,17 +89,16 @@ class _File(io.BytesIO):
         return super().read(size)
 
 
-def _read_avif(data: bytes, _: int, budget: Budget) -> DecodedImage:
-    return _read_boxes(AvifImageFile, "AVIF", data, budget)
-
-
-def _read_heif(data: bytes, _: int, budget: Budget) -> DecodedImage:
-    # libheif turns the picture upright, and pillow_heif removes the tag from the EXIF data.
-    return _read_boxes(pillow_heif.HeifImageFile, "HEIF", data, budget)
+def _read_as_it_is(
+    kind: str, opener: Callable[[_File], Image.Image], data: bytes, _: int, budget: Budget
+) -> DecodedImage:
+    image = opener(_File(data))
+    budget.spend(kind, *image.size)
+    return _load(image)
 
 
 def _read_boxes(
-    opener: Callable[[_File], Image.Image], kind: str, data: bytes, budget: Budget
+    kind: str, opener: Callable[[_File], Image.Image], data: bytes, _: int, budget: Budget
 ) -> DecodedImage:
     _check_boxes(data)
     image = opener(_File(data))
@@ -131,12 +131,6 @@ def _read_bmp(data: bytes, _: int, budget: Budget) -> DecodedImage:
     image = BmpImageFile(_File(data))
     in_run_lengths = image.info["compression"] in BMP_RUN_LENGTH_COMPRESSIONS
     budget.spend("BMP in run lengths" if in_run_lengths else "BMP", *image.size)
-    return _load(image)
-
-
-def _read_gif(data: bytes, _: int, budget: Budget) -> DecodedImage:
-    image = GifImageFile(_File(data))
-    budget.spend("GIF", *image.size)
     return _load(image)
 
 
@@ -196,12 +190,6 @@ def _read_tiff(data: bytes, _: int, budget: Budget) -> DecodedImage:
     return _load(image)
 
 
-def _read_webp(data: bytes, _: int, budget: Budget) -> DecodedImage:
-    image = WebPImageFile(_File(data))
-    budget.spend("WEBP", *image.size)
-    return _load(image)
-
-
 def _load(image: Image.Image, size: tuple[int, int] | None = None) -> DecodedImage:
     """Decode the pixels, and read how to turn them.
 
@@ -225,13 +213,14 @@ def _load(image: Image.Image, size: tuple[int, int] | None = None) -> DecodedIma
 # which its decoder may reduce the picture if that saves work, and what is left of the work for the
 # request.
 READERS: dict[str, Callable[[bytes, int, Budget], DecodedImage]] = {
-    "AVIF": _read_avif,
+    "AVIF": partial(_read_boxes, "AVIF", AvifImageFile),
     "BMP": _read_bmp,
-    "GIF": _read_gif,
-    "HEIF": _read_heif,
+    "GIF": partial(_read_as_it_is, "GIF", GifImageFile),
+    # libheif turns the picture upright, and pillow_heif removes the tag from the EXIF data.
+    "HEIF": partial(_read_boxes, "HEIF", pillow_heif.HeifImageFile),
     "JPEG": _read_jpeg,
     "PNG": _read_png,
     "PPM": _read_ppm,
     "TIFF": _read_tiff,
-    "WEBP": _read_webp,
+    "WEBP": partial(_read_as_it_is, "WEBP", WebPImageFile),
 }

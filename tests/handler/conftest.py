@@ -88,7 +88,8 @@ def answer_of(handler: Any, make_context: Any) -> Any:
 
     def ask(row: dict[str, bytes], headers: dict[str, str] | None = None) -> tuple[int, Any]:
         context = make_context(1, [headers or {}])
-        (body,) = handler.handle([row], context)
+        # TorchServe's own kind of bytes.
+        (body,) = handler.handle([{name: bytearray(row[name]) for name in row}], context)
         assert context.get_response_content_type(0) == "application/json"
         return context.get_response_status(0)[0], json.loads(body)
 
