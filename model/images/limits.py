@@ -2,9 +2,10 @@
 
 from model.images.errors import ImageTooLargeError
 
-# Maximum size in millions of pixels by kind of file: one that takes about a quarter of a second of
-# a processor to decode in the worst way, in a file of less than 1 MB, and 250 MB of memory. JPEG
-# is decoded at a reduced size. A HEIF of 25 may take 0.4 s, because phones take such photos.
+# Maximum size in millions of pixels by kind of file. In a file of less than 1 MB, the worst of each
+# takes a quarter of a second of a processor to decode, and 250 MB of memory (measured on
+# 2026-11-26). A HEIF of 25 and a PNG with alpha and odd filters may take 0.3 s, because phones take
+# such photos, and large screens such pictures.
 MAX_MEGAPIXELS = {
     "AVIF": 14.0,
     "BMP": 64.0,

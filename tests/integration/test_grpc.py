@@ -23,7 +23,9 @@ def as_grpc(image: bytes) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("image", "found"), [(RED, "label"), (b"not a picture", "UnsupportedFormatError")]
+    ("image", "found"),
+    [(RED, "label"), (b"not a picture", "UnsupportedFormatError")],
+    ids=["answer", "error"],
 )
 @pytest.mark.parametrize("method", ["Predictions", "StreamPredictions"])
 def test_one_answer_comes_and_no_worker_dies(
