@@ -1,19 +1,20 @@
 """The TorchServe handler: bytes of a picture in, JSON answer out; ``model/`` does the work."""
 
 import logging
+import os
 from collections.abc import Iterator
 from http import HTTPStatus
 from pathlib import Path
-from time import perf_counter, process_time
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import orjson
 
 from handler.metrics import HandlerMetrics
-from handler.read_ahead import install_read_ahead
 from handler.request import ImageRequest, read_request
-from model.images.errors import MAX_PIXELS, ImageError, ImageTooLargeError
+from model.images.errors import ImageError
+from model.images.limits import Budget
 from model.images.preprocessing import PreparedImage
 from model.inference.answer import answer, error_answer
 from model.inference.classifier import Classifier
@@ -22,10 +23,8 @@ if TYPE_CHECKING:
     from ts.context import Context
 
 Outcome = PreparedImage | ImageError
-# Seconds of processor time for decoding the pictures of one request. A picture may take half a
-# second and turn out damaged at its end, and a whole batch must be answered within the
-# responseTimeout of model-config.yaml.
-MAX_DECODE_SECONDS = 2.0
+# Decoding work for the pictures of one request, in units of the largest picture: about a second.
+MAX_WORK = 4
 
 
 class ImageHandler:
@@ -60,8 +59,8 @@ class ImageHandler:
         # TorchServe logs a line for each batch, which Java would only parse and drop.
         logging.getLogger().setLevel(logging.WARNING)
         logging.getLogger("ts.metrics").setLevel(logging.INFO)
-        # This also stops TorchServe from parsing bodies that claim to be JSON or text.
-        install_read_ahead()
+        # So that TorchServe does not parse bodies that claim to be JSON or text.
+        os.environ["TS_DECODE_INPUT_REQUEST"] = "false"
 
     def handle(self, data: list[dict[str, Any]], context: "Context") -> list[bytes]:
         """Answer a batch of requests.
@@ -75,7 +74,10 @@ class ImageHandler:
         """
         headers = [context.get_all_request_header(index) for index in range(len(data))]
         requests = [_read(*each) for each in zip(data, headers, strict=True)]
-        outcomes = [self._prepare_all(request) for request in requests]
+        outcomes = []
+        for request in requests:
+            budget = Budget(MAX_WORK)
+            outcomes.append([self._prepare(image, budget) for image in request.images])
         images = [each for row in outcomes for each in row if isinstance(each, PreparedImage)]
         probabilities = iter(self._classify(images) if images else ())
         started = perf_counter()
@@ -86,36 +88,22 @@ class ImageHandler:
             if status != HTTPStatus.OK:
                 context.set_response_status(status.value, status.phrase, index)
             context.set_response_content_type(index, "application/json")
+            if not any(isinstance(value, str) for value in headers[index].values()):
+                # Only gRPC sends no headers. Without this one, its StreamPredictions waits for more
+                # answers, and TorchServe 0.12 fails and restarts the worker; REST must not have it.
+                context.set_response_header(index, "ts_stream_next", "false")
             as_predictions = request.as_instances and status == HTTPStatus.OK
             document = {"predictions": answers} if as_predictions else answers[0]
             documents.append(orjson.dumps(document))
         self._metrics.observe("handler_encode_seconds", perf_counter() - started)
         return documents
 
-    def _prepare_all(self, request: ImageRequest) -> list[Outcome]:
-        pixels, started = 0, process_time()
-        outcomes: list[Outcome] = []
-        for image in request.images:
-            outcome: Outcome
-            if isinstance(image, ImageError):
-                outcome = image
-            elif pixels > MAX_PIXELS or process_time() - started > MAX_DECODE_SECONDS:
-                outcome = ImageTooLargeError(
-                    f"The instances before this one have more than {MAX_PIXELS / 1e6:.0f} million "
-                    "pixels in total, or took too long to decode. Send this one in a request of "
-                    "its own."
-                )
-            else:
-                outcome = self._prepare(image)
-            if isinstance(outcome, PreparedImage):
-                pixels += outcome.width * outcome.height
-            outcomes.append(outcome)
-        return outcomes
-
-    def _prepare(self, image: bytes) -> Outcome:
+    def _prepare(self, image: bytes | ImageError, budget: Budget) -> Outcome:
         started = perf_counter()
         try:
-            return self._classifier.prepare(image)
+            return (
+                image if isinstance(image, ImageError) else self._classifier.prepare(image, budget)
+            )
         except ImageError as error:
             return error
         finally:

@@ -76,7 +76,7 @@ def read_request(row: Mapping[str, bytes], headers: Mapping[str, object]) -> Ima
                 f"{', '.join(fields)[:200]}."
             )
         raise EmptyBodyError
-    if content[:64].lstrip()[:1] in {b"{", b"["}:
+    if content[:64].lstrip().startswith((b"{", b"[")):
         # No picture begins like this, so the content type, which may be wrong, is not needed.
         return ImageRequest(_instances(content), top_k, model_input, as_instances=True)
     return ImageRequest([content], top_k, model_input, as_instances=False)

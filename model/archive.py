@@ -25,7 +25,12 @@ from pathlib import Path
 
 from model import PROJECT
 from model.command_line import OneLineParser, tolerate_any_encoding, visible
-from model.inference import GRAPH_FILE_NAME, QUANTISED_FILE_NAME, WEIGHTS_FILE_NAME
+from model.inference import (
+    GRAPH_FILE_NAME,
+    QUANTISED_FILE_NAME,
+    WEIGHTS_FILE_NAME,
+    open_files,
+)
 from model.inference.card import ModelCard
 from model.inference.classifier import Classifier
 
@@ -74,7 +79,7 @@ def make_archive(
     """
     _require_accepted(name or "any", version or "any")
     try:
-        files = zipfile.Path(source) if zipfile.is_zipfile(source) else source
+        files = open_files(source)
         card = Classifier.load(source).card
         graph = (files / GRAPH_FILE_NAME).read_bytes()
         # What was taken over from Keras has no weights for PyTorch.

@@ -64,9 +64,6 @@ def make_samples() -> dict[str, bytes]:
     samples = {
         name: encode(image, name.split()[0], **options) for name, (image, options) in images.items()
     }
-    samples["PPM text"] = b"P3 # a comment\n2 2\n255\n1 2 3  4 5 6\n7 8 9  10 11 12\n"
-    samples["PPM text grey"] = b"P2\n2 2\n100\n1 2 3 100\n"
-    samples["PPM text bits"] = b"P1\n4 2\n1010\n0 1 0 1\n"
     samples["BMP run lengths"] = _run_length_bmp()
     return samples
 

@@ -1,11 +1,8 @@
-"""The reasons for which a picture is refused, one class for each, and the limits behind them."""
+"""The reasons for which a picture is refused, one class for each."""
 
 # Formats that are decoded, recognised by content and never by file name. Formats that run an
 # interpreter (EPS, PDF) or nest other files (ICO, ICNS) are left out on purpose.
 FORMATS = ("AVIF", "BMP", "GIF", "HEIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
-# Maximum number of pixels of a picture, and maximum length of its longer side in pixels.
-MAX_PIXELS = 64_000_000
-MAX_SIDE = 20_000
 
 
 class ImageError(ValueError):
@@ -59,23 +56,7 @@ class UnreadableImageError(ImageError):
 
 
 class ImageTooLargeError(ImageError):
-    """The picture exceeds :data:`MAX_PIXELS` or :data:`MAX_SIDE`, or takes too much work."""
+    """The picture exceeds one of the limits in ``model.images.limits``; the message says which."""
 
     code = 413
-    default_message = (
-        f"The image is too large to decode: at most {MAX_PIXELS / 1e6:.0f} million pixels and "
-        f"{MAX_SIDE:,} pixels a side are accepted. Send a smaller copy."
-    )
-
-
-def check_size(width: int, height: int) -> None:
-    """Check a picture's size in pixels before its pixels are decoded.
-
-    Raises:
-        ImageTooLargeError: The size is above :data:`MAX_PIXELS` or :data:`MAX_SIDE`.
-        ValueError: A side is 0 or less.
-    """
-    if width <= 0 or height <= 0:
-        raise ValueError(f"{width}×{height} pixels")
-    if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
-        raise ImageTooLargeError
+    default_message = "The image is too large to decode. Send a smaller copy."

@@ -20,7 +20,7 @@ SIGNATURES = (
 PATTERNS = (
     # Many texts begin with the two letters alone, so the pattern holds the header's size as well.
     (re.compile(rb"BM.{12}[\x0c\x28\x34\x38\x40\x6c\x7c]\0\0\0", re.DOTALL), "BMP"),
-    (re.compile(rb"P[1-6][\s#]"), "PPM"),
+    (re.compile(rb"P[1-6]\s"), "PPM"),
     (re.compile(rb"RIFF.{4}WEBP", re.DOTALL), "WEBP"),
 )
 # Brands of the ISO base media files that hold pictures.
@@ -31,23 +31,8 @@ HEIF_BRANDS = {
 # Patterns of other files that people send, and what the error message calls each.
 OTHER_FILE_TYPES = (
     (re.compile(rb"%PDF"), "a PDF document"),
-    (re.compile(rb"8BPS"), "a Photoshop document (PSD)"),
-    (re.compile(rb"\x00\x00\x01\x00[^\x00]"), "an icon (ICO)"),
-    (re.compile(rb"\x00\x00\x02\x00[^\x00]"), "a mouse pointer (CUR)"),
-    (re.compile(rb"icns"), "an icon (ICNS)"),
-    (re.compile(rb"\x00\x00\x00\x0cjP  |\xff\x4f\xff\x51"), "a JPEG 2000 image"),
-    (re.compile(rb"\x00\x00\x00\x0cJXL |\xff\x0a"), "a JPEG XL image"),
-    (re.compile(rb"%!PS|\xc5\xd0\xd3\xc6"), "a PostScript document (EPS)"),
-    (re.compile(rb"qoif"), "a QOI image"),
-    (re.compile(rb"\x76\x2f\x31\x01"), "an OpenEXR image"),
-    (re.compile(rb"#\?RADIANCE"), "a Radiance HDR image"),
-    (re.compile(rb"FUJIFILM"), "a camera's raw file"),
-    (re.compile(rb"....ftypcrx ", re.DOTALL), "a camera's raw file"),
-    (re.compile(rb"....ftyp", re.DOTALL), "a video or another kind of MP4 file"),
-    (re.compile(rb"\x1a\x45\xdf\xa3|RIFF....AVI ", re.DOTALL), "a video"),
-    (re.compile(rb"RIFF....WAVE|OggS|ID3|fLaC", re.DOTALL), "a sound recording"),
+    (re.compile(rb"....ftyp|\x1a\x45\xdf\xa3|RIFF....AVI ", re.DOTALL), "a video"),
     (re.compile(rb"PK\x03\x04"), "a ZIP archive or an office document"),
-    (re.compile(rb"\x1f\x8b|7z\xbc\xaf|Rar!"), "a compressed archive"),
     (re.compile(rb"[\s\S]*?<svg[\s>]", re.IGNORECASE), "an SVG drawing"),
     (re.compile(rb"[\s\S]*?<(!doctype html|html)[\s>]", re.IGNORECASE), "an HTML page"),
     (re.compile(rb"[\t\n\r -~]+\Z"), "text"),

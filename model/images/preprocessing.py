@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from typing import Literal, cast
 
 import numpy as np
-from PIL import Image
+from PIL import ExifTags, Image, ImageOps
 
 from model.images.errors import EmptyBodyError, ImageError, ImageTooLargeError, UnreadableImageError
-from model.images.exif import QUARTER_TURNS, TRANSPOSITIONS
 from model.images.formats import detect_format
+from model.images.limits import Budget
 from model.images.readers import READERS, DecodedImage
 
 # Name, in every answer, of the way in which a picture gets the size of the network: as a square, or
@@ -34,6 +34,8 @@ REDUCING_GAP = 8
 # Approximate number of pixels of the strips in which colours are converted, so that memory holds
 # only one full copy of a picture.
 STRIP_PIXELS = 1 << 20
+# First of the values of the tag Orientation that swap width and height.
+QUARTER_TURN = 5
 WITH_ALPHA = {"LA", "RGBA"}
 WHITE_OF_16_BITS = 65_535
 FROM_16_BITS = np.rint(np.arange(WHITE_OF_16_BITS + 1) * (255 / WHITE_OF_16_BITS)).astype(np.uint8)
@@ -62,7 +64,10 @@ class PreparedImage:
 
 
 def prepare(
-    data: bytes | bytearray | memoryview, image_size: int, fit: Fit = "resize"
+    data: bytes | bytearray | memoryview,
+    image_size: int,
+    fit: Fit = "resize",
+    budget: Budget | None = None,
 ) -> PreparedImage:
     """Decode the first frame of a picture and bring it to the size that a network sees.
 
@@ -74,6 +79,8 @@ def prepare(
         data: A whole file in one of ``FORMATS``.
         image_size: Side S of the square, or shorter side of the result, in pixels.
         fit: Whether it becomes a square (``resize``) or keeps its shape (``keep-aspect``).
+        budget: What is left of the decoding work for a request of several pictures, which this one
+            reduces; by default, the picture is alone.
 
     Returns:
         The pixels, and what the file says about itself.
@@ -81,8 +88,7 @@ def prepare(
     Raises:
         EmptyBodyError: ``data`` is empty.
         UnsupportedFormatError: The format is none of ``FORMATS``.
-        ImageTooLargeError: The headers announce too many pixels or too much work; nothing was
-            decoded.
+        ImageTooLargeError: The headers announce too much work; no pixel was decoded.
         UnreadableImageError: The picture can't be decoded for any other reason.
     """
     if not data:
@@ -90,7 +96,7 @@ def prepare(
     data = bytes(data)
     image_format = detect_format(data)
     try:
-        decoded = READERS[image_format](data, REDUCING_GAP * image_size)
+        decoded = READERS[image_format](data, REDUCING_GAP * image_size, budget or Budget())
         pixels = _resize(decoded, image_size, fit)
     except ImageError:
         raise
@@ -101,7 +107,7 @@ def prepare(
         # IndexError, …); each of them means that the file can't be read.
         raise UnreadableImageError.of(image_format) from error
     width, height = decoded.width, decoded.height
-    if decoded.orientation in QUARTER_TURNS:
+    if decoded.orientation >= QUARTER_TURN:
         width, height = height, width
     return PreparedImage(pixels, image_format, width, height, fit)
 
@@ -127,9 +133,10 @@ def _resize(decoded: DecodedImage, side: int, fit: Fit) -> Pixels:
             decoded.height / _whole_scale(decoded.height, image.height) / factors[1],
         )
         resized = _reduce(image, *factors).resize(size, Image.Resampling.BICUBIC, (0, 0, *exact))
-    transposition = TRANSPOSITIONS.get(decoded.orientation)
-    if transposition is not None:
-        resized = resized.transpose(transposition)
+    if decoded.orientation > 1:
+        resized = Image.fromarray(np.asarray(resized))
+        resized.getexif()[ExifTags.Base.Orientation] = decoded.orientation
+        resized = ImageOps.exif_transpose(resized)
     # This is writable, and takes half as long as np.array, which asks Pillow for a description.
     pixels = np.frombuffer(bytearray(resized.tobytes()), np.uint8)
     return pixels.reshape(resized.height, resized.width, 3)

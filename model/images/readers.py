@@ -1,46 +1,59 @@
 """One reader for each format, which checks what its decoder leaves unchecked and decodes once.
 
-Every reader checks the headers first, and refuses what is too large before it decodes any pixel.
-The readers call Pillow's classes by name, as ``Image.open`` tries several and reads a file twice.
+Every reader checks the headers first, and refuses what is too much work before it decodes any
+pixel. They call Pillow's classes by name, as ``Image.open`` tries several and reads a file twice.
 """
 
 import io
+import math
 import re
-import struct
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import partial
 
 import pillow_heif
-from PIL import Image
+from PIL import ExifTags, Image
 from PIL.AvifImagePlugin import AvifImageFile
 from PIL.BmpImagePlugin import BmpImageFile
 from PIL.GifImagePlugin import GifImageFile
 from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile, PngStream
+from PIL.PpmImagePlugin import PpmImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
-from model.images import jpeg, tiff
-from model.images.errors import ImageTooLargeError, check_size
-from model.images.exif import read_orientation
-from model.images.netpbm import read_netpbm
-from model.images.png import read_png
+from model.images.errors import ImageTooLargeError, UnsupportedFormatError
+from model.images.limits import Budget
+from model.images.tiff import check_first_directory
 
 # Pillow warns about odd metadata, which is never used here. The filter is set once for all, because
 # ``catch_warnings`` would affect other threads and takes longer than decoding a small picture.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
-# Maximum number of blocks before a GIF's first frame.
-MAX_GIF_BLOCKS = 100_000
-GIF_EXTENSION, GIF_FRAME = ord("!"), ord(",")
-# Label and size of the graphic control extension, which says which colour is transparent.
-GIF_CONTROL = b"\xf9\x04"
-# Maximum number of pixels, and of bytes, of a BMP in run lengths, which Pillow unpacks in Python.
-MAX_BMP_RUN_LENGTH_PIXELS = 4_000_000
+# Chunks of a PNG that Pillow would unpack, any number of them, to a thousand times their size.
+# Without its methods for them, it passes over them as over unknown ones.
+for chunk in ("iCCP", "iTXt", "tEXt", "zTXt"):
+    delattr(PngStream, f"chunk_{chunk}")
+
+# Maximum number of pieces that Pillow reads in Python: of the headers, which consist of a few dozen
+# in ordinary files, and of the pixels.
+MAX_HEADER_PIECES, MAX_PIECES = 3000, 1_000_000
+# Beginning of the header of a JPEG's scan; see ITU-T T.81, B.2.3.
+START_OF_SCAN = b"\xff\xda\x00"
+MAX_SCANS = 100
+# Scans times planes of full size up to which a JPEG counts as usual: those of a photo that is
+# progressive. And planes, as all of their coefficients are in memory if there are several scans.
+USUAL_SCANNED_PLANES, USUAL_PLANES = 15, 3
 BMP_RUN_LENGTH_COMPRESSIONS = {1, 2}
+# Differences between the greys of a PNG of 2 or 4 bits, by Pillow's raw mode.
+PNG_GREY_STEPS = {"L;2": 85, "L;4": 17}
 BOX_HEADER_BYTES = 8
 # Pattern of the box with the size of an image, a tile or a thumbnail; see ISO/IEC 23008-12, 6.5.3.
 IMAGE_SIZE_BOX = re.compile(rb"ispe\0{4}(.{4})(.{4})", re.DOTALL)
+# Values of the tag Orientation; 1 means upright. See CIPA DC-008, 4.6.4.
+TURNS = range(1, 9)
 # Types of the boxes that may stand at the top level of a file with a picture.
 IMAGE_FILE_BOXES = {b"ftyp", b"meta", b"mdat", b"moov", b"free", b"skip"}
 
@@ -62,118 +75,37 @@ class DecodedImage:
     orientation: int = 1
 
 
-def _read_png(data: bytes, _: int) -> DecodedImage:
-    image, exif = read_png(data)
-    return DecodedImage(image, *image.size, read_orientation(exif) if exif else 1)
+class _File(io.BytesIO):
+    """A file of which a decoder may read only so many pieces."""
 
+    pieces_left = MAX_HEADER_PIECES
 
-def _read_jpeg(data: bytes, enough: int) -> DecodedImage:
-    head, exif, scans = jpeg.read_segments(data)
-    image = JpegImageFile(io.BytesIO(b"".join((*head, memoryview(data)[scans:]))))
-    width, height = image.size
-    if min(width, height) >= 2 * enough:
-        image.draft(None, (enough, enough))
-    image.load()
-    return DecodedImage(image, width, height, read_orientation(exif))
-
-
-def _read_gif(data: bytes, _: int) -> DecodedImage:
-    image = GifImageFile(io.BytesIO(_first_gif_frame(data)))
-    image.load()
-    return DecodedImage(image, *image.size)
-
-
-def _first_gif_frame(data: bytes) -> bytes:
-    """Return a GIF without the comments and other extensions that lie before its first frame."""
-    width, height, flags = struct.unpack_from("<HHB", data, 6)
-    check_size(width, height)
-    head = position = 13 + (6 << (flags & 7) if flags & 0x80 else 0)
-    control = b""
-    blocks = 0
-    while data[position] != GIF_FRAME:
-        if data[position] != GIF_EXTENSION:
-            raise ValueError("the file holds no frame")
-        if data[position + 1 : position + 3] == GIF_CONTROL:
-            control = data[position : position + 8]
-        position += 2
-        while data[position]:
-            position += 1 + data[position]
-            blocks += 1
-        position += 1
-        blocks += 1
-        if blocks > MAX_GIF_BLOCKS:
+    def read(self, size: int | None = -1, /) -> bytes:
+        self.pieces_left -= 1
+        if self.pieces_left < 0:
             raise ImageTooLargeError(
-                "The GIF holds too much data before its first frame. Save it again as PNG."
+                "The image file consists of too many pieces. Save it again in another program."
             )
-    left, top, frame_width, frame_height = struct.unpack_from("<HHHH", data, position + 1)
-    # Pillow enlarges a canvas on which the frame does not fit.
-    check_size(max(width, left + frame_width), max(height, top + frame_height))
-    return data[:head] + control + data[position:]
+        return super().read(size)
 
 
-def _read_webp(data: bytes, _: int) -> DecodedImage:
-    check_size(*_webp_size(data))
-    image = WebPImageFile(io.BytesIO(data))
-    image.load()
-    return DecodedImage(image, *image.size, read_orientation(image.info.get("exif", b"")))
+def _read_as_it_is(
+    kind: str, opener: Callable[[_File], Image.Image], data: bytes, _: int, budget: Budget
+) -> DecodedImage:
+    image = opener(_File(data))
+    budget.spend(kind, *image.size)
+    return _load(image)
 
 
-def _webp_size(data: bytes) -> tuple[int, int]:
-    """Return width and height of the canvas, which is allocated at once; RFC 9649, 2.5 to 2.7."""
-    kind = data[12:16]
-    if kind == b"VP8X":
-        return (
-            1 + int.from_bytes(data[24:27], "little"),
-            1 + int.from_bytes(data[27:30], "little"),
-        )
-    if kind == b"VP8L":
-        (bits,) = struct.unpack_from("<I", data, 21)
-        return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
-    width, height = struct.unpack_from("<HH", data, 26)
-    return width & 0x3FFF, height & 0x3FFF
-
-
-def _read_bmp(data: bytes, _: int) -> DecodedImage:
-    image = BmpImageFile(io.BytesIO(data))
-    check_size(*image.size)
-    if image.info["compression"] in BMP_RUN_LENGTH_COMPRESSIONS and (
-        max(len(data), image.width * image.height) > MAX_BMP_RUN_LENGTH_PIXELS
-    ):
-        raise ImageTooLargeError(
-            "The BMP is compressed by run lengths and has more than "
-            f"{MAX_BMP_RUN_LENGTH_PIXELS / 1e6:.0f} million pixels or bytes. Save it as PNG."
-        )
-    image.load()
-    return DecodedImage(image, *image.size)
-
-
-def _read_tiff(data: bytes, _: int) -> DecodedImage:
-    tiff.check_first_directory(data)
-    image = TiffImageFile(io.BytesIO(data))
-    check_size(*image.size)
-    # Pillow turns a TIFF upright while it loads it, and no other format.
-    image.load()
-    return DecodedImage(image, *image.size)
-
-
-def _read_avif(data: bytes, _: int) -> DecodedImage:
-    return _read_boxes(AvifImageFile, data)
-
-
-def _read_heif(data: bytes, _: int) -> DecodedImage:
-    # libheif turns the picture upright, and pillow_heif removes the tag from the EXIF data.
-    return _read_boxes(pillow_heif.HeifImageFile, data)
-
-
-def _read_boxes(reader: Callable[[io.BytesIO], Image.Image], data: bytes) -> DecodedImage:
+def _read_boxes(
+    kind: str, opener: Callable[[_File], Image.Image], data: bytes, _: int, budget: Budget
+) -> DecodedImage:
     _check_boxes(data)
+    image = opener(_File(data))
     # Pillow's size is the one after cropping; the decoder allocates the one before it.
-    for size in IMAGE_SIZE_BOX.finditer(data):
-        check_size(*map(int.from_bytes, size.groups()))
-    image = reader(io.BytesIO(data))
-    check_size(*image.size)
-    image.load()
-    return DecodedImage(image, *image.size, read_orientation(image.info.get("exif") or b""))
+    boxes = [tuple(map(int.from_bytes, box.groups())) for box in IMAGE_SIZE_BOX.finditer(data)]
+    budget.spend(kind, *max((image.size, *boxes), key=math.prod))
+    return _load(image)
 
 
 def _check_boxes(data: bytes) -> None:
@@ -195,21 +127,100 @@ def _check_boxes(data: bytes) -> None:
         position += size
 
 
-def _read_ppm(data: bytes, _: int) -> DecodedImage:
-    image = read_netpbm(data)
-    return DecodedImage(image, *image.size)
+def _read_bmp(data: bytes, _: int, budget: Budget) -> DecodedImage:
+    image = BmpImageFile(_File(data))
+    in_run_lengths = image.info["compression"] in BMP_RUN_LENGTH_COMPRESSIONS
+    budget.spend("BMP in run lengths" if in_run_lengths else "BMP", *image.size)
+    return _load(image)
 
 
-# Readers by format. Each takes the whole file, and the number of pixels a side that is enough, to
-# which its decoder may reduce the picture if that saves work.
-READERS: dict[str, Callable[[bytes, int], DecodedImage]] = {
-    "AVIF": _read_avif,
+def _read_jpeg(data: bytes, enough: int, budget: Budget) -> DecodedImage:
+    image = JpegImageFile(_File(data))
+    # Some bytes of EXIF data, or of a video that a phone appends, count as scans, too.
+    scans = data.count(START_OF_SCAN)
+    if scans > MAX_SCANS:
+        raise ImageTooLargeError(
+            f"The JPEG has more than {MAX_SCANS} scans. Save it as one that is not progressive."
+        )
+    factors = [(across, down) for _, across, down, _ in image.layer]
+    planes = sum(map(math.prod, factors)) / math.prod(map(max, zip(*factors, strict=True)))
+    passes = max(1, scans * planes / USUAL_SCANNED_PLANES, planes / USUAL_PLANES)
+    size = image.size
+    budget.spend("JPEG", *size, passes)
+    if min(size) >= 2 * enough:
+        image.draft(None, (enough, enough))
+    return _load(image, size)
+
+
+def _read_png(data: bytes, _: int, budget: Budget) -> DecodedImage:
+    image = PngImageFile(_File(data))
+    raw_mode = str(image.tile[0].args)
+    has_16_bits = raw_mode.endswith("16B")
+    budget.spend("PNG of 16 bits" if has_16_bits else "PNG", *image.size)
+    if b"IEND" not in data:
+        raise ValueError("the end is missing")
+    decoded = _load(image)
+    clear = image.info.get("transparency")
+    if image.mode == "RGB" and has_16_bits and clear:
+        # Pillow keeps the high byte of each colour.
+        image.info["transparency"] = tuple(value >> 8 for value in clear)
+    elif raw_mode in PNG_GREY_STEPS and isinstance(clear, int):
+        # Pillow stretches greys of fewer bits to 0 … 255.
+        image.info["transparency"] = clear * PNG_GREY_STEPS[raw_mode]
+    return decoded
+
+
+def _read_ppm(data: bytes, _: int, budget: Budget) -> DecodedImage:
+    if data[1:2] in b"123":
+        raise UnsupportedFormatError(
+            "This is a netpbm image in text. Save it in the binary kind of that format, or as PNG."
+        )
+    image = PpmImageFile(_File(data))
+    is_raw = image.tile[0].codec_name == "raw"
+    budget.spend("PPM" if is_raw else "PPM of other than 8 bits", *image.size)
+    decoded = _load(image)
+    # Mode I does not say that values of 16 bits are meant.
+    return replace(decoded, image=image.convert("I;16")) if image.mode == "I" else decoded
+
+
+def _read_tiff(data: bytes, _: int, budget: Budget) -> DecodedImage:
+    check_first_directory(data)
+    image = TiffImageFile(_File(data))
+    budget.spend("TIFF in Lab" if image.mode == "LAB" else "TIFF", *image.size)
+    return _load(image)
+
+
+def _load(image: Image.Image, size: tuple[int, int] | None = None) -> DecodedImage:
+    """Decode the pixels, and read how to turn them.
+
+    Args:
+        image: The file, of which Pillow has read the headers.
+        size: Width and height that the file states; by default, as decoded, because Pillow turns a
+            TIFF upright while it loads it.
+    """
+    if isinstance(file := getattr(image, "fp", None), _File):
+        file.pieces_left = MAX_PIECES
+    image.load()
+    orientation = 1
+    # Cameras and editors write odd metadata, so a tag that can't be read counts as missing.
+    with suppress(Exception):
+        if "exif" in image.info and (found := image.getexif()[ExifTags.Base.Orientation]) in TURNS:
+            orientation = found
+    return DecodedImage(image, *(size or image.size), orientation)
+
+
+# Readers by format. Each takes the whole file, the number of pixels a side that is enough, to
+# which its decoder may reduce the picture if that saves work, and what is left of the work for the
+# request.
+READERS: dict[str, Callable[[bytes, int, Budget], DecodedImage]] = {
+    "AVIF": partial(_read_boxes, "AVIF", AvifImageFile),
     "BMP": _read_bmp,
-    "GIF": _read_gif,
-    "HEIF": _read_heif,
+    "GIF": partial(_read_as_it_is, "GIF", GifImageFile),
+    # libheif turns the picture upright, and pillow_heif removes the tag from the EXIF data.
+    "HEIF": partial(_read_boxes, "HEIF", pillow_heif.HeifImageFile),
     "JPEG": _read_jpeg,
     "PNG": _read_png,
     "PPM": _read_ppm,
     "TIFF": _read_tiff,
-    "WEBP": _read_webp,
+    "WEBP": partial(_read_as_it_is, "WEBP", WebPImageFile),
 }

@@ -2,7 +2,8 @@
 
 import struct
 
-from model.images.errors import ImageTooLargeError, UnsupportedFormatError, check_size
+from model.images.errors import ImageTooLargeError, UnsupportedFormatError
+from model.images.limits import Budget
 
 BIG_TIFF = 43
 # Compressions that are accepted: none, CCITT, LZW, JPEG, Deflate and PackBits. Nothing bounds the
@@ -38,7 +39,7 @@ def check_first_directory(data: bytes) -> None:
     if count > MAX_TAGS:
         raise ValueError(f"the directory has {count} entries")
     start = directory + struct.calcsize(order + number)
-    values = {COMPRESSION: 1}
+    values = {COMPRESSION: 1, WIDTH: 0, HEIGHT: 0, TILE_WIDTH: 1, TILE_HEIGHT: 1}
     for index in range(count):
         tag, kind, length, value = struct.unpack_from(
             order + entry, data, start + index * struct.calcsize(order + entry)
@@ -51,5 +52,5 @@ def check_first_directory(data: bytes) -> None:
             (values[tag],) = struct.unpack_from(order + INTEGER_CODES[kind], value)
     if values[COMPRESSION] not in COMPRESSIONS:
         raise UnsupportedFormatError.of("a TIFF with an unusual compression")
-    check_size(values.get(WIDTH, 0), values.get(HEIGHT, 0))
-    check_size(values.get(TILE_WIDTH, 1), values.get(TILE_HEIGHT, 1))
+    for width, height in ((WIDTH, HEIGHT), (TILE_WIDTH, TILE_HEIGHT)):
+        Budget().spend("TIFF", values[width], values[height])

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from model.images.limits import Budget
 from model.images.preprocessing import PreparedImage, prepare
-from model.inference import GRAPH_FILE_NAME, QUANTISED_FILE_NAME
+from model.inference import GRAPH_FILE_NAME, QUANTISED_FILE_NAME, open_files
 from model.inference.answer import answer
 from model.inference.card import ModelCard
 from model.inference.engine import OnnxEngine, is_quick_at_int8
@@ -23,7 +24,6 @@ class Classifier:
         graph: The exported network; see :class:`OnnxEngine`.
         card: The network's card, with its class names in the order of the probabilities.
         threads: Number of threads for one computation.
-
         precision: What the graph computes in, ``float32`` or ``int8``.
 
     Attributes:
@@ -56,7 +56,7 @@ class Classifier:
             ValueError: The card or the graph can't be read.
         """
         try:
-            files = zipfile.Path(source) if zipfile.is_zipfile(source) else source
+            files = open_files(source)
             card = ModelCard.load(files)
             graph, quantised = files / GRAPH_FILE_NAME, files / QUANTISED_FILE_NAME
             if quantised.exists() and is_quick_at_int8():
@@ -65,13 +65,13 @@ class Classifier:
         except (KeyError, zipfile.BadZipFile, zlib.error) as error:
             raise ValueError(f"the archive is damaged ({error})") from error
 
-    def prepare(self, image: bytes) -> PreparedImage:
-        """Decode a file into the pixels that the network sees.
+    def prepare(self, image: bytes, budget: Budget | None = None) -> PreparedImage:
+        """Decode a file into the pixels that the network sees; see the function ``prepare``.
 
         Raises:
             ImageError: The file can't be decoded.
         """
-        return prepare(image, self.card.image_size, self.card.fit)
+        return prepare(image, self.card.image_size, self.card.fit, budget)
 
     def probabilities(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Classify a batch.

@@ -7,15 +7,15 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from model.images.errors import MAX_PIXELS, ImageError, ImageTooLargeError
+from model.images.errors import ImageError, ImageTooLargeError
 from model.images.preprocessing import PreparedImage
 from model.inference.answer import error_answer
 from model.inference.classifier import Classifier
 
 BATCH_SIZE = 64
 STANDARD_INPUT = "-"
-# Maximum size of a file: that of the largest accepted picture in four uncompressed 16-bit channels.
-MAX_FILE_BYTES = 8 * MAX_PIXELS
+# Maximum size of a file: twice that of the largest accepted BMP, which is not compressed.
+MAX_FILE_BYTES = 512_000_000
 # HTTP statuses of the exceptions that have one; any other gets 400.
 HTTP_CODES: dict[type[OSError], int] = {FileNotFoundError: 404, PermissionError: 403}
 

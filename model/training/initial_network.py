@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from model.data.dataset import LabelledImages
-from model.inference import WEIGHTS_FILE_NAME
+from model.inference import WEIGHTS_FILE_NAME, open_files
 from model.inference.card import ModelCard
 from model.networks import Network, build_network, load_network, to_unit_range
 from model.training import RunError
@@ -44,7 +44,7 @@ def load_trained_network(source: Path) -> Network:
         OSError, KeyError: ``source`` or a file in it is missing.
         ValueError: The card or the weights can't be read.
     """
-    files = zipfile.Path(source) if zipfile.is_zipfile(source) else source
+    files = open_files(source)
     card = ModelCard.load(files)
     weights = (files / WEIGHTS_FILE_NAME).read_bytes()
     return load_network(weights, card.architecture, len(card.class_names), card.dropout)

@@ -1,6 +1,6 @@
 """Feed the decoder mutated pictures of every format, and noise, for a chosen time.
 
-Whatever it is fed, it must give 32×32 pixels or one of its own errors, in 5 seconds and 1.5 GiB,
+Whatever it is fed, it must give 32×32 pixels or one of its own errors, in 5 seconds and 512 MiB,
 and must not crash. An input that fails is made as small as can be, kept, and named.
 """
 

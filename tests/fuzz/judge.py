@@ -21,9 +21,9 @@ IMAGE_SIZE = 32
 # Seconds of the processor, as the machine may be busy with other things: most that an input may
 # take, and those after which the process is ended.
 MAX_SECONDS, HANG_SECONDS = 5, 60
-# Most bytes of memory: 64 million pixels in four bytes are 256 MB, and decoders hold a few copies
-# of parts of them.
-MAX_MEMORY = 1536 * 2**20
+# Most bytes of memory: some 100 MB of the process, and 400 MB for a JPEG of 64 million pixels in
+# several scans.
+MAX_MEMORY = 512 * 2**20
 Decode = Callable[[bytes, int], Any]
 
 

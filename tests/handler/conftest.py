@@ -15,7 +15,6 @@ import ts
 import yaml
 from ts.context import Context, RequestProcessor
 from ts.metrics.metric_cache_yaml_impl import MetricsCacheYamlImpl
-from ts.protocol import otf_message_handler
 
 from tests.helpers.pictures import SHIPPED_ARCHIVE
 
@@ -73,19 +72,8 @@ def make_context(model_directory: Path, metrics: MetricsCacheYamlImpl) -> Any:
 
 
 @pytest.fixture(scope="module")
-def torchserves_reader() -> Iterator[Any]:
-    """TorchServe's module that reads messages; what read_ahead changes in it is taken back."""
-    names = ("_retrieve_buffer", "_retrieve_inference_msg")
-    originals = {name: getattr(otf_message_handler, name) for name in names}
-    yield otf_message_handler
-    for name, original in originals.items():
-        setattr(otf_message_handler, name, original)
-
-
-@pytest.fixture(scope="module")
-def handler(handler_module: Any, make_context: Any, torchserves_reader: Any) -> Iterator[Any]:
+def handler(handler_module: Any, make_context: Any) -> Iterator[Any]:
     """The handler, initialised."""
-    assert torchserves_reader
     level, metrics_level = (logging.getLogger(name).level for name in ("", "ts.metrics"))
     instance = handler_module.ImageHandler()
     instance.initialize(make_context(0))
@@ -100,7 +88,8 @@ def answer_of(handler: Any, make_context: Any) -> Any:
 
     def ask(row: dict[str, bytes], headers: dict[str, str] | None = None) -> tuple[int, Any]:
         context = make_context(1, [headers or {}])
-        (body,) = handler.handle([row], context)
+        # TorchServe's own kind of bytes.
+        (body,) = handler.handle([{name: bytearray(row[name]) for name in row}], context)
         assert context.get_response_content_type(0) == "application/json"
         return context.get_response_status(0)[0], json.loads(body)
 

@@ -1,17 +1,19 @@
 import base64
 import json
+import socket
 from pathlib import Path
+from struct import pack
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
+from ts.protocol import otf_message_handler
 from ts.service import Service
 from ts.utils.util import list_classes_from_module
 
 from model.images.preprocessing import prepare
 from model.inference.classifier import Classifier
-from tests.fuzz.mutations import repair_png
 from tests.helpers.pictures import RED, SHIPPED_ARCHIVE, as_instances, encode
 
 
@@ -119,37 +121,43 @@ def test_where_all_instances_are_bad_the_first_ones_error_is_the_answer(
     assert_error(document, code, kind)
 
 
-def test_instances_of_too_many_pixels_together_are_refused_from_there_on(answer_of: Any) -> None:
-    large = encode(Image.new("1", (8000, 8000)))
-    status, document = answer_of({"body": as_instances(large, RED, RED)})
-    assert status == 200
-    assert ["label" in each for each in document["predictions"]] == [True, True, False]
-    status, document = answer_of({"body": as_instances(RED, large, RED, b"x")})
-    assert status == 200
-    first, second, third, fourth = document["predictions"]
+def test_instances_of_too_much_work_together_are_refused_from_there_on(answer_of: Any) -> None:
+    """Whether they are readable or not: what fails at its end costs as much."""
+    large = encode(Image.new("1", (4000, 4000)))
+    damaged = large[:-60] + large[-12:]
+    _, document = answer_of({"body": as_instances(RED, large, damaged, large, large, large, b"x")})
+    first, second, third, *others, last = document["predictions"]
     assert "label" in first
     assert "label" in second
-    for refused in (third, fourth):
-        assert_error(refused, 413, "ImageTooLargeError")
-        assert "request of its own" in refused["message"]
+    assert_error(third, 400, "UnreadableImageError")
+    assert ["label" in each for each in others] == [True, False, False]
+    assert_error(others[-1], 413, "ImageTooLargeError")
+    assert "request of its own" in others[-1]["message"]
+    assert_error(last, 415, "UnsupportedFormatError")
 
 
-def test_instances_that_take_too_long_are_refused_from_there_on(
-    answer_of: Any, handler_module: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Whether they are readable or not: what fails at its end costs as much."""
-    monkeypatch.setattr(handler_module, "MAX_DECODE_SECONDS", 0.01)
-    damaged = bytearray(encode(Image.new("RGB", (4000, 4000))))
-    # The checksum of all rows, before the chunk's own and the empty last chunk.
-    damaged[-20] ^= 1
-    slow = repair_png(bytes(damaged))
-    assert_error(answer_of({"body": slow})[1], 400, "UnreadableImageError")
-    _, document = answer_of({"body": as_instances(RED, slow, RED, slow)})
-    first, second, *others = document["predictions"]
-    assert "label" in first
-    assert_error(second, 400, "UnreadableImageError")
-    for refused in others:
-        assert_error(refused, 413, "ImageTooLargeError")
+def test_only_grpc_is_told_that_no_other_answer_follows(handler: Any, make_context: Any) -> None:
+    """REST would send the answer without its head."""
+    context = make_context(2, [{"body": {"content-type": ""}}, {"Host": "localhost"}])
+    handler.handle([{"body": RED}, {"body": RED}], context)
+    headers = [context.get_response_headers(index) for index in range(2)]
+    assert [each.get("ts_stream_next") for each in headers] == ["false", None]
+
+
+@pytest.mark.parametrize("content_type", [b"application/json", b"text/plain"])
+def test_torchserve_leaves_bodies_as_they_are(handler: Any, content_type: bytes) -> None:
+    assert handler
+    ours, theirs = socket.socketpair()
+    parts = (b"id", None, b"body", content_type, b"{\xff", None, None)
+    with ours, theirs:
+        theirs.sendall(
+            b"I"
+            + b"".join(
+                pack("!i", -1 if part is None else len(part)) + (part or b"") for part in parts
+            )
+        )
+        _, (request,) = otf_message_handler.retrieve_msg(ours)
+    assert request["parameters"][0]["value"] == b"{\xff"
 
 
 def test_a_batch_of_everything_answers_each_request_for_itself(

@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 
 from model import PROJECT
-from model.images.errors import MAX_SIDE, ImageError
+from model.images.errors import ImageError
+from model.images.limits import MAX_SIDE
 from model.inference import files as file_answers
 from model.inference.classifier import Classifier
 from model.inference.files import BATCH_SIZE, find_files

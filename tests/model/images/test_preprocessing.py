@@ -248,11 +248,11 @@ def test_floating_point_is_scaled_to_its_white(square: Image.Image, white: float
 @pytest.mark.parametrize(
     ("data", "expected"),
     [
-        (b"P1 #\n# a comment\n2 2\n10\n0 1", [0, 255, 255, 0]),
-        (b"P2 2 2 10 0 5\n5 10", [0, 128, 128, 255]),
-        (b"P4 2 2\n\x80\x40", [0, 255, 255, 0]),
+        (b"P4 # a comment\n2 2\n\x80\x40", [0, 255, 255, 0]),
         (b"P5 2 2 100\n\x00\x14\x14\x64", [0, 51, 51, 255]),
         (b"P5 2 2 1000\n\x00\x00\x01\xf4\x01\xf4\x03\xe8", [0, 128, 128, 255]),
+        (b"P5 2 2 65535\n\x00\x00\x00\xff\x00\xff\x00\x00", [0, 1, 1, 0]),
+        (b"P6 2 2 1000\n" + b"\x01\xf4" * 12, [128, 128, 128, 128]),
     ],
 )
 def test_netpbm_is_read_by_its_white(data: bytes, expected: list[int]) -> None:

@@ -1,9 +1,11 @@
 """What is refused, why, at what cost, and that nothing else ever happens."""
 
 import io
+import re
 import struct
 import subprocess
 import sys
+import time
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -14,17 +16,16 @@ from PIL import Image
 
 from benchmarks.under_fire.samples import make_samples
 from model import PROJECT
-from model.images import jpeg
 from model.images.errors import (
     FORMATS,
-    MAX_PIXELS,
-    MAX_SIDE,
     EmptyBodyError,
     ImageTooLargeError,
     UnreadableImageError,
     UnsupportedFormatError,
 )
+from model.images.limits import MAX_SIDE, Budget
 from model.images.preprocessing import prepare
+from model.images.readers import MAX_HEADER_PIECES, MAX_SCANS
 from tests.fuzz.judge import examine
 from tests.fuzz.mutations import repair_png
 from tests.helpers.pictures import encode
@@ -73,8 +74,7 @@ BOMBS: dict[str, Callable[[], bytes]] = {
     "BMP": lambda: (
         b"BM" + bytes(8) + struct.pack("<IIiiHHI", 54, 40, WIDE, HIGH, 1, 24, 0) + bytes(24)
     ),
-    "GIF": lambda: b"GIF89a" + struct.pack("<HHBBB", WIDE, HIGH, 0, 0, 0) + b";",
-    "GIF frame": lambda: (
+    "GIF": lambda: (
         b"GIF89a"
         + struct.pack("<HHBBB", 1, 1, 0, 0, 0)
         + struct.pack("<cHHHHB", b",", 0, 0, WIDE, HIGH, 0)
@@ -84,7 +84,7 @@ BOMBS: dict[str, Callable[[], bytes]] = {
     "PNG": lambda: png_of_size(WIDE, HIGH),
     "PNG beyond Pillow's own limit": lambda: png_of_size(60_000, 60_000),
     "PPM": lambda: b"P6 16000 16000 255\n",
-    "PPM text": lambda: b"P3 16000 16000 255\n",
+    "PPM of other than 8 bits": lambda: b"P6 500 500 1000\n",
     "TIFF": lambda: tiff((256, 4, 1, WIDE), (257, 4, 1, HIGH)),
     "TIFF tile": lambda: tiff(
         (256, 4, 1, 10), (257, 4, 1, 10), (322, 4, 1, 2**24), (323, 4, 1, 2**24)
@@ -116,15 +116,10 @@ def test_no_bytes_are_an_error_of_their_own(empty: bytes) -> None:
     [
         (b"hello", "text"),
         (b"BMW builds cars", "text"),
+        (b"P3 2 2 255\n1 2 3  4 5 6\n7 8 9  10 11 12\n", "binary kind"),
         (b"<?xml version='1.0'?>\n<svg xmlns='http://www.w3.org/2000/svg'/>", "SVG"),
         (b"\n<!DOCTYPE html><p>Not found", "HTML"),
         (b"%PDF-1.7", "PDF"),
-        (b"%!PS-Adobe-3.0 EPSF-3.0", "EPS"),
-        (b"8BPS\0\1", "Photoshop"),
-        (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG 2000"),
-        (b"\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL"),
-        (b"\xff\x0a\x00", "JPEG XL"),
-        (b"\0\0\1\0\1\0\x10\x10", "ICO"),
         (b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom", "video"),
         (b"\x1a\x45\xdf\xa3", "video"),
         (b"PK\3\4", "ZIP"),
@@ -136,7 +131,7 @@ def test_what_is_not_a_picture_is_named(data: bytes, found: str) -> None:
     with pytest.raises(UnsupportedFormatError, match=found) as raised:
         prepare(data, 32)
     assert raised.value.code == 415
-    assert all(name in str(raised.value) for name in FORMATS)
+    assert any(name in str(raised.value) for name in FORMATS)
 
 
 def test_the_content_decides_and_nothing_else() -> None:
@@ -152,14 +147,6 @@ def test_a_truncated_file_is_unreadable(gradient: Image.Image, image_format: str
     assert raised.value.code == 400
 
 
-def test_a_wrong_checksum_is_unreadable(png: bytes) -> None:
-    position = png.index(b"IDAT")
-    length = int.from_bytes(png[position - 4 : position])
-    checksum = position + 4 + length
-    with pytest.raises(UnreadableImageError):
-        prepare(png[:checksum] + bytes(4) + png[checksum + 4 :], 32)
-
-
 @pytest.mark.parametrize(
     "damage",
     [
@@ -168,6 +155,7 @@ def test_a_wrong_checksum_is_unreadable(png: bytes) -> None:
         lambda png: png[: png.index(b"IEND") - 4],
         lambda png: repair_png(png.replace(b"IDAT", b"IDAX")),
         lambda png: repair_png(png[:24] + b"\x07" + png[25:]),
+        lambda png: png.replace(b"\0\0\0\x20", b"\0\0\0\x21", 1),
     ],
 )
 def test_a_damaged_png_is_unreadable(png: bytes, damage: Callable[[bytes], bytes]) -> None:
@@ -193,16 +181,13 @@ def test_bombs_cost_no_memory(tmp_path: Path) -> None:
     """In a process of its own, whose largest memory ever is read."""
     for name, bomb in BOMBS.items():
         (tmp_path / name).write_bytes(bomb())
-    compressed = zlib.compress(bytes(50_000_000))
-    texts = png_chunk(b"zTXt", b"a\0\0" + compressed) * 9
-    profile = png_chunk(b"iCCP", b"a\0\0" + compressed)
-    small = SAMPLES["PNG"]
-    (tmp_path / "texts").write_bytes(small[:33] + texts + profile + small[33:])
     program = """
 import resource, sys
 from pathlib import Path
 from model.images.errors import ImageError
+from model.images.limits import MAX_SIDE, Budget
 from model.images.preprocessing import prepare
+from model.images.readers import MAX_HEADER_PIECES, MAX_SCANS
 from benchmarks.under_fire.samples import make_samples
 for data in make_samples().values():
     prepare(data, 32)
@@ -226,9 +211,10 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 
 
 def test_texts_and_profiles_of_a_png_are_never_unpacked() -> None:
-    bomb = png_chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(50_000_000)))
+    bomb = zlib.compress(bytes(50_000_000))
+    chunks = png_chunk(b"zTXt", b"a\0\0" + bomb) + png_chunk(b"iCCP", b"a\0\0" + bomb)
     small = SAMPLES["PNG"]
-    crowded = small[:33] + bomb * 9 + small[33:]
+    crowded = small[:33] + chunks * 9 + small[33:]
     assert np.array_equal(prepare(crowded, 32).pixels, prepare(small, 32).pixels)
 
 
@@ -238,50 +224,87 @@ def test_a_side_that_is_too_long_is_refused() -> None:
     assert prepare(encode(Image.new("1", (1, MAX_SIDE))), 32).height == MAX_SIDE
 
 
-def test_the_limit_of_pixels_is_in_the_message() -> None:
-    side = int(MAX_PIXELS**0.5) + 1
-    with pytest.raises(ImageTooLargeError, match="64 million"):
-        prepare(png_of_size(side, side), 32)
+@pytest.mark.parametrize(
+    ("name", "width", "height", "limit"),
+    [("PNG", 4001, 4000, "16 million"), ("PNG of 16 bits", 2900, 2900, "8 million")],
+)
+def test_the_limit_of_its_kind_is_in_the_message(
+    name: str, width: int, height: int, limit: str
+) -> None:
+    depth = 16 if "16" in name else 8
+    header = struct.pack(">IIBBBBB", width, height, depth, 2, 0, 0, 0)
+    data = PNG_SIGNATURE + png_chunk(b"IHDR", header) + png_chunk(b"IDAT", b"")
+    with pytest.raises(ImageTooLargeError, match=f"{limit} pixels.*64 million") as raised:
+        prepare(data, 32)
+    assert f"a {name} like this one" in str(raised.value)
+
+
+@pytest.mark.parametrize(("width", "height"), [(4032, 3024), (4208, 3120), (8160, 6144)])
+def test_photos_of_phones_are_accepted(width: int, height: int) -> None:
+    kinds = {"JPEG"} if width > 5000 else {"AVIF", "HEIF", "JPEG", "PNG", "TIFF", "WEBP"}
+    for kind in kinds:
+        Budget().spend(kind, width, height)
+
+
+def test_a_small_file_of_many_pixels_is_refused_before_it_is_decoded() -> None:
+    """Such a WebP of 38 bytes took 0.8 s and 1 GB."""
+    bomb = encode(Image.new("RGB", (8000, 8000), (90, 120, 30)), "WEBP", lossless=True, method=0)
+    started = time.process_time()
+    with pytest.raises(ImageTooLargeError, match="14 million"):
+        prepare(bomb, 32)
+    assert time.process_time() - started < 0.1
+
+
+def test_the_pictures_of_a_request_share_its_budget() -> None:
+    budget = Budget(2)
+    largest = encode(Image.new("1", (4000, 4000)))
+    damaged = largest[: len(largest) // 2] + b"IEND"
+    with pytest.raises(UnreadableImageError):
+        prepare(damaged, 32, budget=budget)
+    prepare(largest, 32, budget=budget)
+    with pytest.raises(ImageTooLargeError, match="request of its own"):
+        prepare(SAMPLES["PNG"], 32, budget=budget)
 
 
 def test_a_jpeg_of_endless_scans_is_refused(gradient: Image.Image) -> None:
     data = encode(gradient, "JPEG", progressive=True)
-    *_, last = jpeg.START_OF_SCAN.finditer(data)
-    last_scan = last.start()
+    last_scan = data.rindex(b"\xff\xda")
     with pytest.raises(ImageTooLargeError, match="scans"):
-        prepare(data[:last_scan] + data[last_scan:-2] * jpeg.MAX_SCANS + data[-2:], 32)
+        prepare(data[:last_scan] + data[last_scan:-2] * MAX_SCANS + data[-2:], 32)
     assert prepare(data + b"\xff\xda" * 200, 32).width == gradient.width
 
 
-def test_a_large_jpeg_may_have_fewer_scans() -> None:
+def test_a_jpeg_of_many_scans_may_have_fewer_pixels() -> None:
     data = bytearray(SAMPLES["JPEG progressive"])
     frame = data.index(b"\xff\xc2")
-    data[frame + 5 : frame + 9] = struct.pack(">HH", 7900, 8100)
-    *_, last = jpeg.START_OF_SCAN.finditer(data)
-    scans = bytes(data[last.start() : -2]) * 20
-    with pytest.raises(ImageTooLargeError, match=r"64\.0 million pixels"):
-        prepare(bytes(data[:-2]) + scans + b"\xff\xd9", 32)
+    data[frame + 5 : frame + 9] = struct.pack(">HH", 6000, 8000)
+    scan = bytes(data[data.rindex(b"\xff\xda") : -2])
+    with pytest.raises(ImageTooLargeError, match=r"32 million pixels"):
+        prepare(bytes(data[:-2]) + scan * 10 + b"\xff\xd9", 32)
 
 
-def test_a_jpeg_of_endless_segments_is_refused(gradient: Image.Image) -> None:
-    data = encode(gradient, "JPEG")
-    comments = b"\xff\xfe\x00\x04no" * (jpeg.MAX_SEGMENTS + 1)
-    with pytest.raises(ImageTooLargeError, match="segments"):
-        prepare(data[:2] + comments + data[2:], 32)
+def endless(image_format: str) -> bytes:
+    """Return a file with thousands of small comments before its pixels."""
+    data = SAMPLES[image_format]
+    start, comment, end = {
+        "GIF": (13 + (6 << (data[10] & 7)), b"!\xfe\x01a\0", b""),
+        "JPEG": (2, b"\xff\xfe\x00\x04no", b""),
+        "PNG": (33, png_chunk(b"noNe", b""), b""),
+        "PPM": (3, b"#", b"\n"),
+    }[image_format]
+    return data[:start] + comment * MAX_HEADER_PIECES + end + data[start:]
 
 
-def test_a_gif_of_endless_comments_is_refused() -> None:
-    data = SAMPLES["GIF"]
-    palette_end = 13 + (6 << (data[10] & 7))
-    comment = b"!\xfe" + b"\x01a" * 200_000 + b"\0"
-    with pytest.raises(ImageTooLargeError, match="first frame"):
-        prepare(data[:palette_end] + comment + data[palette_end:], 32)
+@pytest.mark.parametrize("image_format", ["GIF", "JPEG", "PNG", "PPM"])
+def test_endless_headers_are_refused(image_format: str) -> None:
+    with pytest.raises(ImageTooLargeError, match="pieces"):
+        prepare(endless(image_format), 32)
 
 
 def test_run_lengths_are_unpacked_up_to_a_limit_of_their_own() -> None:
     data = bytearray(SAMPLES["BMP run lengths"])
     data[18:26] = struct.pack("<ii", 4000, 4000)
-    with pytest.raises(ImageTooLargeError, match="run lengths"):
+    with pytest.raises(ImageTooLargeError, match="BMP in run lengths"):
         prepare(data, 32)
 
 
@@ -330,7 +353,8 @@ def names_of_unreadable(files: list[Path]) -> set[str]:
 
 def test_pngsuite_is_read_and_its_broken_files_refused(shared_images: Path) -> None:
     files = sorted((shared_images / "pngsuite" / "png").glob("*.png"))
-    broken = {file.name for file in files if file.name.startswith("x")}
+    # Nobody checks the checksums of the pixels, which xcs is wrong in.
+    broken = {file.name for file in files if re.match("x(?!cs)", file.name)}
     assert len(files) > 150
     assert names_of_unreadable(files) == broken
 
