@@ -17,12 +17,8 @@ KEPT_BYTES = 1 << 30
 def choose_device(requested: str, process_group: ProcessGroup) -> torch.device:
     """Resolve ``auto`` to a GPU where there is one, a different one for each process.
 
-    Args:
-        requested: ``auto``, ``cpu`` or ``cuda``.
-        process_group: the processes that train together.
-
     Raises:
-        RunError: a GPU was asked for and there is none, or there are too few.
+        RunError: A GPU was asked for and there is none, or there are too few.
     """
     gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if requested == "cuda" and not gpus:
@@ -55,14 +51,10 @@ def choose_precision(requested: str, device: torch.device) -> str:
 def set_up_computation(threads: int | None, process_group: ProcessGroup) -> int | None:
     """Set up this process for training.
 
-    Args:
-        threads: Number of threads that compute on the CPU; None for PyTorch's own choice, and for
-            several processes, which take it from ``OMP_NUM_THREADS``.
-        process_group: The processes that train together.
-
     Returns:
         The number of threads that a resumed run needs for the same result, bit for bit, as the
-        order of a sum, and so its rounding, depends on it; None for several processes.
+        order of a sum, and so its rounding, depends on it; None for several processes, which take
+        it from ``OMP_NUM_THREADS``.
     """
     if threads and not process_group.is_distributed:
         torch.set_num_threads(threads)

@@ -31,29 +31,21 @@ def create_optimizer(network: Network, config: Config) -> torch.optim.Optimizer:
     batch_size, device = config.batch_size, network.output.weight.device
     blocks, parameters = network.blocks.modules(), network.parameters()
     root = (batch_size / MUON_BATCH_SIZE) ** 0.5
-    others = {
-        "momentum": OTHER_MOMENTUM,
-        "weight_decay": config.recipe.weight_decay,
-        "orthogonalise": False,
-    }
+    filters = [part.weight for part in blocks if isinstance(part, nn.Conv2d)]
+    biases = [each for each in parameters if each.ndim == 1 and each.requires_grad]
     groups: list[dict[str, Any]] = [
         {
-            "params": [part.weight for part in blocks if isinstance(part, nn.Conv2d)],
-            "lr": torch.tensor(config.recipe.learning_rate * root, device=device),
-            "momentum": FILTER_MOMENTUM,
-            "weight_decay": 0.0,
-            "orthogonalise": True,
-        },
-        {
-            "params": [each for each in parameters if each.ndim == 1 and each.requires_grad],
-            "lr": torch.tensor(BIAS_RATE * batch_size, device=device),
-            **others,
-        },
-        {
-            "params": [network.output.weight],
-            "lr": torch.tensor(OUTPUT_RATE * batch_size, device=device),
-            **others,
-        },
+            "params": chosen,
+            "lr": torch.tensor(rate, device=device),
+            "momentum": FILTER_MOMENTUM if chosen is filters else OTHER_MOMENTUM,
+            "weight_decay": 0.0 if chosen is filters else config.recipe.weight_decay,
+            "orthogonalise": chosen is filters,
+        }
+        for chosen, rate in (
+            (filters, config.recipe.learning_rate * root),
+            (biases, BIAS_RATE * batch_size),
+            ([network.output.weight], OUTPUT_RATE * batch_size),
+        )
     ]
     return Muon(groups, torch.bfloat16 if config.precision == "bf16" else torch.float32)
 
@@ -96,12 +88,7 @@ def create_schedulers(
 
     They rise evenly to their full values, over the first epoch at most, and then fall at plateaus;
     without this warm-up, the first steps are so large that many units never respond again. Or they
-    fall evenly to zero, and plateaus change nothing.
-
-    Args:
-        optimizer: The optimiser.
-        config: The recipe, the batch size and the number of epochs.
-        images: Number of training images.
+    fall evenly to zero, and plateaus change nothing. ``images`` train in each epoch.
     """
     recipe = config.recipe
     if recipe.linear_decay:
@@ -163,14 +150,7 @@ def orthogonalise(matrix: Tensor, dtype: torch.dtype) -> Tensor:
     """Return a matrix of the same singular vectors whose singular values are all about 1.
 
     The values end up between about 0.5 and 1.5, which serves as well as 1 and needs no
-    decomposition (the Newton-Schulz iteration with Jordan's coefficients).
-
-    Args:
-        matrix: Float ``(M, N)``.
-        dtype: Floating point type that it is computed in.
-
-    Returns:
-        ``dtype`` ``(M, N)``.
+    decomposition (the Newton-Schulz iteration with Jordan's coefficients, in ``dtype``).
     """
     linear, cubic, quintic = COEFFICIENTS
     values = matrix.to(dtype)
@@ -219,12 +199,9 @@ class MovingAverage(nn.Module):
         self.steps += 1
         remaining = ((1 + self.steps) / (10 + self.steps)).clamp(max=self._decay)
         added: Tensor = 1 - remaining
-        for average, value in zip(
-            self.network.parameters(), self._source[0].parameters(), strict=True
-        ):
+        (source,), averaged = self._source, self.network
+        for average, value in zip(averaged.parameters(), source.parameters(), strict=True):
             average.lerp_(value, added)
         # What normalisations measure follows the network fast enough by itself.
-        for measured, present in zip(
-            self.network.buffers(), self._source[0].buffers(), strict=True
-        ):
+        for measured, present in zip(averaged.buffers(), source.buffers(), strict=True):
             measured.copy_(present)
