@@ -62,7 +62,7 @@ def render_page(
 ) -> str:
     """Fill a template into which the ``styles`` and the ``script``, files beside it, go."""
     environment = Environment(
-        loader=FileSystemLoader(template.parent),
+        loader=FileSystemLoader([template.parent, HERE]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
