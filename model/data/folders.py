@@ -20,14 +20,13 @@ def load_folders(directory: Path, image_size: int, *, skip_unreadable: bool = Fa
     Raises:
         DataError: A split or a class is missing or too small, or a file is not a readable picture.
     """
-    folders = find_splits(directory)
-    if folders.keys().isdisjoint({"train", "all"}):
+    splits = load_splits(directory, image_size, skip_unreadable=skip_unreadable)
+    train = splits.get("train") or splits.get("all")
+    if not train:
         raise DataError(
-            f"{directory} has no train/ folder with class folders beside "
-            f"{' and '.join(folders.values())}/. {EXPECTED_LAYOUT}"
+            f"{directory} has no train/ folder with class folders, but a split for "
+            f"{' and '.join(splits)}. {EXPECTED_LAYOUT}"
         )
-    splits = _read_splits(directory, folders, image_size, skip_unreadable=skip_unreadable)
-    train = splits.get("train") or splits["all"]
     if len(train.class_names) < 2:  # noqa: PLR2004
         raise DataError(
             f"{directory} has a single class, {train.class_names[0]}; at least two are needed. "
@@ -83,20 +82,14 @@ def load_splits(
     folders = find_splits(directory)
     if test_alone and "test" in folders:
         folders = {"test": folders["test"]}
-    return _read_splits(directory, folders, image_size, skip_unreadable=skip_unreadable)
-
-
-def describe_source(directory: Path) -> str:
-    """Return what a model card and a report say about where the images came from."""
-    return f"folder {directory.resolve().name}"
-
-
-def _read_splits(
-    directory: Path, folders: dict[str, str], image_size: int, *, skip_unreadable: bool
-) -> dict[str, ImageFiles]:
     return {
         split: read_image_files(
             directory, folder, split, image_size, skip_unreadable=skip_unreadable
         )
         for split, folder in folders.items()
     }
+
+
+def describe_source(directory: Path) -> str:
+    """Return what a model card and a report say about where the images came from."""
+    return f"folder {directory.resolve().name}"

@@ -42,9 +42,7 @@ def choose_precision(requested: str, device: torch.device) -> str:
     if device.type == "cuda":
         in_hardware = torch.cuda.is_bf16_supported(including_emulation=False)
     else:
-        # Older releases of PyTorch don't report this; fp32 runs everywhere.
-        get_capabilities = getattr(torch.cpu, "get_capabilities", None)
-        in_hardware = get_capabilities and get_capabilities().get("avx512_bf16")
+        in_hardware = torch.cpu.get_capabilities().get("avx512_bf16")
     return "bf16" if in_hardware else "fp32"
 
 
