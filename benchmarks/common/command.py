@@ -36,8 +36,7 @@ class Command:
 
     Attributes:
         name: The package below ``benchmarks``; the results are named after it.
-        description: What ``--help`` says first.
-        examples: Commands that ``--help`` shows, with what each is for.
+        description: What ``--help`` says, with examples.
         options: The benchmark's own options.
         measure: Measures; raises ``ProgramError``, ``OSError`` or ``ValueError`` where it can't.
         needs_quiet: Whether other programs change the figures.
@@ -45,7 +44,6 @@ class Command:
 
     name: str
     description: str | None
-    examples: str
     options: Sequence[Option]
     measure: Callable[[argparse.Namespace], Report]
     needs_quiet: bool = True
@@ -90,8 +88,7 @@ class Command:
 
     def parse(self, arguments: Sequence[str] | None = None) -> argparse.Namespace:
         """Parse and check the command line; a wrong value exits with 2."""
-        epilog = f"examples:\n{self.examples}"
-        parser = OneLineParser(f"python -m benchmarks.{self.name}", self.description, epilog)
+        parser = OneLineParser(f"python -m benchmarks.{self.name}", self.description)
         today = f"{self.name.replace('_', '-')}-{datetime.now(UTC):%Y-%m-%d}.md"
         output = option(
             "--output",

@@ -4,6 +4,9 @@ DIR has a folder of pictures for each class, such as those of CIFAR-100. Each dr
 classes and some pictures of each, and train.py trains on them as it does by default, going on from
 the shipped model, and from scratch. The report says how many of the other pictures of these classes
 each of the two gets right, and how long it takes, from the command to the report.
+
+  python -m benchmarks.few_pictures DIR                            20 minutes on two cores
+  python -m benchmarks.few_pictures DIR --pictures 20 --draws 1    two trainings
 """
 
 import argparse
@@ -27,10 +30,6 @@ from model.data.image_files import list_files
 
 # Options of train.py by what they stand for.
 STARTS = {"from version 2.0": [], "from scratch": ["--from-scratch"]}
-EXAMPLES = """\
-  python -m benchmarks.few_pictures DIR                            20 minutes on two cores
-  python -m benchmarks.few_pictures DIR --pictures 20 --draws 1    two trainings
-"""
 OPTIONS = (
     option("directory", "the folder of the classes", type=Path, metavar="DIR"),
     option(
@@ -112,7 +111,7 @@ def _train(folder: Path, more: Sequence[str]) -> tuple[float, float]:
     return report["accuracy"], seconds
 
 
-COMMAND = Command("few_pictures", __doc__, EXAMPLES, OPTIONS, measure)
+COMMAND = Command("few_pictures", __doc__, OPTIONS, measure)
 
 if __name__ == "__main__":
     COMMAND.main()

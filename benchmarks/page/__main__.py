@@ -3,6 +3,9 @@
 TorchServe and the web UI are started as `make serve` starts them, on ports of their own, and so is
 Chromium. The clock is the browser's own, from the choice of a file to the frame that shows the
 answer. Nothing else should run meanwhile.
+
+  python -m benchmarks.page                                    some minutes
+  python -m benchmarks.page --runs 5 --output /tmp/trial.md    does it work?
 """
 
 import argparse
@@ -35,10 +38,6 @@ SLOW_PROCESSOR = 4
 WITHOUT_SCALING = "window.createImageBitmap = () => Promise.reject(new Error('none'));"
 WATCH_ANSWER = Path(__file__).with_name("watch_answer.js").read_text()
 READ_FIRST_VISIT = Path(__file__).with_name("read_first_visit.js").read_text()
-EXAMPLES = """\
-  python -m benchmarks.page                                    some minutes
-  python -m benchmarks.page --runs 5 --output /tmp/trial.md    does it work?
-"""
 OPTIONS = (option("--runs", "answers to each small file; to other files fewer", 50),)
 
 
@@ -182,7 +181,7 @@ def _number(value: float) -> str:
     return f"{value:.3f}" if 0 < value < 1 else f"{value:,.0f}"
 
 
-COMMAND = Command("page", __doc__, EXAMPLES, OPTIONS, measure)
+COMMAND = Command("page", __doc__, OPTIONS, measure)
 
 if __name__ == "__main__":
     COMMAND.main()

@@ -5,6 +5,10 @@ not every class needs one. One more folder may hold pictures of other things: --
 Each picture goes the way that it goes in the server. The report says how often each model is right,
 and how well its confidence tells strangers apart; FILE.html shows the most confident mistakes. It
 contains pictures, so share it only if you may share those.
+
+  python -m benchmarks.photographs DIR                          the shipped models
+  python -m benchmarks.photographs DIR --strangers others       DIR/others/ shows other things
+  python -m benchmarks.photographs DIR --models A.mar runs/B    two models side by side
 """
 
 import argparse
@@ -27,11 +31,6 @@ from model.images.preprocessing import Fit, prepare
 # Most pictures in a list, and the shorter side of a thumbnail.
 SHOWN, SIDE = 60, 256
 TEMPLATE = Path(__file__).with_name("page.html")
-EXAMPLES = """\
-  python -m benchmarks.photographs DIR                          the shipped models
-  python -m benchmarks.photographs DIR --strangers others       DIR/others/ shows other things
-  python -m benchmarks.photographs DIR --models A.mar runs/B    two models side by side
-"""
 OPTIONS = (
     option("directory", "the folder of the pictures", type=Path, metavar="DIR"),
     option("--strangers", "folder of pictures of other things (default: none)", metavar="NAME"),
@@ -83,7 +82,7 @@ def as_url(data: bytes, size: int, fit: Fit, image_format: str) -> str:
     return f"data:image/{image_format.lower()};base64,{base64.b64encode(content).decode()}"
 
 
-COMMAND = Command("photographs", __doc__, EXAMPLES, OPTIONS, measure, needs_quiet=False)
+COMMAND = Command("photographs", __doc__, OPTIONS, measure, needs_quiet=False)
 
 if __name__ == "__main__":
     COMMAND.main()

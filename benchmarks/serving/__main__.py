@@ -6,6 +6,11 @@ one, which ours takes where the processor is quick at it. All must give the same
 loads each, and the report tells the time to an answer (p50, p99), requests a second and memory,
 with ratios to ours. The peers get a virtual environment of their own below .venv-benchmarks/ in the
 first run. Nothing else should run meanwhile.
+
+  python -m benchmarks.serving                     to measure: half an hour, nothing else
+  python -m benchmarks.serving --only ours fastapi --pictures png     beside the fastest peer alone
+  python -m benchmarks.serving --rounds 1 --seconds 2 --warm-up 1 --output /tmp/trial.md
+                                                   does it work?
 """
 
 import argparse
@@ -50,12 +55,6 @@ RATIOS = ("ours ÷ its p50", "ours ÷ its p99", "ours ÷ its requests/s")
 LOADS = ("connections", "server", "p50", "p99", "requests/s", *RATIOS)
 MEMORY = ("memory at rest", "peak under load")
 SERVERS = ("server", *MEMORY, "first answer after", "largest difference")
-EXAMPLES = """\
-  python -m benchmarks.serving                     to measure: half an hour, nothing else
-  python -m benchmarks.serving --only ours fastapi --pictures png     beside the fastest peer alone
-  python -m benchmarks.serving --rounds 1 --seconds 2 --warm-up 1 --output /tmp/trial.md
-                                                   does it work?
-"""
 
 
 class Picture(NamedTuple):
@@ -266,7 +265,7 @@ def _server_row(name: str, runs: Sequence[Run]) -> list[str]:
     ]
 
 
-COMMAND = Command("serving", __doc__, EXAMPLES, OPTIONS, measure)
+COMMAND = Command("serving", __doc__, OPTIONS, measure)
 
 if __name__ == "__main__":
     COMMAND.main()

@@ -4,6 +4,11 @@ Each program trains the same network on the same images, one after another. The 
 long an epoch takes, how soon the validation accuracy is above 65 %, how much memory is needed, and
 what our figures are divided by theirs. The Keras program gets a virtual environment of its own
 below .venv-benchmarks/ in the first run. Nothing else should run meanwhile.
+
+  python -m benchmarks.training                             CIFAR-10, downloaded; 10 epochs of each
+  python -m benchmarks.training --data DIR --rounds 3       to measure: an hour or more
+  python -m benchmarks.training --data DIR --only ours ours-original       without TensorFlow
+  python -m benchmarks.training --data DIR --epochs 2 --output /tmp/trial.md      does it work?
 """
 
 import argparse
@@ -39,12 +44,6 @@ LABELS = {
     "ours-original": "ours, recipe `original`",
     "keras": "the original, Keras on TensorFlow",
 }
-EXAMPLES = """\
-  python -m benchmarks.training                             CIFAR-10, downloaded; 10 epochs of each
-  python -m benchmarks.training --data DIR --rounds 3       to measure: an hour or more
-  python -m benchmarks.training --data DIR --only ours ours-original       without TensorFlow
-  python -m benchmarks.training --data DIR --epochs 2 --output /tmp/trial.md      does it work?
-"""
 OPTIONS = (
     option(
         "--data",
@@ -186,7 +185,7 @@ def _row(name: str, summary: Summary | None, keras: Summary | None) -> list[str]
     return [LABELS[name], *cells, f"{100 * summary.accuracy:.2f} %"]
 
 
-COMMAND = Command("training", __doc__, EXAMPLES, OPTIONS, measure)
+COMMAND = Command("training", __doc__, OPTIONS, measure)
 
 if __name__ == "__main__":
     COMMAND.main()

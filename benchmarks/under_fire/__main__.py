@@ -5,6 +5,9 @@ pictures of every format, truncated ones, changed ones, noise, JSON, forms and o
 seed sends the same. Each request must get an answer, none of them a 5xx; whole pictures must be
 answered rightly; no worker may be started again; and the workers must not grow. Then the page is
 attacked from one address (127.0.0.2, which Linux has), and visitors of another must not wait.
+
+  python -m benchmarks.under_fire                      50,000 requests, some minutes
+  python -m benchmarks.under_fire --requests 500 --output /tmp/trial.md    does it work?
 """
 
 import argparse
@@ -38,10 +41,6 @@ ATTACKS = {
     "38-byte WebPs of 8000×8000, five a second": (send_heavy_pictures, 1.0),
     "1,000 idle and 200 slow connections": (hold_connections, 0.1),
 }
-EXAMPLES = """\
-  python -m benchmarks.under_fire                      50,000 requests, some minutes
-  python -m benchmarks.under_fire --requests 500 --output /tmp/trial.md    does it work?
-"""
 OPTIONS = (
     option("--requests", "requests to send", 50_000),
     option("--connections", "connections, which are kept open", 8),
@@ -149,7 +148,7 @@ def make_report(fire: Fire) -> Report:
     return Report("Under fire", parts, data, {}, failures)
 
 
-COMMAND = Command("under_fire", __doc__, EXAMPLES, OPTIONS, measure, needs_quiet=False)
+COMMAND = Command("under_fire", __doc__, OPTIONS, measure, needs_quiet=False)
 
 if __name__ == "__main__":
     COMMAND.main()

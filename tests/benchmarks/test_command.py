@@ -37,7 +37,7 @@ def make_command(result: Report | BaseException) -> Command:
             raise result
         return result
 
-    return Command("trial", "A trial.", "  none", (), measure)
+    return Command("trial", "A trial.", (), measure)
 
 
 @pytest.mark.parametrize(("failures", "code"), [({}, 0), ({"one": "it ended\nlast"}, 1)])
