@@ -18,16 +18,14 @@ from typing import NamedTuple
 
 import psutil
 import urllib3
-from PIL import Image
 
 from benchmarks.common.command import Command, option
-from benchmarks.common.pictures import encode, small_picture
+from benchmarks.common.pictures import small_picture
 from benchmarks.common.programs import process_tree
 from benchmarks.common.report import Report, mebibytes, table
 from benchmarks.common.server import ARCHIVES, OK, Server, our_server, wait_until_ready
 from benchmarks.under_fire.attacks import hold_connections, send_heavy_pictures
-from benchmarks.under_fire.samples import make_samples
-from benchmarks.under_fire.shots import Shot, make_shot
+from benchmarks.under_fire.shots import Shot, make_samples, make_shot
 from model.inference.classifier import Classifier
 
 # Share of the requests after which libraries have filled their tables, and the share by which the
@@ -79,8 +77,7 @@ def send(
     server: Server, numbers: range, options: argparse.Namespace, answers: Counter[tuple[str, str]]
 ) -> int:
     """Send the requests of these numbers, count the answers, and return the workers' bytes."""
-    photo = Image.radial_gradient("L").resize((3000, 2000)).convert("RGB")
-    samples = {**make_samples(), "photo": encode(photo, "JPEG")}
+    samples = make_samples()
     classifier = Classifier.load(ARCHIVES["2.0"])
     labels = {name: classifier.classify(sample)["label"] for name, sample in samples.items()}
     # TorchServe closes the connection after an error, so a kept one may be gone.

@@ -5,10 +5,17 @@ import json
 from random import Random
 from typing import NamedTuple
 
+import pillow_heif
 import urllib3
+from PIL import Image
 
+from benchmarks.common.pictures import encode, ship
 from benchmarks.common.server import BYTES
 
+# So that Pillow writes HEIF.
+pillow_heif.register_heif_opener()
+
+FORMATS = ("AVIF", "BMP", "GIF", "HEIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 TOP_KS = ("3", "1", "0", "-1", "1.5", "abc", "9" * 400)
 RUBBISH = (b'{"instances": ', b"[" * 5000, b'{"instances": {"b64": 1e999}}', b"{}")
 # How often each kind is chosen, in percent.
@@ -22,6 +29,13 @@ class Shot(NamedTuple):
     name: str
     body: bytes
     headers: dict[str, str]
+
+
+def make_samples() -> dict[str, bytes]:
+    """Return a small file of every format, and a photograph, by name."""
+    photo = Image.radial_gradient("L").resize((3000, 2000)).convert("RGB")
+    small = ship().resize((19, 13))
+    return {**{name: encode(small, name) for name in FORMATS}, "photo": encode(photo, "JPEG")}
 
 
 def make_shot(number: int, seed: int, samples: dict[str, bytes]) -> Shot:

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.under_fire.samples import make_samples
 from model import PROJECT
 from model.images import jpeg
 from model.images.errors import (
@@ -28,6 +27,7 @@ from model.images.preprocessing import prepare
 from tests.fuzz.judge import examine
 from tests.fuzz.mutations import repair_png
 from tests.helpers.pictures import encode
+from tests.helpers.samples import make_samples
 
 SAMPLES = make_samples()
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -203,7 +203,7 @@ import resource, sys
 from pathlib import Path
 from model.images.errors import ImageError
 from model.images.preprocessing import prepare
-from benchmarks.under_fire.samples import make_samples
+from tests.helpers.samples import make_samples
 for data in make_samples().values():
     prepare(data, 32)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
