@@ -108,11 +108,8 @@ def classify(
 ) -> tuple[Tensor, Tensor]:
     """Classify images as the server would.
 
-    Args:
-        classifier: The classifier that answers.
-        images: The images to classify, at least one.
-        files: The files of these images. They are read again for a classifier that sees pictures in
-            their own shape, as ``images`` are square.
+    The ``files`` of the images, of which there is at least one, are read again for a classifier
+    that sees pictures in their own shape, as ``images`` are square.
 
     Returns:
         The predicted class indices, int64 ``(N,)``, and their probabilities, float32 ``(N,)``.

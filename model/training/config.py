@@ -32,6 +32,8 @@ OF_ADAM_AND_PLATEAUS = {
     *("epsilon", "warm_up_steps"),
     *("plateau_factor", "plateau_patience", "plateau_threshold"),
 }
+# Groups of options by the first of each.
+GROUPS = {"data": "data", "epochs": "training", "runs": "run", "device": "machine"}
 EPILOG = """\
 examples:
   python train.py                     download CIFAR-10, train for 10 epochs, report
@@ -55,7 +57,6 @@ ALLOWED_WITH = {
 
 
 def option(
-    group: str,
     explanation: str,
     default: Any = None,  # noqa: ANN401
     parse: Callable[[str], Any] = str,
@@ -63,7 +64,7 @@ def option(
 ) -> Any:  # noqa: ANN401
     """Declare a field of ``Config`` that is an option of the command line."""
     kind = {"action": "store_true"} if default is False else {"type": parse}
-    return field(default=default, metadata={"group": group, "help": explanation, **kind, **more})
+    return field(default=default, metadata={"help": explanation, **kind, **more})
 
 
 @dataclass(frozen=True)
@@ -71,80 +72,70 @@ class Config:
     """All that decides how a run goes, but for the machine and the versions that it runs on."""
 
     data: Path | None = option(
-        "data",
         "folder-per-class tree: DIR/train/<class>/* and DIR/test/<class>/*, or DIR/<class>/*, of "
         "which a fifth is then held out as the test split (default: CIFAR-10, downloaded to data/)",
         parse=lambda text: Path(text).absolute(),
         metavar="DIR",
     )
     skip_unreadable: bool = option(
-        "data", "leave out files that can't be read as pictures instead of stopping", default=False
+        "leave out files that can't be read as pictures instead of stopping", default=False
     )
     limit: int | None = option(
-        "data", "train on N images only, with every class in proportion", None, whole_number()
+        "train on N images only, with every class in proportion",
+        parse=whole_number(),
+        metavar="N",
     )
     validation_images: int | None = option(
-        "data",
         "number of training images that are held out to choose the best epoch and adapt the "
         "learning rate (default: a tenth, or the folder val/)",
         parse=whole_number(),
     )
     no_test: bool = option(
-        "data", "don't use the test split, so that nothing is chosen by it", default=False
+        "don't use the test split, so that nothing is chosen by it", default=False
     )
     class_weights: str = option(
-        "data",
         "balanced: all classes weigh the same in the loss, however rare (default: none)",
         "none",
         choices=("none", "balanced"),
     )
     epochs: int = option(
-        "training",
         "number of passes over the training images (default: the recipe's, or more where these "
         "are too few steps)",
         0,
         whole_number(),
     )
     batch_size: int = option(
-        "training",
         "number of images in a step of the optimiser (default: the recipe's, which is smaller for "
         f"fewer than {FEW_IMAGES:,} images)",
         0,
         whole_number(),
     )
     seed: int = option(
-        "training",
         "seed of the initial weights, the order and the augmentation (default: 0)",
         0,
         whole_number(0, 2**32 - 1),
     )
     refit: Path | None = option(
-        "training",
         "train again with the settings of RUN and its learning rates up to its best epoch, but on "
         "all training images, including those that RUN held out",
         parse=Path,
         metavar="RUN",
     )
     start_from: Path | None = option(
-        "training",
         "archive or run whose network is trained further, with a new last layer for your classes "
         f"(default: {BEST_ARCHIVE.relative_to(PROJECT)} where --data has few images)",
         parse=lambda text: Path(text).absolute(),
         metavar="MODEL",
     )
     dry_run: bool = option(
-        "training",
         "read all pictures, then pass one batch through everything, reports and archive included",
         default=False,
     )
-    runs: Path = option(
-        "run", "folder of all runs (default: runs/)", Path("runs"), Path, metavar="DIR"
-    )
+    runs: Path = option("folder of all runs (default: runs/)", Path("runs"), Path, metavar="DIR")
     name: str = option(
-        "run", "name of the run, a new folder in --runs (default: recipe, date and time)", ""
+        "name of the run, a new folder in --runs (default: recipe, date and time)", ""
     )
     checkpoint_seconds: float = option(
-        "run",
         "time between checkpoints, which is the most that a kill can cost (default: 60)",
         60.0,
         number(least=0),
@@ -152,19 +143,14 @@ class Config:
     )
     recipe: Recipe = RECIPES["tuned"]
     device: str = option(
-        "machine",
-        "auto uses the GPU if there is one (default: auto)",
-        "auto",
-        choices=("auto", "cpu", "cuda"),
+        "auto uses the GPU if there is one (default: auto)", "auto", choices=("auto", "cpu", "cuda")
     )
     precision: str = option(
-        "machine",
         "auto uses bf16 where the hardware has it, which is faster, and else fp32 (default: auto)",
         "auto",
         choices=("auto", "fp32", "bf16"),
     )
     threads: int | None = option(
-        "machine",
         "number of threads that compute on the CPU; fewer are faster where other programs keep the "
         "cores busy (default: one for each core)",
         parse=whole_number(),
@@ -311,21 +297,21 @@ def create_parser() -> OneLineParser:
     description = "Train a network, report on the test split, keep everything in a run."
     parser = OneLineParser("train.py", description, EPILOG)
     parser.argument_default = argparse.SUPPRESS
-    groups = {
-        name: parser.add_argument_group(name, about)
-        for name, about in {
-            **dict.fromkeys(("data", "training", "run", "machine")),
-            "recipe": "settings of the recipe; see model/training/recipes.py",
-        }.items()
-    }
-    groups["training"].add_argument(
+    parser.add_argument(
         "--resume",
         type=Path,
         metavar="RUN",
         help="continue RUN, which was stopped or killed, with its settings, as if nothing had "
         "happened; with more --epochs, a finished run continues, too",
     )
-    groups["training"].add_argument(
+    for declared in fields(Config):
+        if declared.name in GROUPS:
+            group = parser.add_argument_group(GROUPS[declared.name])
+        if declared.metadata:
+            group.add_argument(_flag(declared.name), **declared.metadata)
+    about = "the settings of the recipe are in model/training/recipes.py"
+    recipe = parser.add_argument_group("recipe", about)
+    recipe.add_argument(
         "--recipe",
         choices=RECIPES,
         help="original: the settings of the original Keras program; tuned: better settings for the "
@@ -333,15 +319,14 @@ def create_parser() -> OneLineParser:
         "fine-tuned: the same network, trained further on your own classes (default: tuned, or "
         f"fine-tuned where --data has fewer than {FEW_IMAGES:,} training images)",
     )
-    groups["training"].add_argument(
+    recipe.add_argument(
         "--from-scratch",
         dest="recipe",
         action="store_const",
         const="tuned",
         help="the same as --recipe tuned: with few images, too, start from nothing",
     )
-    for declared in (*fields(Config), *fields(Recipe)):
-        if declared.metadata:
-            settings: dict[str, Any] = {"group": "recipe", **declared.metadata}
-            groups[settings.pop("group")].add_argument(_flag(declared.name), **settings)
+    for setting in fields(Recipe):
+        if setting.metadata:
+            recipe.add_argument(_flag(setting.name), **setting.metadata)
     return parser

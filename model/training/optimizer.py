@@ -73,10 +73,10 @@ def _create_adam(network: ReferenceCNN, recipe: Recipe) -> torch.optim.Adam:
     )
 
     def adapt_to_device(loaded: torch.optim.Optimizer) -> None:
+        # A run may be resumed on another kind of device than it began on.
         for group in loaded.param_groups:
             group["capturable"] = device.type == "cuda"
 
-    # A run may be resumed on another kind of device than it began on.
     optimizer.register_load_state_dict_post_hook(adapt_to_device)
     return optimizer
 
@@ -167,16 +167,10 @@ def orthogonalise(matrix: Tensor, dtype: torch.dtype) -> Tensor:
 class MovingAverage(nn.Module):
     """An exponential moving average of a network's weights, which forgets the first ones sooner.
 
-    The idea of averaging the weights of many steps is Polyak and Juditsky's (1992). After n steps
-    the average decays by min(``decay``, (1 + n) / (10 + n)), as TensorFlow's
+    After n steps the average decays by min(``decay``, (1 + n) / (10 + n)), as TensorFlow's
     ``ExponentialMovingAverage`` with ``num_updates`` does: otherwise the untrained weights would
-    dominate a short training. PyTorch's ``AveragedModel`` waits for the GPU in each step, so a step
-    with it can't be captured.
-
-    Args:
-        network: The network whose weights are averaged.
-        decay: Share in [0, 1) of the old average that each step keeps in the long run; with 0, the
-            average is the network as it is.
+    dominate a short training. With a ``decay`` of 0, the average is the network as it is. PyTorch's
+    ``AveragedModel`` waits for the GPU in each step, so a step with it can't be captured.
 
     Attributes:
         network: A copy of the network with the averaged weights.
