@@ -1,5 +1,11 @@
 """Classify pictures on the command line, without a server.
 
+    python -m model.predict docs/ship.png
+    python -m model.predict holiday/ --top-k 5
+    python -m model.predict --json holiday/ > answers.json
+    curl -s https://example.org/cat.jpg | python -m model.predict -
+    python -m model.predict --model runs/NAME docs/ship.png
+
 The answers are those of the REST endpoint: the same network on the same pixels.
 A folder stands for all files below it, except hidden ones. For each file that can't be classified,
 the command prints a line to stderr, goes on with the others, and exits with 1 at the end.
@@ -32,14 +38,6 @@ from model.inference.files import classify_files, find_files
 MAX_NAME_WIDTH = 48
 # Exit code of a program that SIGPIPE ended, as shells report it.
 BROKEN_PIPE_EXIT_CODE = 141
-EPILOG = """\
-examples:
-  python -m model.predict docs/ship.png
-  python -m model.predict holiday/ --top-k 5
-  python -m model.predict --json holiday/ > answers.json
-  curl -s https://example.org/cat.jpg | python -m model.predict -
-  python -m model.predict --model runs/NAME docs/ship.png
-"""
 
 Answers = Iterable[tuple[str, dict[str, Any]]]
 
@@ -113,7 +111,7 @@ def format_table(answers: Answers, widths: tuple[int, int], top_k: int) -> Itera
 
 def create_parser() -> OneLineParser:
     """Return the parser of the command line."""
-    parser = OneLineParser("python -m model.predict", __doc__, EPILOG)
+    parser = OneLineParser("python -m model.predict", __doc__)
     text = "a picture, a folder, or - for standard input"
     parser.add_argument("files", nargs="+", metavar="FILE", help=text)
     parser.add_argument(
