@@ -63,10 +63,9 @@ def make_archive(
     Args:
         source: The directory of a run, or a ``.mar`` file.
         model_store: The directory of the archives, which is created if it is missing.
-        name: Name of the model in TorchServe, and of the file; by default the archive's own, and
-            the run's, with hyphens for what TorchServe does not accept.
-        version: Version of the model in TorchServe; by default the archive's own, and ``1.0`` for
-            a run.
+        name: Name of the model in TorchServe; by default the archive's own, or the run's, with
+            hyphens for what TorchServe does not accept.
+        version: Version of the model in TorchServe; by default the archive's own, or ``1.0``.
         force: Whether to replace an archive that holds another network, too.
 
     Returns:
@@ -155,24 +154,14 @@ def _run_archiver(staging: Path, card: ModelCard) -> None:
     temporary = staging / "temporary"
     temporary.mkdir()
     command = [
-        sys.executable,
-        "-m",
-        "model_archiver.model_packaging",
-        f"--model-name={card.name}",
-        f"--version={card.version}",
-        f"--serialized-file={GRAPH_FILE_NAME}",
-        f"--handler={HANDLER}",
-        f"--config-file={CONFIGURATION}",
-        "--extra-files=extra",
-        "--export-path=.",
+        *(sys.executable, "-m", "model_archiver.model_packaging", "--export-path=."),
+        *(f"--model-name={card.name}", f"--version={card.version}"),
+        *(f"--serialized-file={GRAPH_FILE_NAME}", "--extra-files=extra"),
+        *(f"--handler={HANDLER}", f"--config-file={CONFIGURATION}"),
     ]
+    environment = {**os.environ, "TMPDIR": str(temporary.resolve())}
     result = subprocess.run(
-        command,
-        cwd=staging,
-        env={**os.environ, "TMPDIR": str(temporary.resolve())},
-        capture_output=True,
-        text=True,
-        check=False,
+        command, cwd=staging, env=environment, capture_output=True, text=True, check=False
     )
     if result.returncode != 0:
         lines = result.stderr.strip().splitlines() or ["no message"]
@@ -186,9 +175,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("source", type=Path, help="a run's directory, or an archive")
     parser.add_argument("--name", help="name of the model (default: the run's, or the archive's)")
     parser.add_argument(
-        "--model-version",
-        metavar="VERSION",
-        help="version of the model (default: 1.0, or the archive's)",
+        "--model-version", metavar="VERSION", help="its version (default: 1.0, or the archive's)"
     )
     parser.add_argument(
         "--model-store",
@@ -197,26 +184,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         metavar="DIR",
         help="directory to write the archive to (default: model_store/ of this project)",
     )
-    parser.add_argument(
-        "--force",
-        action="store_true",
-        help="replace an archive of this name that holds another model",
-    )
+    text = "replace an archive of this name that holds another model"
+    parser.add_argument("--force", action="store_true", help=text)
     options = parser.parse_args(arguments)
+    store, named = options.model_store, (options.name, options.model_version)
     try:
-        archive = make_archive(
-            options.source,
-            options.model_store,
-            options.name,
-            options.model_version,
-            force=options.force,
-        )
+        archive = make_archive(options.source, store, *named, force=options.force)
     except ArchiveError as error:
         print(f"model.archive: error: {visible(error)}", file=sys.stderr)
         return 2
     name = ModelCard.load(zipfile.Path(archive)).name
-    elsewhere = options.model_store.resolve() != MODEL_STORE
-    setting = f" MODEL_STORE={shlex.quote(str(options.model_store))}" if elsewhere else ""
+    elsewhere = store.resolve() != MODEL_STORE
+    setting = f" MODEL_STORE={shlex.quote(str(store))}" if elsewhere else ""
     print(visible(f"{archive} is ready. To serve it: MODEL_NAME={name}{setting} make serve"))
     return 0
 

@@ -2,6 +2,8 @@
 
 import argparse
 import io
+import math
+import operator
 import os
 import sys
 import unicodedata
@@ -29,21 +31,11 @@ def tolerate_any_encoding() -> None:
 
 
 class OneLineParser(argparse.ArgumentParser):
-    """An argument parser whose errors are one line, without the usage before it.
-
-    Args:
-        prog: The command as it is typed.
-        description: What the command does; line breaks are kept, here and in ``epilog``.
-        epilog: Examples, which follow the options.
-    """
+    """An argument parser whose errors are one line, and whose texts keep their line breaks."""
 
     def __init__(self, prog: str, description: str | None, epilog: str | None = None) -> None:
-        super().__init__(
-            prog=prog,
-            description=description,
-            epilog=epilog,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
+        formatter = argparse.RawDescriptionHelpFormatter
+        super().__init__(prog, None, description, epilog, formatter_class=formatter)
 
     def error(self, message: str) -> NoReturn:
         """Print ``message`` to stderr and exit with 2."""
@@ -51,12 +43,7 @@ class OneLineParser(argparse.ArgumentParser):
 
 
 def whole_number(least: int = 1, most: int | None = None) -> Callable[[str], int]:
-    """Return a parser of whole numbers in plain digits, for argparse's ``type``.
-
-    Args:
-        least: The smallest number that is accepted, 0 or more.
-        most: The largest number that is accepted; None for no limit.
-    """
+    """Return a parser of whole numbers in plain digits within limits, for argparse's ``type``."""
 
     def parse(text: str) -> int:
         if not text.isdecimal() or int(text) < least:
@@ -68,23 +55,20 @@ def whole_number(least: int = 1, most: int | None = None) -> Callable[[str], int
     return parse
 
 
-def number(
-    *,
-    least: float | None = None,
-    above: float | None = None,
-    below: float | None = None,
-    most: float | None = None,
-) -> Callable[[str], float]:
+def number(**limits: float) -> Callable[[str], float]:
     """Return a parser of finite numbers within limits, for argparse's ``type``.
 
     Args:
-        least: The smallest number that is accepted; None for no limit.
-        above: The number that all accepted ones are above; None for no limit.
-        below: The number that all accepted ones are below; None for no limit.
-        most: The largest number that is accepted; None for no limit.
+        limits: ``least`` and ``most``, which are accepted, and ``above`` and ``below``, which are
+            not.
     """
-    limits = [("at least", least), ("above", above), ("below", below), ("at most", most)]
-    wanted = " and ".join(f"{name} {limit:g}" for name, limit in limits if limit is not None)
+    rules = {
+        "least": ("at least", operator.ge),
+        "above": ("above", operator.gt),
+        "below": ("below", operator.lt),
+        "most": ("at most", operator.le),
+    }
+    chosen = [(*rule, limits[name]) for name, rule in rules.items() if name in limits]
 
     def parse(text: str) -> float:
         try:
@@ -92,13 +76,8 @@ def number(
         except ValueError:
             raise argparse.ArgumentTypeError(f"{text} is not a number") from None
         # Every comparison with NaN is false, so NaN is refused as well.
-        fits = (
-            (least is None or value >= least)
-            and (above is None or value > above)
-            and (below is None or value < below)
-            and (most is None or value <= most)
-        )
-        if not fits or value == float("inf"):
+        if value == math.inf or not all(fits(value, limit) for _, fits, limit in chosen):
+            wanted = " and ".join(f"{words} {limit:g}" for words, _, limit in chosen)
             raise argparse.ArgumentTypeError(f"{text} is not {wanted}")
         return value
 
@@ -108,13 +87,8 @@ def number(
 def progress(items: Sequence[Item], description: str, unit: str, done: int = 0) -> Iterator[Item]:
     """Yield ``items`` one by one, with a progress bar on stderr if that is a terminal.
 
-    Of several processes that train together, only the first one shows a bar.
-
-    Args:
-        items: The items that are left to process.
-        description: The label of the bar.
-        unit: What the items are, in the plural.
-        done: Number of items that were processed before.
+    Of several processes that train together, only the first one shows a bar. ``done`` items were
+    processed before.
     """
     is_first = os.environ.get("RANK", "0") == "0"
     yield from tqdm(
@@ -133,11 +107,12 @@ def format_percentage(fraction: float) -> str:
 
     Only a certain 1 is "100.0 %" and only a certain 0 is "0.0 %", as on the web page.
     """
+    sign, shown = "", fraction
     if 0 < fraction < SMALLEST_SHOWN:
-        return f"< {SMALLEST_SHOWN:.1%}".replace("%", " %")
-    if LARGEST_SHOWN < fraction < 1:
-        return f"> {LARGEST_SHOWN:.1%}".replace("%", " %")
-    return f"{fraction:.1%}".replace("%", " %")
+        sign, shown = "< ", SMALLEST_SHOWN
+    elif LARGEST_SHOWN < fraction < 1:
+        sign, shown = "> ", LARGEST_SHOWN
+    return f"{sign}{100 * shown:.1f} %"
 
 
 def is_printable(text: str) -> bool:

@@ -1,17 +1,16 @@
 """Evaluate a trained model: write its report, and a page with the pictures behind each number.
 
-    python -m model.evaluate runs/NAME                    CIFAR-10's test images, downloaded
-    python -m model.evaluate model_store/cifar10.mar --data DIR
-                                                          DIR/test/<class>/*, or DIR/<class>/*
+    python -m model.evaluate runs/long                    CIFAR-10's test images, downloaded
+    python -m model.evaluate runs/long --data DIR         DIR/test/<class>/*, or DIR/<class>/*
+    python -m model.evaluate runs/long --data DIR --split all
     python -m model.evaluate runs/ONE runs/OTHER --data DIR          which of the two is better
 
 Any number of pictures will do, of any of the model's classes. Where the folder has no test/ folder,
 a run is tested with the pictures that were held out when it was trained, and an archive with all.
-The command writes the classification report (text and JSON), the confusion matrix (CSV and PNG),
-``predictions.csv`` and ``confusion_matrix.html``: a single file that needs no server, in which a
-click on a cell of the confusion matrix shows the pictures behind it. It contains pictures of the
-data, so share it only if you may share those. For two models, it writes ``comparison.txt``,
-``.json`` and ``.html``, with the pictures on which they differ; the first decides which are used.
+The results are files: the classification report, the confusion matrix, ``predictions.csv`` and
+``confusion_matrix.html``, in which a click on a cell shows the pictures behind it; for two models
+``comparison.txt``, ``.json`` and ``.html``. The pages contain pictures of the data, so share them
+only if you may share those.
 """
 
 import argparse
@@ -21,6 +20,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 try:
+    import numpy as np
     import torch
     from torch import Tensor
 except ModuleNotFoundError:
@@ -39,13 +39,6 @@ from model.inference.card import ModelCard
 from model.inference.classifier import Classifier
 
 PAGE_FILE_NAME = "confusion_matrix.html"
-EPILOG = """\
-examples:
-  python -m model.evaluate runs/long                   CIFAR-10's test images
-  python -m model.evaluate runs/long --data DIR        your own: DIR/test/<class>/<image>
-  python -m model.evaluate runs/long --data DIR --split all
-  python -m model.evaluate model_store/cifar10.mar --data DIR --output /tmp/evaluation
-"""
 
 
 class EvaluationError(ValueError):
@@ -54,9 +47,6 @@ class EvaluationError(ValueError):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command.
-
-    Args:
-        arguments: the command line without the program's name; None for ``sys.argv``.
 
     Returns:
         The exit code: 0 for success, 2 for data or a model that can't be used, and 130 after
@@ -80,31 +70,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def create_parser() -> OneLineParser:
     """Return the parser of the command line."""
-    parser = OneLineParser("python -m model.evaluate", __doc__, EPILOG)
-    parser.add_argument(
-        "model", type=Path, metavar="MODEL", help="folder of a run, or an archive (.mar)"
-    )
-    parser.add_argument(
-        "other", type=Path, metavar="OTHER", nargs="?", help="a second one to compare it with"
-    )
-    parser.add_argument(
-        "--data",
-        type=Path,
-        metavar="DIR",
-        help="folder-per-class tree (default: CIFAR-10, downloaded to data/)",
-    )
-    parser.add_argument(
-        "--skip-unreadable",
-        action="store_true",
-        help="leave out files that can't be read as pictures instead of stopping",
-    )
-    parser.add_argument(
-        "--split",
-        choices=["test", "all"],
-        default="test",
-        help="test: the test images; all: every picture, including those for training (default: "
-        "test)",
-    )
+    parser = OneLineParser("python -m model.evaluate", __doc__)
+    text = "folder of a run, or an archive (.mar)"
+    parser.add_argument("model", type=Path, metavar="MODEL", help=text)
+    text = "a second one to compare it with"
+    parser.add_argument("other", type=Path, metavar="OTHER", nargs="?", help=text)
+    text = "folder-per-class tree (default: CIFAR-10, downloaded to data/)"
+    parser.add_argument("--data", type=Path, metavar="DIR", help=text)
+    text = "leave out files that can't be read as pictures instead of stopping"
+    parser.add_argument("--skip-unreadable", action="store_true", help=text)
+    text = "all: every picture, including those for training (default: test, the test images)"
+    parser.add_argument("--split", choices=["test", "all"], default="test", help=text)
     parser.add_argument(
         "--output",
         type=Path,
@@ -119,8 +95,8 @@ def evaluate(options: argparse.Namespace) -> None:
     """Evaluate as the command line in ``options`` says, and write and print the results.
 
     Raises:
-        DataError: the images can't be used.
-        EvaluationError: the model can't be used or doesn't fit the images, or the results can't be
+        DataError: The images can't be used.
+        EvaluationError: The model can't be used or doesn't fit the images, or the results can't be
             written.
     """
     paths = [path for path in (options.model, options.other) if path]
@@ -140,14 +116,14 @@ def evaluate(options: argparse.Namespace) -> None:
             _note_training_images(path, names, was_trained_on=was_trained_on)
     images = _join(splits, cards[0]).subset(torch.tensor(chosen))
     output = options.output or default_output(options.model, *cards)
+    files = [options.data / name for name in names] if options.data else []
+    evaluations = []
     try:
         output.mkdir(parents=True, exist_ok=True)
-        evaluations = []
         for path, classifier, card in zip(paths, classifiers, cards, strict=True):
             if card.image_size != images.store.shape[-1]:
                 splits, _ = _load_splits(options, card.image_size)
                 images = _join(splits, cards[0]).subset(torch.tensor(chosen))
-            files = [options.data / name for name in names] if options.data else []
             predictions, confidences = classify(classifier, images, files)
             evaluation = Evaluation(
                 images,
@@ -182,25 +158,17 @@ def _load_splits(options: argparse.Namespace, image_size: int) -> tuple[dict[str
     """Return the splits that ``options`` ask for, and where they came from as cards say it."""
     test_alone = options.split == "test"
     if options.data:
-        splits = load_splits(
-            options.data,
-            image_size,
-            skip_unreadable=options.skip_unreadable,
-            test_alone=test_alone,
-        )
+        skip = options.skip_unreadable
+        splits = load_splits(options.data, image_size, skip_unreadable=skip, test_alone=test_alone)
         return splits, describe_source(options.data)
     dataset = load_cifar10(Path("data"))
-    loaded = {"train": dataset.train, "test": dataset.test}
-    if test_alone:
-        del loaded["train"]
-    splits = {
-        split: ImageFiles(
-            tuple(f"{split} image {index}" for index in range(len(images))),
-            images,
-            dataset.class_names,
-        )
-        for split, images in loaded.items()
-    }
+    loaded = (
+        {"test": dataset.test} if test_alone else {"train": dataset.train, "test": dataset.test}
+    )
+    splits = {}
+    for split, images in loaded.items():
+        names = tuple(f"{split} image {index}" for index in range(len(images)))
+        splits[split] = ImageFiles(names, images, dataset.class_names)
     return splits, dataset.source
 
 
@@ -208,17 +176,16 @@ def _choose_images(
     options: argparse.Namespace, names: Sequence[str], *, has_test_split: bool
 ) -> tuple[Sequence[int], str]:
     """Return the positions in ``names`` of the images to evaluate, and what these are."""
-    everything = range(len(names))
-    if options.split == "all":
-        return everything, "all images"
+    if has_test_split and options.split == "test":
+        return range(len(names)), "test images"
     recorded = are_test_files(options.model, names) if options.data else []
-    if any(recorded) and not has_test_split:
-        print(
-            f"{options.data} has no test/ folder: {recorded.count(True):,} of its {len(names):,} "
-            f"images are the test split of {options.model}"
-        )
-        return [index for index in everything if recorded[index]], "test images"
-    return everything, "test images" if has_test_split else "all images"
+    if options.split == "all" or not any(recorded):
+        return range(len(names)), "all images"
+    print(
+        f"{options.data} has no test/ folder: {recorded.count(True):,} of its {len(names):,} "
+        f"images are the test split of {options.model}"
+    )
+    return np.flatnonzero(recorded).tolist(), "test images"
 
 
 def _note_training_images(model: Path, names: Sequence[str], *, was_trained_on: bool) -> None:
@@ -291,23 +258,16 @@ def _report(output: Path, evaluation: Evaluation, images: str) -> None:
 
 
 def write_predictions(file: Path, evaluation: Evaluation) -> None:
-    """Write ``predictions.csv``, with one row for each image.
-
-    Raises:
-        OSError: the file can't be written.
-    """
-    class_names = evaluation.class_names
-    rows = (
-        [name, class_names[label], class_names[prediction], f"{confidence:.6f}"]
-        for name, label, prediction, confidence in zip(
-            evaluation.names,
-            evaluation.images.labels.tolist(),
-            evaluation.predictions.tolist(),
-            evaluation.confidences.tolist(),
-            strict=True,
-        )
+    """Write ``predictions.csv``, with one row for each image."""
+    names = np.array(evaluation.class_names, dtype=object)
+    columns = (
+        evaluation.names,
+        names[evaluation.images.labels.numpy()],
+        names[evaluation.predictions.numpy()],
+        [f"{confidence:.6f}" for confidence in evaluation.confidences.tolist()],
     )
-    write_csv(file, ["image", "true class", "predicted class", "confidence"], rows)
+    header = ["image", "true class", "predicted class", "confidence"]
+    write_csv(file, header, zip(*columns, strict=True))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,10 @@
 """Take over an image classifier from Keras: make a run of a .keras file or a whole .h5 file.
 
+    python -m model.from_keras cnn_cifar10_model.keras    makes runs/keras-cnn_cifar10_model
+    python -m model.from_keras weather.keras --class-names rain,snow,sun --name weather
+    python -m model.from_keras mobilenet.h5 --class-names labels.txt --input-range -1 1
+    python -m model.archive runs/NAME                     then packs it, to be served
+
 Keras reads the file on PyTorch, without TensorFlow, and the run gives the same answers. The model
 must take one square RGB picture of a fixed size and have one output for each class: softmax, or
 logits, to which softmax is added. Code in the file, such as a Lambda layer's, is never run.
@@ -55,16 +60,6 @@ REMEDIES = {
     "Could not locate": "it needs classes of another program; use Keras' own layers instead",
     "Unknown layer": "it needs classes of another program; use Keras' own layers instead",
 }
-EPILOG = """\
-examples:
-  python -m model.from_keras cnn_cifar10_model.keras
-                              makes runs/keras-cnn_cifar10_model
-  python -m model.from_keras weather.keras --class-names rain,snow,sun --name weather
-  python -m model.from_keras mobilenet.h5 --class-names labels.txt --input-range -1 1
-then, to serve it:
-  python -m model.archive runs/NAME
-"""
-
 KerasModel = Any  # Keras has no types.
 
 
@@ -95,11 +90,8 @@ def convert(
     Args:
         file: A file that Keras' ``model.save`` wrote.
         run: The run's directory, which must not exist; it gets the graph and the card.
-        class_names: Names of the classes, by output, with commas between them, or the text file
-            that holds one on each line; by default CIFAR-10's if there are ten outputs for 32×32
-            pixels.
-        input_range: What the model takes for black and for white; by default 0 and 255 if it
-            begins with a Rescaling layer for these, otherwise 0 and 1.
+        class_names: Names of the classes, as the command line takes them.
+        input_range: What the model takes for black and for white, as there.
 
     Returns:
         The run's card.
@@ -231,10 +223,10 @@ def _gives_logits(model: KerasModel, outputs: Tensor) -> bool:
 
 
 def _choose_class_names(text: str | None, count: int, image_size: int) -> tuple[str, ...]:
-    if text is None:
-        if (count, image_size) != (len(CIFAR10_CLASS_NAMES), 32):
-            raise ConversionError(f"name its {count} classes with --class-names, in output order")
+    if text is None and (count, image_size) == (len(CIFAR10_CLASS_NAMES), 32):
         return CIFAR10_CLASS_NAMES
+    if text is None:
+        raise ConversionError(f"name its {count} classes with --class-names, in output order")
     try:
         # Two names have a comma between them, so other texts are files.
         names = text.split(",") if "," in text else Path(text).read_text("utf-8-sig").splitlines()
@@ -253,7 +245,7 @@ def _choose_class_names(text: str | None, count: int, image_size: int) -> tuple[
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
     tolerate_any_encoding()
-    parser = OneLineParser(prog="python -m model.from_keras", description=__doc__, epilog=EPILOG)
+    parser = OneLineParser("python -m model.from_keras", __doc__)
     parser.add_argument("file", type=Path, help="a file that Keras' model.save wrote")
     parser.add_argument(
         "--class-names",
@@ -269,13 +261,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="what the model takes for black and white: 0 1, 0 255 or -1 1 (default: 0 255 if it "
         "begins with a Rescaling layer for them, otherwise 0 1)",
     )
-    parser.add_argument(
-        "--runs",
-        type=Path,
-        default=Path("runs"),
-        metavar="DIR",
-        help="folder of the runs (default: runs/)",
-    )
+    text = "folder of the runs (default: runs/)"
+    parser.add_argument("--runs", type=Path, default=Path("runs"), metavar="DIR", help=text)
     parser.add_argument("--name", help="name of the run (default: keras-<stem of the file>)")
     options = parser.parse_args(arguments)
     run = options.runs / (options.name or f"keras-{options.file.stem}")

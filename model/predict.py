@@ -1,5 +1,11 @@
 """Classify pictures on the command line, without a server.
 
+    python -m model.predict docs/ship.png
+    python -m model.predict holiday/ --top-k 5
+    python -m model.predict --json holiday/ > answers.json
+    curl -s https://example.org/cat.jpg | python -m model.predict -
+    python -m model.predict --model runs/NAME docs/ship.png
+
 The answers are those of the REST endpoint: the same network on the same pixels.
 A folder stands for all files below it, except hidden ones. For each file that can't be classified,
 the command prints a line to stderr, goes on with the others, and exits with 1 at the end.
@@ -32,14 +38,6 @@ from model.inference.files import classify_files, find_files
 MAX_NAME_WIDTH = 48
 # Exit code of a program that SIGPIPE ended, as shells report it.
 BROKEN_PIPE_EXIT_CODE = 141
-EPILOG = """\
-examples:
-  python -m model.predict docs/ship.png
-  python -m model.predict holiday/ --top-k 5
-  python -m model.predict --json holiday/ > answers.json
-  curl -s https://example.org/cat.jpg | python -m model.predict -
-  python -m model.predict --model runs/NAME docs/ship.png
-"""
 
 Answers = Iterable[tuple[str, dict[str, Any]]]
 
@@ -54,34 +52,28 @@ def predict(options: argparse.Namespace, classifier: Classifier) -> int:
     # On a terminal the answers themselves show the progress.
     shown = files if sys.stdout.isatty() else progress(files, "Classifying", unit="files")
     failed: list[str] = []
-    answers = report_errors(classify_files(classifier, shown), failed)
+
+    def report_errors() -> Iterator[tuple[str, dict[str, Any]]]:
+        for file, answer in classify_files(classifier, shown):
+            if "error" in answer:
+                failed.append(file)
+                message = f"model.predict: {visible(file)}: {answer['error']['message']}"
+                # This keeps the progress bar below the line, which print would not.
+                tqdm.write(message, file=sys.stderr)
+            yield file, answer
+
     if options.json:
-        lines = format_json(answers)
+        lines = format_json(report_errors())
     else:
-        name_width = min(widest(["file", *files]), MAX_NAME_WIDTH)
-        label_width = widest(["label", *classifier.card.class_names])
-        lines = format_table(answers, name_width, label_width, options.top_k)
+        widths = (
+            min(max(len(visible(name)) for name in ("file", *files)), MAX_NAME_WIDTH),
+            max(len(visible(name)) for name in ("label", *classifier.card.class_names)),
+        )
+        lines = format_table(report_errors(), widths, options.top_k)
     for line in lines:
         print(line)
     sys.stdout.flush()
     return 1 if failed else 0
-
-
-def report_errors(answers: Answers, failed: list[str]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield all ``answers``; print the errors to stderr and append their files to ``failed``."""
-    for file, answer in answers:
-        if "error" in answer:
-            failed.append(file)
-            # This keeps the progress bar below the line, which print would not.
-            tqdm.write(
-                f"model.predict: {visible(file)}: {answer['error']['message']}", file=sys.stderr
-            )
-        yield file, answer
-
-
-def widest(names: Iterable[str]) -> int:
-    """Return the width in characters of the longest name, as :func:`visible` shows it."""
-    return max(len(visible(name)) for name in names)
 
 
 def format_json(answers: Answers) -> Iterator[str]:
@@ -94,20 +86,17 @@ def format_json(answers: Answers) -> Iterator[str]:
     yield "]"
 
 
-def format_table(answers: Answers, name_width: int, label_width: int, top_k: int) -> Iterator[str]:
-    """Yield the lines of a table: file, label, confidence and the next best classes.
+def format_table(answers: Answers, widths: tuple[int, int], top_k: int) -> Iterator[str]:
+    """Yield the lines of a table: file, label, confidence and the next best of ``top_k`` classes.
 
-    Args:
-        answers: Files with their answers; errors are left out.
-        name_width: Width of the first column in characters. Longer names are shown in full, and
-            move the rest of their line.
-        label_width: Width of the second column in characters.
-        top_k: Number of classes in a line, at least 1.
+    Errors are left out. Of the first two columns, ``widths`` in characters are given; longer names
+    of files are shown in full, and move the rest of their line.
     """
 
-    def row(file: str, label: str, confidence: str, next_best: str) -> str:
-        line = f"{file:<{name_width}}  {label:<{label_width}}  {confidence:>10}  {next_best}"
-        return line.rstrip()
+    def row(*cells: str) -> str:
+        return "{:<{}}  {:<{}}  {:>10}  {}".format(
+            cells[0], widths[0], cells[1], widths[1], *cells[2:]
+        ).rstrip()
 
     yield row("file", "label", "confidence", "next best" if top_k > 1 else "")
     for file, answer in answers:
@@ -116,16 +105,15 @@ def format_table(answers: Answers, name_width: int, label_width: int, top_k: int
                 (visible(name), format_percentage(probability))
                 for name, probability in islice(answer["probabilities"].items(), top_k)
             ]
-            next_best = ", ".join(f"{name} {probability}" for name, probability in others)
+            next_best = ", ".join(map(" ".join, others))
             yield row(visible(file), label, confidence, next_best)
 
 
 def create_parser() -> OneLineParser:
     """Return the parser of the command line."""
-    parser = OneLineParser(prog="python -m model.predict", description=__doc__, epilog=EPILOG)
-    parser.add_argument(
-        "files", nargs="+", metavar="FILE", help="a picture, a folder, or - for standard input"
-    )
+    parser = OneLineParser("python -m model.predict", __doc__)
+    text = "a picture, a folder, or - for standard input"
+    parser.add_argument("files", nargs="+", metavar="FILE", help=text)
     parser.add_argument(
         "--model",
         type=Path,
@@ -133,13 +121,8 @@ def create_parser() -> OneLineParser:
         metavar="ARCHIVE_OR_RUN",
         help="model to use (default: model_store/cifar10-2.0.mar of this project)",
     )
-    parser.add_argument(
-        "--top-k",
-        type=whole_number(),
-        default=3,
-        metavar="N",
-        help="number of classes that the table shows for each file (default: 3)",
-    )
+    text = "number of classes that the table shows for each file (default: 3)"
+    parser.add_argument("--top-k", type=whole_number(), default=3, metavar="N", help=text)
     parser.add_argument(
         "--json",
         action="store_true",

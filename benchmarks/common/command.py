@@ -9,10 +9,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
-from benchmarks.common.machine import describe
-from benchmarks.common.report import Report
+from benchmarks.common.report import Report, describe_machine
 from model import PROJECT
 from model.command_line import OneLineParser, whole_number
 
@@ -20,24 +19,32 @@ RESULTS = PROJECT / "benchmarks" / "results"
 # Load average above which measurements are disturbed.
 QUIET_LOAD = 0.5
 
+Option = tuple[str, dict[str, Any]]
+
+
+def option(name: str, meaning: str, default: object = None, **settings: object) -> Option:
+    """Declare an option of a benchmark; one whose default is a number takes numbers above 0."""
+    if isinstance(default, int):
+        meaning = f"{meaning} (default: {default})"
+        settings = {"type": whole_number(), "metavar": "N", **settings}
+    return name, {"help": meaning, "default": default, **settings}
+
 
 @dataclass(frozen=True)
 class Command:
     """A benchmark as a command.
 
     Attributes:
-        name: the package below ``benchmarks``; the results are named after it.
-        description: what ``--help`` says first.
-        examples: commands that ``--help`` shows, with what each is for.
-        add_options: adds the benchmark's own options to a parser.
-        measure: measures; raises ``ProgramError``, ``OSError`` or ``ValueError`` where it can't.
-        needs_quiet: whether other programs change the figures.
+        name: The package below ``benchmarks``; the results are named after it.
+        description: What ``--help`` says, with examples.
+        options: The benchmark's own options.
+        measure: Measures; raises ``ProgramError``, ``OSError`` or ``ValueError`` where it can't.
+        needs_quiet: Whether other programs change the figures.
     """
 
     name: str
     description: str | None
-    examples: str
-    add_options: Callable[[argparse.ArgumentParser], None]
+    options: Sequence[Option]
     measure: Callable[[argparse.Namespace], Report]
     needs_quiet: bool = True
 
@@ -59,7 +66,7 @@ class Command:
             be measured, 130 after an interrupt.
         """
         options = self.parse(arguments)
-        facts, load = describe(), os.getloadavg()[0]
+        facts, load = describe_machine(), os.getloadavg()[0]
         if self.needs_quiet and load > QUIET_LOAD:
             print(f"Other programs are running (load {load:.1f}), so the figures will be wrong.")
         try:
@@ -81,35 +88,21 @@ class Command:
 
     def parse(self, arguments: Sequence[str] | None = None) -> argparse.Namespace:
         """Parse and check the command line; a wrong value exits with 2."""
-        parser = self.create_parser()
-        options = parser.parse_args(arguments)
+        parser = OneLineParser(f"python -m benchmarks.{self.name}", self.description)
         today = f"{self.name.replace('_', '-')}-{datetime.now(UTC):%Y-%m-%d}.md"
-        options.output = options.output or RESULTS / today
+        output = option(
+            "--output",
+            "file for the tables; FILE.json gets every single measurement (default: a file in "
+            "benchmarks/results/, named after the benchmark and the day)",
+            RESULTS / today,
+            type=Path,
+            metavar="FILE.md",
+        )
+        for name, settings in [*self.options, output]:
+            parser.add_argument(name, **settings)
+        options = parser.parse_args(arguments)
         if options.output.suffix != ".md":
             parser.error(f"--output: {options.output} must end in .md; the JSON goes beside it")
         if options.output.exists():
             parser.error(f"--output: {options.output} exists already; choose another name")
         return options
-
-    def create_parser(self) -> OneLineParser:
-        """Return the parser of the command line."""
-        parser = OneLineParser(
-            prog=f"python -m benchmarks.{self.name}",
-            description=self.description,
-            epilog=f"examples:\n{self.examples}",
-        )
-        self.add_options(parser)
-        parser.add_argument(
-            "--output",
-            type=Path,
-            metavar="FILE.md",
-            help="file for the tables; FILE.json gets every single measurement "
-            "(default: a file in benchmarks/results/, named after the benchmark and the day)",
-        )
-        return parser
-
-
-def add_number(parser: argparse.ArgumentParser, option: str, default: int, meaning: str) -> None:
-    """Add an option that takes a whole number of at least 1."""
-    text = f"{meaning} (default: {default})"
-    parser.add_argument(option, type=whole_number(), default=default, metavar="N", help=text)

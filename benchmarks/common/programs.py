@@ -5,21 +5,23 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from functools import partial
 from typing import TypeVar
 
-from benchmarks.common.memory import watch_memory
+import psutil
+
 from model import PROJECT
 
 # Number of lines of a program's output that an error cites.
 LAST_LINES = 10
 # Seconds after which a program that was asked to end is killed.
-STOP_SECONDS = 10
+STOP_SECONDS = 30
+INTERVAL_SECONDS = 0.5
+MEMORY_METHOD = f"proportional set size of all processes, every {INTERVAL_SECONDS} s"
 
-Say = Callable[[str], None]
+Process = subprocess.Popen[str]
 Result = TypeVar("Result")
 
 
@@ -36,34 +38,34 @@ def watch(
         Bytes of memory at the peak of the program with all processes that it started.
 
     Raises:
-        ProgramError: the program could not be started or ended with another code than 0.
+        ProgramError: The program could not be started or ended with another code than 0.
     """
-    with running(command, environment, pipe=True) as process, watch_memory(process.pid) as peak:
+    with running(command, environment, pipe=True) as process, watch_memory(process.pid) as samples:
         for line in process.stdout or ():
             on_line(line)
         if process.wait() != 0:
             raise ProgramError(f"it ended with code {process.returncode}")
-    return peak.memory
+    return max(samples)
 
 
 @contextmanager
 def running(
     command: Sequence[str], environment: Mapping[str, str], *, pipe: bool = False
-) -> Iterator["subprocess.Popen[str]"]:
+) -> Iterator[Process]:
     """Run a program in the project's folder; nothing that it started is left running afterwards.
 
     Args:
-        command: program and arguments.
-        environment: variables besides the ones of this process.
-        pipe: whether the caller reads its stdout.
+        command: Program and arguments.
+        environment: Variables besides the ones of this process.
+        pipe: Whether the caller reads its stdout.
 
     Raises:
-        ProgramError: the program could not be started; or one that is raised inside, completed with
+        ProgramError: The program could not be started; or one that is raised inside, completed with
             the last lines of its output.
     """
     with tempfile.TemporaryFile("w+") as output:
         try:
-            process = subprocess.Popen(
+            process = Process(
                 command,
                 cwd=PROJECT,
                 env={**os.environ, **environment},
@@ -87,44 +89,75 @@ def running(
             _stop(process)
 
 
-def _stop(process: "subprocess.Popen[str]") -> None:
+def _stop(process: Process) -> None:
     """End the process, and whatever of its group has outlived it."""
+    process.terminate()
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(STOP_SECONDS)
     with suppress(ProcessLookupError):
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGTERM)
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(STOP_SECONDS)
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     if process.stdout:
         process.stdout.close()
 
 
+@contextmanager
+def watch_memory(pid: int) -> Iterator[list[int]]:
+    """Sample the memory of a process tree, in bytes, from a thread while the context is entered."""
+    samples, done = [tree_memory(pid)], threading.Event()
+
+    def take_samples() -> None:
+        while not done.wait(INTERVAL_SECONDS):
+            samples.append(tree_memory(pid))
+
+    thread = threading.Thread(target=take_samples, daemon=True)
+    thread.start()
+    try:
+        yield samples
+    finally:
+        done.set()
+        thread.join()
+
+
+def tree_memory(pid: int) -> int:
+    """Return the bytes of a process and its descendants; 0 when it is gone.
+
+    Where the system knows it, as Linux does, each shared page is divided among those that share it.
+    """
+    total = 0
+    for process in process_tree(pid):
+        with suppress(psutil.Error):
+            memory = process.memory_full_info()
+            total += getattr(memory, "pss", memory.rss)
+    return total
+
+
+def process_tree(pid: int) -> list[psutil.Process]:
+    """Return a process and its descendants; nothing when it is gone."""
+    try:
+        root = psutil.Process(pid)
+        return [root, *root.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
+
+
 def take_turns(
-    contestants: Mapping[str, Callable[[int, Say], Result]], rounds: int
+    contestants: Mapping[str, Callable[[int], Result]], rounds: int
 ) -> tuple[dict[str, list[Result]], dict[str, str]]:
     """Run each contestant once a round; one that fails is left out of the next rounds.
 
-    A contestant gets the number of the round, from 0, and what prints a line about it; it raises
-    ``ProgramError`` where it fails.
+    A contestant gets the number of the round, from 0, and raises ``ProgramError`` where it fails.
 
     Returns:
         The results of those that never failed, and the messages of those that did, by name.
     """
     results: dict[str, list[Result]] = {name: [] for name in contestants}
     failures: dict[str, str] = {}
-    started = time.monotonic()
-
-    def say(heading: str, text: str) -> None:
-        minutes, seconds = divmod(int(time.monotonic() - started), 60)
-        print(f"{minutes:>3}:{seconds:02}  {heading}  {text}", flush=True)
-
     for number in range(rounds):
         for name in list(results):
-            say_of_it = partial(say, f"{name:<14} round {number + 1}/{rounds}")
-            say_of_it("starts")
+            print(f"{name}, round {number + 1} of {rounds}", flush=True)
             try:
-                results[name].append(contestants[name](number, say_of_it))
+                results[name].append(contestants[name](number))
             except ProgramError as error:
                 failures[name] = str(error)
                 del results[name]

@@ -13,11 +13,8 @@ from typing import Any, NamedTuple
 import psutil
 import urllib3
 
-from benchmarks.common.programs import ProgramError, running
+from benchmarks.common.programs import Process, ProgramError, process_tree, running
 from model import BEST_ARCHIVE, PROJECT
-from serving import ServeError
-from serving.java import find_java_home
-from serving.torchserve import run_directory, torchserve
 from webui.settings import Settings
 
 # The shipped archives by version.
@@ -48,34 +45,30 @@ class Server(NamedTuple):
 
 
 @contextmanager
-def our_server(version: str = "2.0", *, with_web_ui: bool = False) -> Iterator[Server]:
-    """Run TorchServe with the shipped archives as ``make serve`` does; also the web UI if asked.
+def our_server(version: str = "2.0", rate_limit: str = "unlimited") -> Iterator[Server]:
+    """Run ``serve.py`` with the shipped archives, of which ``version`` answers.
 
-    ``version`` answers.
+    The root process is TorchServe's, so that the web UI counts for nothing.
     """
     names = [one.variable for one in Settings.describe() if one.variable.endswith("_PORT")]
-    with ExitStack() as opened:
-        directory = opened.enter_context(tempfile.TemporaryDirectory())
+    with tempfile.TemporaryDirectory() as directory:
         environment = {
             **dict(zip(names, map(str, free_ports(len(names))), strict=True)),
             "MODEL_STORE": str(ARCHIVES[version].parent),
             "MODEL_VERSION": version,
             "TORCHSERVE_RUN_DIRECTORY": directory,
-            # All requests come from one address.
-            "RATE_LIMIT": "unlimited",
+            "RATE_LIMIT": rate_limit,
         }
         settings = Settings.from_environment(environment)
-        try:
-            opened.enter_context(run_directory(settings))
-            process = opened.enter_context(torchserve(settings, find_java_home()))
-        except ServeError as error:
-            raise ProgramError(str(error)) from error
-        if with_web_ui:
-            opened.enter_context(running([sys.executable, "-m", "webui"], environment))
         url = f"{settings.inference_url}/predictions/{settings.model_name}"
-        headers = {**BYTES, "Authorization": f"Bearer {_key(settings.key_file)}"}
-        web_ui = f"http://127.0.0.1:{settings.webui_port}/" if with_web_ui else ""
-        yield Server(process.pid, lambda body: Request(url, body, headers), web_ui)
+        web_ui = f"http://127.0.0.1:{settings.webui_port}/"
+        with running([sys.executable, "serve.py"], environment) as process:
+            key = _read_key(settings.key_file, process)
+            headers = {**BYTES, "Authorization": f"Bearer {key}"}
+            torchserve = next(
+                one.pid for one in process_tree(process.pid) if "ts.model_server" in one.cmdline()
+            )
+            yield Server(torchserve, lambda body: Request(url, body, headers), web_ui)
 
 
 def free_ports(count: int) -> list[int]:
@@ -85,9 +78,9 @@ def free_ports(count: int) -> list[int]:
         return [opened.enter_context(server).getsockname()[1] for server in servers]
 
 
-def _key(file: Path) -> str:
+def _read_key(file: Path, process: Process) -> str:
     deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline:
+    while process.poll() is None and time.monotonic() < deadline:
         # It may not be written yet, or not to its end.
         with suppress(OSError, ValueError):
             return str(json.loads(file.read_text())["inference"]["key"])

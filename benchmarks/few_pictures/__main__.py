@@ -4,6 +4,9 @@ DIR has a folder of pictures for each class, such as those of CIFAR-100. Each dr
 classes and some pictures of each, and train.py trains on them as it does by default, going on from
 the shipped model, and from scratch. The report says how many of the other pictures of these classes
 each of the two gets right, and how long it takes, from the command to the report.
+
+  python -m benchmarks.few_pictures DIR                            20 minutes on two cores
+  python -m benchmarks.few_pictures DIR --pictures 20 --draws 1    two trainings
 """
 
 import argparse
@@ -19,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.common.command import Command
+from benchmarks.common.command import Command, option
 from benchmarks.common.report import Report, table
 from model import PROJECT
 from model.command_line import format_percentage, progress, whole_number
@@ -27,69 +30,41 @@ from model.data.image_files import list_files
 
 # Options of train.py by what they stand for.
 STARTS = {"from version 2.0": [], "from scratch": ["--from-scratch"]}
-EXAMPLES = """\
-  python -m benchmarks.few_pictures DIR                            20 minutes on two cores
-  python -m benchmarks.few_pictures DIR --pictures 20 --draws 1    two trainings
-"""
-
-
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options of this benchmark."""
-    parser.add_argument("directory", type=Path, metavar="DIR", help="the folder of the classes")
-    parser.add_argument(
+OPTIONS = (
+    option("directory", "the folder of the classes", type=Path, metavar="DIR"),
+    option(
         "--pictures",
+        "numbers of pictures of a class to train and validate with (default: 5 20 30)",
+        [5, 20, 30],
         nargs="+",
         type=whole_number(2),
-        default=[5, 20, 30],
         metavar="N",
-        help="numbers of pictures of a class to train and validate with (default: 5 20 30)",
-    )
-    parser.add_argument(
-        "--classes",
-        type=whole_number(2),
-        default=10,
-        metavar="N",
-        help="number of classes in a draw (default: 10)",
-    )
-    parser.add_argument(
-        "--draws",
-        type=whole_number(),
-        default=5,
-        metavar="N",
-        help="number of draws of classes and pictures (default: 5)",
-    )
+    ),
+    option("--classes", "number of classes in a draw", 10, type=whole_number(2)),
+    option("--draws", "number of draws of classes and pictures", 5),
+)
 
 
 def measure(options: argparse.Namespace) -> Report:
     """Train on every draw, from each start; ``ValueError`` where there are too few pictures."""
     files = list_files(options.directory, "")
-    trainings = [
-        (pictures, draw, start)
-        for pictures in options.pictures
-        for draw in range(options.draws)
-        for start in STARTS
-    ]
-    measured = []
-    for pictures, draw, start in progress(trainings, "Training", "runs"):
-        with tempfile.TemporaryDirectory() as folder:
-            chosen = draw_pictures(files, options.classes, pictures, draw)
-            lay_out(chosen, options.directory.absolute(), pictures, Path(folder, "data"))
-            accuracy, seconds = _train(Path(folder), STARTS[start])
-        measured.append(
-            {"pictures": pictures, "draw": draw, "start": start}
-            | {"classes": list(chosen), "accuracy": accuracy, "seconds": seconds}
-        )
-    rows = []
+    measured, rows = [], []
     for pictures in options.pictures:
         row = [str(pictures)]
-        for start in STARTS:
-            runs = [run for run in measured if (run["pictures"], run["start"]) == (pictures, start)]
+        for start, more in STARTS.items():
+            runs = []
+            for draw in progress(range(options.draws), f"{pictures} {start}", "runs"):
+                with tempfile.TemporaryDirectory() as folder:
+                    chosen = draw_pictures(files, options.classes, pictures, draw)
+                    lay_out(chosen, options.directory.absolute(), pictures, Path(folder, "data"))
+                    accuracy, seconds = _train(Path(folder), more)
+                run = {"pictures": pictures, "draw": draw, "start": start, "classes": list(chosen)}
+                runs.append(run | {"accuracy": accuracy, "seconds": seconds})
             accuracies = [run["accuracy"] for run in runs]
-            row.append(
-                f"{format_percentage(statistics.fmean(accuracies))} ± "
-                f"{100 * statistics.pstdev(accuracies):.1f}"
-            )
+            mean = format_percentage(statistics.fmean(accuracies))
+            row.append(f"{mean} ± {100 * statistics.pstdev(accuracies):.1f}")
             row.append(f"{statistics.median(run['seconds'] for run in runs):.0f} s")
+            measured += runs
         rows.append(row)
     header = ["pictures of a class", *(cell for start in STARTS for cell in (start, "time"))]
     facts = {"classes in a draw": options.classes, "draws": f"{options.draws}, mean ± deviation"}
@@ -99,16 +74,9 @@ def measure(options: argparse.Namespace) -> Report:
 def draw_pictures(
     files: Mapping[str, Sequence[str]], classes: int, pictures: int, draw: int
 ) -> dict[str, list[str]]:
-    """Choose classes by chance, and shuffle the pictures of each.
+    """Choose classes with more than ``pictures`` by chance, and shuffle the pictures of each.
 
-    Args:
-        files: The pictures of all classes, by class.
-        classes: Number of classes to choose.
-        pictures: Number of pictures of each that will train; at least one more is needed.
-        draw: Number of the draw, which decides on the result.
-
-    Raises:
-        ValueError: Too few classes have so many pictures.
+    The number of the ``draw`` decides on the result; ``ValueError`` if there are too few classes.
     """
     large = [name for name in files if len(files[name]) > pictures]
     if len(large) < classes:
@@ -143,7 +111,7 @@ def _train(folder: Path, more: Sequence[str]) -> tuple[float, float]:
     return report["accuracy"], seconds
 
 
-COMMAND = Command("few_pictures", __doc__, EXAMPLES, add_options, measure)
+COMMAND = Command("few_pictures", __doc__, OPTIONS, measure)
 
 if __name__ == "__main__":
     COMMAND.main()

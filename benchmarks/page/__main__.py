@@ -3,40 +3,67 @@
 TorchServe and the web UI are started as `make serve` starts them, on ports of their own, and so is
 Chromium. The clock is the browser's own, from the choice of a file to the frame that shows the
 answer. Nothing else should run meanwhile.
-"""
 
-import argparse
-from collections.abc import Mapping, Sequence
-from statistics import median
-
-from playwright.sync_api import Browser, FilePayload, sync_playwright
-
-from benchmarks.common.command import Command, add_number
-from benchmarks.common.pictures import SHIP, large_picture, small_picture
-from benchmarks.common.programs import ProgramError
-from benchmarks.common.report import Report, table
-from benchmarks.common.server import Request, our_server, wait_until_ready
-from benchmarks.page.browser import Wait, Way, measure_first_visit, measure_wait
-from benchmarks.page.chromium import find_chromium, launch_options
-
-# Most answers to a photo, and most first visits, that are measured.
-PHOTO_RUNS, FIRST_VISITS = 10, 9
-EXAMPLES = """\
   python -m benchmarks.page                                    some minutes
   python -m benchmarks.page --runs 5 --output /tmp/trial.md    does it work?
 """
 
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+from statistics import median
+from typing import NamedTuple
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options of this benchmark."""
-    add_number(parser, "--runs", 50, "answers to each small file; to other files fewer")
+import numpy as np
+from playwright.sync_api import Browser, CDPSession, FilePayload, sync_playwright
+
+from benchmarks.common.command import Command, option
+from benchmarks.common.pictures import SHIP, large_picture, small_picture
+from benchmarks.common.programs import ProgramError
+from benchmarks.common.report import Report, table
+from benchmarks.common.server import Request, our_server, wait_until_ready
+from benchmarks.page.chromium import find_chromium, launch_options
+
+# Most answers to a photo, and most first visits, that are measured.
+PHOTO_RUNS, FIRST_VISITS = 10, 9
+# Number of answers on a fast way that warm up and are not counted.
+WARM_UP = 3
+ANSWER_MILLISECONDS = 180_000
+DESKTOP = {"width": 1280, "height": 800}
+PHONE = {"width": 390, "height": 844}
+# Lighthouse's slow phone: bytes a second, milliseconds, and a processor so many times as slow.
+SLOW_4G = {"downloadThroughput": 1.6e6 / 8, "uploadThroughput": 0.75e6 / 8, "latency": 150}
+SLOW_PROCESSOR = 4
+# The page sends a photo as it is where the browser can't make it smaller.
+WITHOUT_SCALING = "window.createImageBitmap = () => Promise.reject(new Error('none'));"
+WATCH_ANSWER = Path(__file__).with_name("watch_answer.js").read_text()
+READ_FIRST_VISIT = Path(__file__).with_name("read_first_visit.js").read_text()
+OPTIONS = (option("--runs", "answers to each small file; to other files fewer", 50),)
+
+
+class Way(NamedTuple):
+    """How a picture gets to the server: made smaller by the page or not, slowly or not."""
+
+    scaled: bool = True
+    slow: bool = False
+
+
+class Wait(NamedTuple):
+    """How long a user waits from choosing a file, in milliseconds, and the bytes that were sent.
+
+    Each run gives two times: until the answer is in the page, and until its frame is painted.
+    """
+
+    there: list[float]
+    painted: list[float]
+    sent: int
 
 
 def measure(options: argparse.Namespace) -> Report:
     """Measure all waits and all first visits; raises ``ProgramError`` without Chromium."""
     if find_chromium() is None:
         raise ProgramError("there is no Chromium; see `make chromium`")
-    with our_server(with_web_ui=True) as server, sync_playwright() as playwright:
+    with our_server() as server, sync_playwright() as playwright:
         headers = {"Content-Type": "image/png", "Accept": "application/json"}
         predict = Request(f"{server.web_ui}predict", small_picture(), headers)
         wait_until_ready(predict, server.pid)
@@ -73,6 +100,54 @@ def measure_waits(browser: Browser, url: str, runs: int) -> dict[str, Wait]:
     return waits
 
 
+def measure_wait(browser: Browser, url: str, file: FilePayload, runs: int, way: Way) -> Wait:
+    """Choose a file on a fresh page so many times; on a fast way after some more to warm up."""
+    context = browser.new_context(viewport=DESKTOP)  # type: ignore[arg-type]
+    context.set_default_timeout(ANSWER_MILLISECONDS)
+    if not way.scaled:
+        context.add_init_script(WITHOUT_SCALING)
+    page = context.new_page()
+    times: list[dict[str, float]] = []
+    for _ in range(runs if way.slow else WARM_UP + runs):
+        page.goto(url, wait_until="networkidle")
+        if way.slow:
+            slow_down(context.new_cdp_session(page))
+        page.evaluate(WATCH_ANSWER)
+        page.locator("input[name=image]").set_input_files([file])
+        times.append(page.evaluate("window.measured"))
+    context.close()
+    there, painted = ([each[name] for each in times[-runs:]] for name in ("there", "painted"))
+    return Wait(there, painted, round(times[-1]["sent"]))
+
+
+def slow_down(session: CDPSession, processor: float = 1) -> None:
+    """Make a page's connection slow, and its processor so many times as slow."""
+    session.send("Network.enable")
+    session.send("Network.emulateNetworkConditions", {"offline": False, **SLOW_4G})
+    session.send("Emulation.setCPUThrottlingRate", {"rate": processor})
+
+
+def measure_first_visit(browser: Browser, url: str, visits: int, *, slow: bool) -> dict[str, float]:
+    """Visit a page so many times, each time with nothing kept, and return the medians by name."""
+    each = [_visit(browser, url, slow=slow) for _ in range(visits)]
+    return {name: median(figures[name] for figures in each) for name in each[0]}
+
+
+def _visit(browser: Browser, url: str, *, slow: bool) -> dict[str, float]:
+    context = browser.new_context(viewport=PHONE if slow else DESKTOP)  # type: ignore[arg-type]
+    page = context.new_page()
+    session = context.new_cdp_session(page)
+    sizes: list[float] = []
+    session.on("Network.loadingFinished", lambda event: sizes.append(event["encodedDataLength"]))
+    session.send("Network.enable")
+    if slow:
+        slow_down(session, SLOW_PROCESSOR)
+    page.goto(url, wait_until="networkidle")
+    figures: dict[str, float] = page.evaluate(READ_FIRST_VISIT)
+    context.close()
+    return {**figures, "bytes, headers included": sum(sizes), "requests": len(sizes)}
+
+
 def as_file(name: str, content: bytes) -> FilePayload:
     """Return a file to be chosen."""
     return {"name": name, "mimeType": "application/octet-stream", "buffer": content}
@@ -84,8 +159,8 @@ def make_report(
     """Return the report of the waits and of the first visits, by the names that it shows."""
     answers = []
     for name, (there, painted, sent) in waits.items():
-        times = (median(painted), percentile(painted, 95), median(there))
-        milliseconds = (f"{time:,.0f} ms" for time in times)
+        slowest = np.percentile(painted, 95, method="inverted_cdf")
+        milliseconds = (f"{time:,.0f} ms" for time in (median(painted), slowest, median(there)))
         answers.append([name, str(len(painted)), *milliseconds, f"{sent:,} bytes"])
     first = [
         [figure, *(_number(visit[figure]) for visit in visits.values())]
@@ -106,13 +181,7 @@ def _number(value: float) -> str:
     return f"{value:.3f}" if 0 < value < 1 else f"{value:,.0f}"
 
 
-def percentile(values: Sequence[float], percent: int) -> float:
-    """Return the value that so many percent of ``values`` do not exceed; one value is enough."""
-    ordered = sorted(values)
-    return ordered[max(0, -(-len(ordered) * percent // 100) - 1)]
-
-
-COMMAND = Command("page", __doc__, EXAMPLES, add_options, measure)
+COMMAND = Command("page", __doc__, OPTIONS, measure)
 
 if __name__ == "__main__":
     COMMAND.main()

@@ -5,37 +5,44 @@ not every class needs one. One more folder may hold pictures of other things: --
 Each picture goes the way that it goes in the server. The report says how often each model is right,
 and how well its confidence tells strangers apart; FILE.html shows the most confident mistakes. It
 contains pictures, so share it only if you may share those.
-"""
 
-import argparse
-from pathlib import Path
-
-from benchmarks.common.command import Command
-from benchmarks.common.report import Report, table
-from benchmarks.common.server import ARCHIVES
-from benchmarks.photographs.page import write_page
-from benchmarks.photographs.results import ask, figures
-from model.command_line import visible
-from model.evaluate import load_classifier
-
-SHIPPED = list(ARCHIVES.values())
-EXAMPLES = """\
   python -m benchmarks.photographs DIR                          the shipped models
   python -m benchmarks.photographs DIR --strangers others       DIR/others/ shows other things
   python -m benchmarks.photographs DIR --models A.mar runs/B    two models side by side
 """
 
+import argparse
+import base64
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options of this benchmark."""
-    parser.add_argument("directory", type=Path, metavar="DIR", help="the folder of the pictures")
-    parser.add_argument(
-        "--strangers", metavar="NAME", help="folder of pictures of other things (default: none)"
-    )
-    text = "models to show side by side (default: the shipped ones)"
-    parser.add_argument(
-        "--models", nargs="+", type=Path, default=SHIPPED, metavar="ARCHIVE_OR_RUN", help=text
-    )
+from PIL import Image
+
+from benchmarks.common.command import Command, option
+from benchmarks.common.pictures import encode
+from benchmarks.common.report import Report, table
+from benchmarks.common.server import ARCHIVES
+from benchmarks.photographs.results import Answer, Result, ask, figures
+from model.command_line import progress, visible
+from model.evaluate import load_classifier
+from model.evaluation.page import render_page
+from model.images.preprocessing import Fit, prepare
+
+# Most pictures in a list, and the shorter side of a thumbnail.
+SHOWN, SIDE = 60, 256
+TEMPLATE = Path(__file__).with_name("page.html")
+OPTIONS = (
+    option("directory", "the folder of the pictures", type=Path, metavar="DIR"),
+    option("--strangers", "folder of pictures of other things (default: none)", metavar="NAME"),
+    option(
+        "--models",
+        "models to show side by side (default: the shipped ones)",
+        list(ARCHIVES.values()),
+        nargs="+",
+        type=Path,
+        metavar="ARCHIVE_OR_RUN",
+    ),
+)
 
 
 def measure(options: argparse.Namespace) -> Report:
@@ -53,7 +60,29 @@ def measure(options: argparse.Namespace) -> Report:
     return Report("Photographs", parts, {"results": [one._asdict() for one in results]}, {}, {})
 
 
-COMMAND = Command("photographs", __doc__, EXAMPLES, add_options, measure, needs_quiet=False)
+def write_page(file: Path, directory: Path, rows: list[list[str]], results: list[Result]) -> None:
+    """Write the page; raises ``OSError`` where a picture can't be read or the page not written."""
+
+    def pictures(answers: Sequence[Answer], model: Result) -> Iterator[tuple[Answer, str, str]]:
+        for one in progress(answers[:SHOWN], "Thumbnails", "pictures"):
+            data = (directory / one["file"]).read_bytes()
+            seen = as_url(data, model.image_size, model.fit, "PNG")
+            yield one, as_url(data, SIDE, "keep-aspect", "WEBP"), seen
+
+    page = render_page(
+        TEMPLATE, ["page.css"], rows=rows, results=results, pictures=pictures, shown=SHOWN
+    )
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(page, encoding="utf-8")
+
+
+def as_url(data: bytes, size: int, fit: Fit, image_format: str) -> str:
+    """Return a picture as a model of this input size sees it, as a ``data:`` URL."""
+    content = encode(Image.fromarray(prepare(data, size, fit).pixels), image_format)
+    return f"data:image/{image_format.lower()};base64,{base64.b64encode(content).decode()}"
+
+
+COMMAND = Command("photographs", __doc__, OPTIONS, measure, needs_quiet=False)
 
 if __name__ == "__main__":
     COMMAND.main()

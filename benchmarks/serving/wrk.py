@@ -1,6 +1,7 @@
 """Loads a server with wrk and reads what it measured."""
 
 import json
+import math
 import shutil
 import subprocess
 import tempfile
@@ -12,14 +13,13 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks.common.memory import process_tree
-from benchmarks.common.programs import ProgramError
+from benchmarks.common.programs import ProgramError, process_tree
 from benchmarks.common.server import Request
 
 # Seconds after which an answer is an error; any server takes less, and late answers must count.
 TIMEOUT_SECONDS = 60
 # A server that takes less than this share of one processor for so long has nothing left to do.
-IDLE_SHARE, IDLE_SECONDS = 0.2, 0.5
+IDLE_PERCENT, IDLE_SECONDS = 20, 0.5
 ERRORS = ("connect", "read", "write", "status", "timeout")
 SCRIPT = """\
 local file = assert(io.open({body}, "rb"))
@@ -40,15 +40,10 @@ end
 
 @dataclass(frozen=True)
 class Load:
-    """What one load by wrk came to: the answers, and the times to half and to 99 of 100 of them.
+    """What one load by wrk came to: times to half and to 99 of 100 of the answers, in seconds.
 
-    Attributes:
-        connections: number of those that were open at once, each with one request at a time.
-        p50: in seconds.
-        p99: in seconds.
-        requests_per_second: answers, whatever they are.
-        errors: numbers by kind, where they are not 0: ``connect``, ``read``, ``write`` and
-            ``timeout`` of sockets; ``status`` of answers that are 400 or above.
+    Each connection sends one request at a time. ``errors`` are numbers by kind, where they are not
+    0; ``status`` counts answers that are 400 or above.
     """
 
     connections: int
@@ -107,20 +102,10 @@ def wait_until_idle(pid: int) -> None:
     wrk leaves at the end of its time without the answers that are due, and a server goes on to
     work on them: a second and more after a load of large pictures.
     """
+    processes, share = process_tree(pid), math.inf
     deadline = time.monotonic() + TIMEOUT_SECONDS
-    before = _processor_seconds(pid)
-    while time.monotonic() < deadline:
-        time.sleep(IDLE_SECONDS)
-        now = _processor_seconds(pid)
-        if now - before < IDLE_SHARE * IDLE_SECONDS:
-            break
-        before = now
-
-
-def _processor_seconds(pid: int) -> float:
-    seconds = 0.0
-    for process in process_tree(pid):
-        with suppress(psutil.NoSuchProcess):
-            times = process.cpu_times()
-            seconds += times.user + times.system
-    return seconds
+    with suppress(psutil.NoSuchProcess):
+        sum(process.cpu_percent() for process in processes)
+        while share > IDLE_PERCENT and time.monotonic() < deadline:
+            time.sleep(IDLE_SECONDS)
+            share = sum(process.cpu_percent() for process in processes)

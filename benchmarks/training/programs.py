@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from benchmarks.common.machine import available_cpus
 from benchmarks.common.peer_environment import prepare
-from benchmarks.common.programs import ProgramError, Say, watch
+from benchmarks.common.programs import ProgramError, watch
+from benchmarks.common.report import available_cpus
 from model.training.metrics import METRICS_FILE_NAME, read_metrics
 
 GROUP = "training-benchmark"
@@ -44,15 +44,13 @@ class Run:
     precision: str = "fp32"
 
 
-def train_ours(recipe: str, options: argparse.Namespace, _images: Path, seed: int, say: Say) -> Run:
+def train_ours(recipe: str, options: argparse.Namespace, _images: Path, seed: int) -> Run:
     """Run ``train.py`` as a user does, and read its ``metrics.csv``."""
     # On the CPU, as TensorFlow here has no other device.
     command = [sys.executable, "train.py", "--no-test", "--device", "cpu", "--recipe", recipe]
     command += ["--epochs", str(options.epochs), "--seed", str(seed)]
-    if options.data:
-        command += ["--data", str(options.data.resolve())]
-    if options.limit:
-        command += ["--limit", str(options.limit)]
+    command += ["--data", str(options.data.resolve())] if options.data else []
+    command += ["--limit", str(options.limit)] if options.limit else []
     epochs: list[Epoch] = []
     with tempfile.TemporaryDirectory() as directory:
         run = Path(directory) / "run"
@@ -62,14 +60,14 @@ def train_ours(recipe: str, options: argparse.Namespace, _images: Path, seed: in
             rows = read_metrics(run) if (run / METRICS_FILE_NAME).exists() else []
             for row in rows[len(epochs) :]:
                 epochs.append(Epoch(row.epoch, row.seconds, row.validation_accuracy or 0))
-                say(str(epochs[-1]))
+                print(epochs[-1], flush=True)
 
         peak = watch([*command, "--runs", directory, "--name", "run"], read_new_epochs, THREADS)
         precision = json.loads((run / "config.json").read_text())["precision"]
     return Run(epochs, peak, precision)
 
 
-def train_keras(options: argparse.Namespace, images: Path, seed: int, say: Say) -> Run:
+def train_keras(options: argparse.Namespace, images: Path, seed: int) -> Run:
     """Run the Keras program and read its lines of JSON."""
     command = [str(prepare(GROUP)), "-m", "benchmarks.training.keras_training", str(images)]
     command += ["--epochs", str(options.epochs), "--seed", str(seed)]
@@ -78,7 +76,7 @@ def train_keras(options: argparse.Namespace, images: Path, seed: int, say: Say) 
     def read_epoch(line: str) -> None:
         if line.startswith("{"):
             epochs.append(Epoch(**json.loads(line)))
-            say(str(epochs[-1]))
+            print(epochs[-1], flush=True)
 
     # As TensorFlow here has no GPU, nobody takes one.
     peak = watch(command, read_epoch, {**THREADS, "CUDA_VISIBLE_DEVICES": ""})
@@ -87,11 +85,10 @@ def train_keras(options: argparse.Namespace, images: Path, seed: int, say: Say) 
     return Run(epochs, peak)
 
 
-# What the tables call each program, and what runs it once with the options of the benchmark, the
-# images for the peers, a seed, and what is called after each epoch.
-PROGRAMS: dict[str, tuple[str, Callable[[argparse.Namespace, Path, int, Say], Run]]] = {
-    "ours": ("ours, recipe `tuned`", partial(train_ours, "tuned")),
-    "ours-original": ("ours, recipe `original`", partial(train_ours, "original")),
-    "keras": ("the original, Keras on TensorFlow", train_keras),
+# What runs each program once with the options of the benchmark, the images for the peers, and a
+# seed, by the name that --only takes.
+PROGRAMS: dict[str, Callable[[argparse.Namespace, Path, int], Run]] = {
+    "ours": partial(train_ours, "tuned"),
+    "ours-original": partial(train_ours, "original"),
+    "keras": train_keras,
 }
-LABELS = {name: label for name, (label, _) in PROGRAMS.items()}

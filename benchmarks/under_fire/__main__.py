@@ -1,14 +1,16 @@
 """Send a running server whatever a client may send, and see that it stays up and stays small.
 
-TorchServe is started as `make serve` starts it, on ports of its own. It is sent good pictures of
-every format, truncated ones, changed ones, noise, JSON, forms and odd headers; the same seed sends
-the same. Each request must get an answer, none of them a 5xx; no worker may be started again; and
-the workers' memory must not grow.
+The server is started as `make serve` starts it, on ports of its own. TorchServe is sent good
+pictures of every format, truncated ones, changed ones, noise, JSON, forms and odd headers; the same
+seed sends the same. Each request must get an answer, none of them a 5xx; whole pictures must be
+answered rightly; no worker may be started again; and the workers must not grow. Then the page is
+attacked from one address (127.0.0.2, which Linux has), and visitors of another must not wait.
+
+  python -m benchmarks.under_fire                      50,000 requests, some minutes
+  python -m benchmarks.under_fire --requests 500 --output /tmp/trial.md    does it work?
 """
 
 import argparse
-import itertools
-import threading
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -17,151 +19,133 @@ from typing import NamedTuple
 import psutil
 import urllib3
 
-from benchmarks.common.command import Command, add_number
-from benchmarks.common.memory import process_tree
+from benchmarks.common.command import Command, option
 from benchmarks.common.pictures import small_picture
+from benchmarks.common.programs import process_tree
 from benchmarks.common.report import Report, mebibytes, table
-from benchmarks.common.server import OK, Request, Server, our_server, wait_until_ready
-from benchmarks.under_fire.requests import Magazine
+from benchmarks.common.server import ARCHIVES, OK, Server, our_server, wait_until_ready
+from benchmarks.under_fire.attacks import hold_connections, send_heavy_pictures
+from benchmarks.under_fire.shots import Shot, make_samples, make_shot
+from model.inference.classifier import Classifier
 
-TENTHS = 10
-# Number of tenths after which libraries have filled their tables and Java its heap.
-SETTLED = 2
-MAX_GROWTH_BYTES = 100 * 2**20
+# Share of the requests after which libraries have filled their tables, and the share by which the
+# workers may grow afterwards.
+SETTLED, MAX_GROWTH = 0.2, 0.05
 # Seconds in which all workers have started: they start one after another.
 WORKERS_APART_SECONDS = 5
 ANSWER_SECONDS = 120
-EXAMPLES = """\
-  python -m benchmarks.under_fire                      50,000 requests, some minutes
-  python -m benchmarks.under_fire --requests 500 --output /tmp/trial.md    does it work?
-"""
-
-
-class Sizes(NamedTuple):
-    """Resident memory after so many requests, in bytes: all workers' together, and Java's."""
-
-    requests: int
-    workers: int
-    java: int
+# What is done to the page, and the most seconds in which 99 of 100 visits must be answered.
+ATTACKS = {
+    "38-byte WebPs of 8000×8000, five a second": (send_heavy_pictures, 1.0),
+    "1,000 idle and 200 slow connections": (hold_connections, 0.1),
+}
+OPTIONS = (
+    option("--requests", "requests to send", 50_000),
+    option("--connections", "connections, which are kept open", 8),
+    option("--seed", "chooses the requests", 1),
+)
 
 
 class Fire(NamedTuple):
-    """What came of all requests.
+    """What came of all requests and attacks.
 
-    Numbers of answers, by kind of request and by status and type; process ids of the workers before
-    and after; sizes after each tenth; seconds for all.
+    Numbers of answers by kind of request and by answer; bytes and process ids of the workers, when
+    they had settled and at the end; sorted seconds of the visits under each attack.
     """
 
-    answers: dict[str, Counter[str]]
+    answers: Counter[tuple[str, str]]
+    sizes: tuple[int, int]
     workers: tuple[list[int], list[int]]
-    sizes: list[Sizes]
-    seconds: float
-
-
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options of this benchmark."""
-    add_number(parser, "--requests", 50_000, "requests to send")
-    add_number(parser, "--connections", 8, "connections, which are kept open")
-    parser.add_argument("--seed", type=int, default=0, help="chooses the requests (default: 0)")
+    visits: dict[str, list[float]]
 
 
 def measure(options: argparse.Namespace) -> Report:
     """Start the server, send it everything, and report what came of it."""
-    with our_server() as server:
+    with our_server(rate_limit="300 per minute") as server:
         wait_until_ready(server.request(small_picture()), server.pid)
         time.sleep(WORKERS_APART_SECONDS)
-        fire = send_all(server, options.requests, options.connections, options.seed)
-    return make_report(fire, {"seed": str(options.seed), "connections": str(options.connections)})
+        before, answers = find_workers(server.pid), Counter[tuple[str, str]]()
+        first = round(options.requests * SETTLED)
+        settled = send(server, range(first), options, answers)
+        end = send(server, range(first, options.requests), options, answers)
+        visits = {name: attack(server.web_ui) for name, (attack, _) in ATTACKS.items()}
+        after = find_workers(server.pid)
+    return make_report(Fire(answers, (settled, end), (pids(before), pids(after)), visits))
 
 
-def send_all(server: Server, requests: int, connections: int, seed: int) -> Fire:
-    """Send all requests, and take the sizes after each tenth."""
-    magazine = Magazine(seed)
-    answers: dict[str, Counter[str]] = {}
-    lock = threading.Lock()
+def send(
+    server: Server, numbers: range, options: argparse.Namespace, answers: Counter[tuple[str, str]]
+) -> int:
+    """Send the requests of these numbers, count the answers, and return the workers' bytes."""
+    samples = make_samples()
+    classifier = Classifier.load(ARCHIVES["2.0"])
+    labels = {name: classifier.classify(sample)["label"] for name, sample in samples.items()}
     # TorchServe closes the connection after an error, so a kept one may be gone.
     retries = urllib3.Retry(2, allowed_methods=None, status=0)
-    pool = urllib3.PoolManager(maxsize=connections, retries=retries, timeout=ANSWER_SECONDS)
+    pool = urllib3.PoolManager(maxsize=options.connections, retries=retries, timeout=ANSWER_SECONDS)
 
-    def send(number: int) -> None:
-        kind, body, headers = magazine.shot(number)
-        request = server.request(body)
-        answer = _ask(pool, request._replace(headers={**request.headers, **headers}))
-        with lock:
-            answers.setdefault(kind, Counter())[answer] += 1
+    def ask(number: int) -> tuple[str, str]:
+        shot = make_shot(number, options.seed, samples)
+        return shot.kind, _answer(pool, server, shot, labels[shot.name])
 
-    workers, sizes, started = worker_pids(server.pid), [], time.monotonic()
-    tenths = itertools.pairwise(requests * part // TENTHS for part in range(TENTHS + 1))
-    with ThreadPoolExecutor(connections) as threads:
-        for first, last in tenths:
-            for _ in threads.map(send, range(first, last)):
-                pass
-            memory = {one: one.memory_info().rss for one in process_tree(server.pid)}
-            of_workers = sum(size for one, size in memory.items() if is_worker(one))
-            of_java = sum(size for one, size in memory.items() if one.name() == "java")
-            sizes.append(Sizes(last, of_workers, of_java))
-            print(" | ".join(_cells(sizes[-1])), flush=True)
-    seconds = time.monotonic() - started
-    return Fire(answers, (workers, worker_pids(server.pid)), sizes, seconds)
+    with ThreadPoolExecutor(options.connections) as threads:
+        answers.update(threads.map(ask, numbers))
+    return sum(one.memory_info().rss for one in find_workers(server.pid))
 
 
-def _ask(pool: urllib3.PoolManager, request: Request) -> str:
-    """Return the answer in a word or two."""
+def _answer(pool: urllib3.PoolManager, server: Server, shot: Shot, label: str) -> str:
+    """Return the answer in a word or two; that to a whole picture must have the ``label``."""
+    url, body, headers = server.request(shot.body)
     try:
-        response = pool.request("POST", request.url, body=request.body, headers=request.headers)
+        response = pool.request("POST", url, body=body, headers={**headers, **shot.headers})
+        answer = response.json()
+        if response.status != OK:
+            return f"{response.status} {answer['type']}"
+        return "wrong" if shot.kind == "whole" and answer["label"] != label else "200"
     except urllib3.exceptions.HTTPError as error:
-        return f"no answer ({type(error).__name__})"
-    if response.status == OK:
-        return str(OK)
-    try:
-        return f"{response.status} {response.json()['type']}"
+        return f"none ({type(error).__name__})"
     except (ValueError, KeyError, TypeError):
-        return f"{response.status} without a type"
+        return f"in no known shape, {response.status}"
 
 
-def worker_pids(root: int) -> list[int]:
-    """Return the process ids of TorchServe's workers below ``root``."""
-    return sorted(one.pid for one in process_tree(root) if is_worker(one))
+def find_workers(root: int) -> list[psutil.Process]:
+    """Return TorchServe's workers below the process ``root``."""
+    tree = process_tree(root)
+    return [one for one in tree if any("model_service_worker" in part for part in one.cmdline())]
 
 
-def is_worker(process: psutil.Process) -> bool:
-    """Whether a process is a worker of TorchServe."""
-    return any("model_service_worker" in part for part in process.cmdline())
+def pids(processes: list[psutil.Process]) -> list[int]:
+    """Return the process ids."""
+    return sorted(process.pid for process in processes)
 
 
-def _cells(sizes: Sizes) -> list[str]:
-    return [f"{sizes.requests:,}", mebibytes(sizes.workers), mebibytes(sizes.java)]
-
-
-def make_report(fire: Fire, facts: dict[str, str]) -> Report:
-    """Return the report; ``facts`` say what was sent."""
-    faults = [
-        f"{number}× {kind}: {answer}"
-        for kind, counts in fire.answers.items()
-        for answer, number in counts.items()
-        if not answer.startswith(("200", "4")) or answer.endswith("without a type")
-    ]
+def make_report(fire: Fire) -> Report:
+    """Return the report, with what is not as it must be among its failures."""
+    answers = sorted((kind, answer, f"{n:,}") for (kind, answer), n in fire.answers.items())
+    faults = [" ".join(row) for row in answers if not row[1].startswith(("200", "4"))]
     failures = {"answers": "\n".join(faults)} if faults else {}
+    settled, end = fire.sizes
+    if end > (1 + MAX_GROWTH) * settled:
+        failures["memory"] = f"the workers grew from {mebibytes(settled)} to {mebibytes(end)}"
     if fire.workers[0] != fire.workers[1]:
         failures["workers"] = f"{fire.workers[0]} became {fire.workers[1]}"
-    growth = fire.sizes[-1].workers - fire.sizes[SETTLED - 1].workers
-    if growth > MAX_GROWTH_BYTES:
-        failures["memory"] = f"the workers grew by {mebibytes(growth)}"
-    kinds = []
-    for kind, counts in sorted(fire.answers.items()):
-        answers = ", ".join(f"{number:,} {answer}" for answer, number in counts.most_common())
-        kinds.append([kind, f"{counts.total():,}", answers])
+    waits = []
+    for name, times in fire.visits.items():
+        p99, allowed = times[-2], ATTACKS[name][1]
+        waits.append((name, f"{1000 * p99:.0f} ms", f"{1000 * allowed:.0f} ms"))
+        if p99 > allowed:
+            failures[name] = f"99 of 100 visits took up to {1000 * p99:.0f} ms"
     parts = [
-        "FAILED, see below." if failures else "No 5xx, no worker was started again.",
-        f"From the second tenth to the end all workers together grew by {mebibytes(growth)}.",
-        f"{fire.sizes[-1].requests / fire.seconds:.0f} requests a second were answered.",
-        table(("requests", "workers", "Java"), map(_cells, fire.sizes)),
-        table(("sent", "number", "answers"), kinds),
+        "FAILED, see below." if failures else "All was answered, and no worker was started again.",
+        f"The workers took {mebibytes(settled)} after a fifth, and {mebibytes(end)} at the end.",
+        table(("attack", "99 of 100 visits", "allowed"), waits),
+        table(("sent", "answer", "number"), answers),
     ]
-    return Report("Under fire", parts, fire._asdict(), facts, failures)
+    data = fire._asdict() | {"answers": answers}
+    return Report("Under fire", parts, data, {}, failures)
 
 
-COMMAND = Command("under_fire", __doc__, EXAMPLES, add_options, measure)
+COMMAND = Command("under_fire", __doc__, OPTIONS, measure, needs_quiet=False)
 
 if __name__ == "__main__":
     COMMAND.main()

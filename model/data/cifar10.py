@@ -11,9 +11,6 @@ from model.data.dataset import DataError, Dataset, LabelledImages
 def load_cifar10(download_directory: Path) -> Dataset:
     """Load CIFAR-10 through torchvision, which downloads it if necessary and checks it.
 
-    Args:
-        download_directory: the folder in which torchvision keeps the data.
-
     Raises:
         DataError: CIFAR-10 could neither be found nor downloaded.
     """

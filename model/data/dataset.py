@@ -24,8 +24,7 @@ class LabelledImages:
     Attributes:
         store: uint8 ``(M, 3, size, size)``, RGB in 0 to 255, of these images and maybe others.
         labels: int64 ``(N,)``, class indices.
-        positions: int64 ``(N,)``, positions of the images in ``store``; None where it holds these
-            images and no others.
+        positions: int64 ``(N,)``, positions in ``store``; None where it holds these images alone.
     """
 
     store: Tensor | PixelFile
@@ -54,16 +53,16 @@ class LabelledImages:
         """Return the same images on ``device``; a GPU gets a copy of their pixels.
 
         Raises:
-            DataError: they don't fit in the memory of the GPU.
+            DataError: They don't fit in the memory of the GPU.
         """
         if device.type == self.labels.device.type:
             return self
         shape = (len(self), *self.store.shape[1:])
-        needed, free = prod(shape), torch.cuda.mem_get_info(device)[0]
+        needed, free = prod(shape) / 2**30, torch.cuda.mem_get_info(device)[0] / 2**30
         if needed > free:
             raise DataError(
-                f"{len(self):,} images take {needed / 2**30:.1f} GiB, and the GPU has "
-                f"{free / 2**30:.1f} GiB of free memory. Use --limit or --device cpu."
+                f"{len(self):,} images take {needed:.1f} GiB, and the GPU has {free:.1f} GiB of "
+                "free memory. Use --limit or --device cpu."
             )
         pixels = torch.empty(shape, dtype=torch.uint8, device=device)
         parts = zip(pixels.split(COPIED_IMAGES), self.batches(COPIED_IMAGES), strict=True)
@@ -74,18 +73,10 @@ class LabelledImages:
 
 @dataclass(frozen=True)
 class Dataset:
-    """Splits of the same classes.
+    """Splits of the same classes, and a description of where the images came from.
 
-    Attributes:
-        train: the training split, of which validation images are held out where there are none.
-        test: the test split.
-        class_names: names of the classes, by class index.
-        source: a description of where the images came from.
-        train_files: paths of the training images, relative to the folder of the data; empty for
-            torchvision's CIFAR-10.
-        test_files: paths of the test images, in the same way.
-        validation: the validation split; None where the data has none.
-        validation_files: paths of the validation images, in the same way.
+    The files are relative to the folder of the data; torchvision's CIFAR-10 has none. Where the
+    data has no validation split, validation images are held out of the training split.
     """
 
     train: LabelledImages

@@ -47,10 +47,10 @@ class DecodedCache:
     same.
 
     Args:
-        file: the file of the pixels; its folder is created if necessary.
-        directory: the folder that the image files are in, which may be moved or renamed.
-        files: paths of the image files in it, in the order of the pixels.
-        image_size: side of the decoded images, in pixels.
+        file: The file of the pixels; its folder is created if necessary.
+        directory: The folder that the image files are in, which may be moved or renamed.
+        files: Paths of the image files in it, in the order of the pixels.
+        image_size: Side of the decoded images, in pixels.
     """
 
     def __init__(self, file: Path, directory: Path, files: Sequence[str], image_size: int) -> None:
@@ -77,53 +77,47 @@ class DecodedCache:
         says so.
 
         Args:
-            images: for each file its pixels, uint8 ``(3, size, size)``, or the reason why it can't
+            images: For each file its pixels, uint8 ``(3, size, size)``, or the reason why it can't
                 be read.
 
         Raises:
-            DataError: there is no room for a temporary file, either.
-            OSError: writing failed.
+            DataError: There is no room for a temporary file, either.
+            OSError: Writing failed.
         """
-        partial = self._file.with_suffix(f".{uuid4().hex}.partial")
+        file = self._file
         try:
-            self._file.parent.mkdir(exist_ok=True)
-            self._remove_leftovers()
-            self._require_room(self._file.parent)
-            stream = partial.open("wb")
+            file.parent.mkdir(exist_ok=True)
+            # What starts that were killed have left, and not what another one writes now.
+            for left in file.parent.glob(f"{file.stem}.*.partial"):
+                if time.time() - left.stat().st_mtime > LEFTOVER_SECONDS:
+                    left.unlink()
+            partial = self._create_partial(file.parent)
         except OSError as error:
             print(f"Decoded images are not kept for the next start: {error}", file=sys.stderr)
-            return self._write_temporary_file(images)
+            try:
+                partial = file = self._create_partial(Path(tempfile.gettempdir()))
+            except OSError as no_room:
+                raise DataError(f"{no_room}; set TMPDIR to a folder that has") from no_room
         try:
-            with stream:
+            with partial.open("wb") as stream:
                 unreadable = self._write(stream, images)
-            description = {"sha256": self._fingerprint, "unreadable": list(unreadable.items())}
-            self._description_file.unlink(missing_ok=True)
-            partial.replace(self._file)
-            self._description_file.write_text(json.dumps(description))
+            if file == self._file:
+                description = {"sha256": self._fingerprint, "unreadable": list(unreadable.items())}
+                self._description_file.unlink(missing_ok=True)
+                partial.replace(file)
+                self._description_file.write_text(json.dumps(description))
+            # The system keeps a file for as long as it is open.
+            return DecodedImages(PixelFile(file), unreadable)
         finally:
             partial.unlink(missing_ok=True)
-        return DecodedImages(PixelFile(self._file), unreadable)
 
-    def _write_temporary_file(self, images: Iterable[np.ndarray | str]) -> DecodedImages:
-        try:
-            self._require_room(Path(tempfile.gettempdir()))
-        except OSError as error:
-            raise DataError(f"{error}; set TMPDIR to a folder that has") from error
-        with tempfile.NamedTemporaryFile() as stream:
-            unreadable = self._write(stream, images)
-            # The system keeps the file for as long as it is open.
-            return DecodedImages(PixelFile(Path(stream.name)), unreadable)
-
-    def _remove_leftovers(self) -> None:
-        """Remove what starts that were killed have left, and not what another one writes now."""
-        for partial in self._file.parent.glob(f"{self._file.stem}.*.partial"):
-            if time.time() - partial.stat().st_mtime > LEFTOVER_SECONDS:
-                partial.unlink()
-
-    def _require_room(self, folder: Path) -> None:
+    def _create_partial(self, folder: Path) -> Path:
         needed = prod(self._shape)
         if shutil.disk_usage(folder).free < needed:
             raise OSError(f"{folder} has no room for {needed / 2**20:,.0f} MiB")
+        partial = folder / f"{self._file.stem}.{uuid4().hex}.partial"
+        partial.touch(exist_ok=False)
+        return partial
 
     def _write(self, stream: IO[bytes], images: Iterable[np.ndarray | str]) -> dict[int, str]:
         """Write a ``.npy`` file, and return why some images are missing, by position."""
@@ -133,10 +127,8 @@ class DecodedCache:
         for position, image in enumerate(images):
             if isinstance(image, str):
                 unreadable[position] = image
-                stream.write(bytes(prod(self._shape[1:])))
-            else:
-                stream.write(image.tobytes())
-        stream.flush()
+            black = bytes(prod(self._shape[1:]))
+            stream.write(black if isinstance(image, str) else image.tobytes())
         return unreadable
 
 
@@ -146,15 +138,11 @@ def _fingerprint(directory: Path, files: Sequence[str], image_size: int) -> str:
         digest.update(module.read_bytes())
     digest.update(f"{PIL.__version__}\0{pillow_heif.__version__}\0{image_size}\n".encode())
     for file in files:
-        status = _size_and_time(directory / file)
-        digest.update(f"{file}\0{status}\n".encode(errors="surrogateescape"))
+        try:
+            status = (directory / file).stat()
+            described = f"{status.st_size}\0{status.st_mtime_ns}"
+        except OSError:
+            # This is a broken link, which decoding will list as unreadable.
+            described = "missing"
+        digest.update(f"{file}\0{described}\n".encode(errors="surrogateescape"))
     return digest.hexdigest()
-
-
-def _size_and_time(path: Path) -> str:
-    try:
-        status = path.stat()
-    except OSError:
-        # This is a broken link, which decoding will list as unreadable.
-        return "missing"
-    return f"{status.st_size}\0{status.st_mtime_ns}"

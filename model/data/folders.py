@@ -15,27 +15,23 @@ def load_folders(directory: Path, image_size: int, *, skip_unreadable: bool = Fa
     The splits are ``directory/train/<class>/*`` and, where they exist, ``val`` and ``test`` beside
     it, under any of the names that :func:`find_splits` knows. Where the test split is missing, or
     the classes are in ``directory`` itself, a fifth of the images is held out as the test split;
-    the same files always give the same split.
-
-    Decoded pixels are cached in ``directory/.decoded``; see :class:`DecodedCache`.
-
-    Args:
-        directory: the tree.
-        image_size: side in pixels to which the pictures are resized.
-        skip_unreadable: whether to leave out files that can't be read instead of refusing the data.
+    the same files always give the same split. The arguments are those of :func:`load_splits`.
 
     Raises:
-        DataError: a split or a class is missing or too small, or a file is not a readable picture.
+        DataError: A split or a class is missing or too small, or a file is not a readable picture.
     """
-    folders = find_splits(directory)
-    if folders.keys().isdisjoint({"train", "all"}):
+    splits = load_splits(directory, image_size, skip_unreadable=skip_unreadable)
+    train = splits.get("train") or splits.get("all")
+    if not train:
         raise DataError(
-            f"{directory} has no train/ folder with class folders beside "
-            f"{' and '.join(folders.values())}/. {EXPECTED_LAYOUT}"
+            f"{directory} has no train/ folder with class folders, but a split for "
+            f"{' and '.join(splits)}. {EXPECTED_LAYOUT}"
         )
-    splits = _read_splits(directory, folders, image_size, skip_unreadable=skip_unreadable)
-    train = splits.get("train") or splits["all"]
-    _require_two_classes(train, directory)
+    if len(train.class_names) < 2:  # noqa: PLR2004
+        raise DataError(
+            f"{directory} has a single class, {train.class_names[0]}; at least two are needed. "
+            f"{EXPECTED_LAYOUT}"
+        )
     for split, images in splits.items():
         different = ", ".join(sorted(set(train.class_names) ^ set(images.class_names)))
         if different:
@@ -44,7 +40,12 @@ def load_folders(directory: Path, image_size: int, *, skip_unreadable: bool = Fa
                 f"one of them has {different}."
             )
     if "test" not in splits:
-        train, splits["test"] = _hold_out_test_split(train, directory)
+        remaining, held_out = split_test_images(train.images.labels, train.class_names)
+        print(
+            f"{directory} has no test split: {len(held_out):,} of its {len(train.files):,} images, "
+            "with every class in proportion, are held out"
+        )
+        train, splits["test"] = train.subset(remaining), train.subset(held_out)
     test, validation = splits["test"], splits.get("validation")
     dataset = Dataset(
         train.images,
@@ -66,32 +67,21 @@ def load_splits(
     """Load a folder-per-class tree as it is, with any number of pictures and classes.
 
     Args:
-        directory: the tree.
-        image_size: side in pixels to which the pictures are resized.
-        skip_unreadable: whether to leave out files that can't be read instead of refusing the data.
-        test_alone: whether to read only the test split where there is one.
+        directory: The tree; its decoded pixels are cached in its folder ``.decoded``.
+        image_size: Side in pixels to which the pictures are resized.
+        skip_unreadable: Whether to leave out files that can't be read instead of refusing the data.
+        test_alone: Whether to read only the test split where there is one.
 
     Returns:
         The pictures of ``train``, ``validation`` and ``test``, as far as there are such splits;
         where there are none, of ``all``.
 
     Raises:
-        DataError: there are no classes, a class has no pictures, or a file can't be read.
+        DataError: There are no classes, a class has no pictures, or a file can't be read.
     """
     folders = find_splits(directory)
     if test_alone and "test" in folders:
         folders = {"test": folders["test"]}
-    return _read_splits(directory, folders, image_size, skip_unreadable=skip_unreadable)
-
-
-def describe_source(directory: Path) -> str:
-    """Return what a model card and a report say about where the images came from."""
-    return f"folder {directory.resolve().name}"
-
-
-def _read_splits(
-    directory: Path, folders: dict[str, str], image_size: int, *, skip_unreadable: bool
-) -> dict[str, ImageFiles]:
     return {
         split: read_image_files(
             directory, folder, split, image_size, skip_unreadable=skip_unreadable
@@ -100,18 +90,6 @@ def _read_splits(
     }
 
 
-def _require_two_classes(images: ImageFiles, directory: Path) -> None:
-    if len(images.class_names) < 2:  # noqa: PLR2004
-        raise DataError(
-            f"{directory} has a single class, {images.class_names[0]}; at least two are needed. "
-            f"{EXPECTED_LAYOUT}"
-        )
-
-
-def _hold_out_test_split(everything: ImageFiles, directory: Path) -> tuple[ImageFiles, ImageFiles]:
-    remaining, held_out = split_test_images(everything.images.labels, everything.class_names)
-    print(
-        f"{directory} has no test split: {len(held_out):,} of its {len(everything.files):,} "
-        "images, with every class in proportion, are held out"
-    )
-    return everything.subset(remaining), everything.subset(held_out)
+def describe_source(directory: Path) -> str:
+    """Return what a model card and a report say about where the images came from."""
+    return f"folder {directory.resolve().name}"

@@ -50,20 +50,20 @@ def read_image_files(
 ) -> ImageFiles:
     """Read ``directory/<root>/<class>/*``, from the cache where it is valid.
 
-    Args:
-        directory: the folder of the data.
-        root: the folder in it that has the class folders; empty for ``directory`` itself.
-        split: name of the split, which the cache goes by.
-        image_size: side in pixels to which the pictures are resized.
-        skip_unreadable: whether to leave out unreadable files instead of refusing all.
+    ``root`` may be empty. The cache goes by the name of the ``split``.
 
     Raises:
-        DataError: a class has no pictures, or a file can't be read.
+        DataError: A class has no pictures, or a file can't be read.
     """
     folder = directory / root
     files_by_class = list_files(directory, root)
     class_names = tuple(files_by_class)
-    _refuse_unprintable_names(folder, class_names)
+    if unprintable := [name for name in class_names if not is_printable(name)]:
+        raise DataError(
+            f"Names of folders in {folder} have characters that can't be printed: "
+            f"{', '.join(map(ascii, unprintable))}. Class names are shown to people; rename the "
+            "folders."
+        )
     files = tuple(file for group in files_by_class.values() for file in group)
     cache_file = directory / ".decoded" / f"{split}-{image_size}.npy"
     cache = DecodedCache(cache_file, directory, files, image_size)
@@ -78,7 +78,12 @@ def read_image_files(
     is_readable = torch.ones(len(files), dtype=torch.bool)
     is_readable[list(decoded.unreadable)] = False
     readable = ImageFiles(files, images, class_names).subset(is_readable.nonzero()[:, 0])
-    _refuse_empty_classes(folder, readable.images.labels, class_names)
+    known = set(readable.images.labels.tolist())
+    if empty := [name for index, name in enumerate(class_names) if index not in known]:
+        raise DataError(
+            f"Classes without a readable picture in {folder}: {', '.join(empty)}. Add pictures to "
+            "them, or remove their folders."
+        )
     return readable
 
 
@@ -118,26 +123,6 @@ def list_files(directory: Path, root: str) -> dict[str, list[str]]:
 def _identity(folder: str | Path) -> tuple[int, int]:
     status = Path(folder).stat()
     return status.st_dev, status.st_ino
-
-
-def _refuse_unprintable_names(root: Path, class_names: Sequence[str]) -> None:
-    unprintable = [name for name in class_names if not is_printable(name)]
-    if unprintable:
-        raise DataError(
-            f"Names of folders in {root} have characters that can't be printed: "
-            f"{', '.join(map(ascii, unprintable))}. Class names are shown to people; rename the "
-            "folders."
-        )
-
-
-def _refuse_empty_classes(root: Path, labels: Tensor, class_names: Sequence[str]) -> None:
-    counts = torch.bincount(labels, minlength=len(class_names)).tolist()
-    empty = [name for name, count in zip(class_names, counts, strict=True) if count == 0]
-    if empty:
-        raise DataError(
-            f"Classes without a readable picture in {root}: {', '.join(empty)}. Add pictures to "
-            "them, or remove their folders."
-        )
 
 
 def _decode(directory: Path, files: Sequence[str], image_size: int) -> Iterator[np.ndarray | str]:

@@ -14,19 +14,6 @@ MAX_IMBALANCE = 10
 
 def print_notes(dataset: Dataset) -> None:
     """Say where a picture is in two splits, or a class is much larger than another."""
-    _note_copies(dataset)
-    counts = torch.bincount(dataset.train.labels, minlength=len(dataset.class_names))
-    largest, smallest = int(counts.argmax()), int(counts.argmin())
-    if counts[largest] > MAX_IMBALANCE * counts[smallest]:
-        names = dataset.class_names
-        print(
-            f"note: {names[largest]} has {counts[largest]:,} training images, and "
-            f"{names[smallest]} has {counts[smallest]:,}; --class-weights balanced lets every "
-            "class weigh the same"
-        )
-
-
-def _note_copies(dataset: Dataset) -> None:
     splits = [
         (dataset.train, dataset.train_files),
         *([(dataset.validation, dataset.validation_files)] if dataset.validation else []),
@@ -45,13 +32,18 @@ def _note_copies(dataset: Dataset) -> None:
             f"validate and test are in an earlier split, too, such as {copy}, which equals "
             f"{image}; this makes the figures better than the model"
         )
+    counts = torch.bincount(dataset.train.labels, minlength=len(dataset.class_names))
+    largest, smallest = int(counts.argmax()), int(counts.argmin())
+    if counts[largest] > MAX_IMBALANCE * counts[smallest]:
+        names = dataset.class_names
+        print(
+            f"note: {names[largest]} has {counts[largest]:,} training images, and "
+            f"{names[smallest]} has {counts[smallest]:,}; --class-weights balanced lets every "
+            "class weigh the same"
+        )
 
 
 def _hash(images: LabelledImages) -> np.ndarray:
     """Return int64 ``(N,)``; within this process, equal pixels have equal hashes."""
-    hashes = [
-        hash(pixels.tobytes())
-        for batch in images.batches(HASHED_IMAGES)
-        for pixels in batch.pixels.numpy()
-    ]
-    return np.array(hashes, dtype=np.int64)
+    batches = images.batches(HASHED_IMAGES)
+    return np.array([hash(each.tobytes()) for batch in batches for each in batch.pixels.numpy()])

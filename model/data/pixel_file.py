@@ -14,20 +14,14 @@ class PixelFile:
     """The images in a ``.npy`` file, indexed as the tensor that the file holds would be.
 
     They are read and not mapped: mapped pages count as memory of the process, and a mapped file
-    that someone cuts short ends it. From the system's cache, a batch of 64 images of 32×32 pixels
-    takes as long as from memory (0.25 ms, measured on 2026-11-25).
-
-    The file stays open, so it may be replaced or deleted meanwhile.
-
-    Args:
-        file: the file.
+    that someone cuts short ends it. The file stays open, so it may be replaced or deleted.
 
     Attributes:
         shape: ``(N, 3, size, size)``.
 
     Raises:
-        OSError: the file can't be read.
-        ValueError: it holds no such array of bytes.
+        OSError: The file can't be read.
+        ValueError: It holds no such array of bytes.
     """
 
     def __init__(self, file: Path) -> None:
@@ -41,17 +35,7 @@ class PixelFile:
         weakref.finalize(self, os.close, self._descriptor)
 
     def __getitem__(self, index: Tensor | slice) -> Tensor:
-        """Read images.
-
-        Args:
-            index: int64 ``(M,)``, positions of the images, or a slice of them.
-
-        Returns:
-            Uint8 ``(M, 3, size, size)``.
-
-        Raises:
-            OSError: the file can't be read.
-        """
+        """Read the images at int64 ``(M,)`` positions, or a slice: uint8 ``(M, 3, size, size)``."""
         positions = range(self.shape[0])[index] if isinstance(index, slice) else index.tolist()
         size = prod(self.shape[1:])
         offsets = [self._offset + size * position for position in positions]

@@ -43,16 +43,13 @@ def visible_folders(directory: Path) -> list[str]:
 def find_splits(directory: Path) -> dict[str, str]:
     """Find the folders of the splits, and print which they are.
 
-    Args:
-        directory: the folder of the data.
-
     Returns:
         The paths of the folders that hold the class folders, relative to ``directory``, by split:
         ``train``, ``validation`` and ``test``, as far as there are such folders; ``all`` is empty,
         where the class folders are in ``directory`` itself.
 
     Raises:
-        DataError: there are no class folders, or it is not clear which folders are the splits.
+        DataError: There are no class folders, or it is not clear which folders are the splits.
     """
     names = visible_folders(directory)
     if not names:

@@ -20,15 +20,15 @@ def split_training_images(
 
     Args:
         labels: int64 ``(N,)``, class indices.
-        class_names: names of the classes, by class index.
-        validation_images: number of images that are held out; None for a tenth; 0 for a refit.
-        limit: maximum number of images that train; None for all that are not held out.
+        class_names: Names of the classes, by class index.
+        validation_images: Number of images that are held out; None for a tenth; 0 for a refit.
+        limit: Maximum number of images that train; None for all that are not held out.
 
     Returns:
         Two sorted int64 tensors of indices: those that train and those that validate.
 
     Raises:
-        DataError: a class is too small, or a number doesn't fit the images.
+        DataError: A class is too small, or a number doesn't fit the images.
     """
     training, validation = torch.arange(len(labels)), torch.empty(0, dtype=torch.int64)
     if validation_images != 0:
@@ -47,15 +47,8 @@ def split_training_images(
 def split_test_images(labels: Tensor, class_names: Sequence[str]) -> tuple[Tensor, Tensor]:
     """Split the indices of images into those that remain and a fifth that tests.
 
-    Args:
-        labels: int64 ``(N,)``, class indices.
-        class_names: names of the classes, by class index.
-
-    Returns:
-        Two sorted int64 tensors of indices: those that remain and those that test.
-
     Raises:
-        DataError: a class has fewer than three images.
+        DataError: A class has fewer than three images.
     """
     _require_images(labels, 3, class_names, "to train, to validate and to test")
     return stratified_split(labels, _share(labels, TEST_SHARE), class_names, "the test split")
@@ -68,12 +61,6 @@ def stratified_order(labels: Tensor) -> Tensor:
     every class wherever the order is cut. Apart from that the order is random, but always the same:
     runs with different seeds have the same splits, and a smaller limit takes a subset of the images
     that a larger one takes.
-
-    Args:
-        labels: int64 ``(N,)``, class indices.
-
-    Returns:
-        Int64 ``(N,)``, the indices 0 to N - 1.
     """
     shuffled = np.random.default_rng(0).permutation(len(labels))
     by_class = shuffled[np.argsort(labels.numpy()[shuffled], kind="stable")]
@@ -91,18 +78,12 @@ def stratified_split(
 ) -> tuple[Tensor, Tensor]:
     """Split the indices of images in two parts that both have every class, in proportion.
 
-    Args:
-        labels: int64 ``(N,)``, class indices.
-        size: number of images that are held out.
-        class_names: names of the classes, by class index.
-        purpose: what the held-out images are for, such as ``validation``.
-
     Returns:
-        Two sorted int64 tensors of indices: those that remain, ``(N - size,)``, and those that are
-        held out, ``(size,)``.
+        Two sorted int64 tensors: those that remain, and the ``size`` ones that are held out for a
+        ``purpose`` such as validation.
 
     Raises:
-        DataError: a class has a single image, or one of the parts would be too small.
+        DataError: A class has a single image, or one of the parts would be too small.
     """
     _require_images(labels, 2, class_names, f"to hold out images for {purpose}")
     least, most = len(class_names), len(labels) - len(class_names)
@@ -117,12 +98,8 @@ def stratified_split(
 
 def _require_images(labels: Tensor, least: int, class_names: Sequence[str], purpose: str) -> None:
     counts = torch.bincount(labels, minlength=len(class_names)).tolist()
-    small = [
-        f"{name} ({count})"
-        for name, count in zip(class_names, counts, strict=True)
-        if count < least
-    ]
-    if small:
+    named = zip(class_names, counts, strict=True)
+    if small := [f"{name} ({count})" for name, count in named if count < least]:
         raise DataError(
             f"Too few images {purpose}: every class needs at least {least}. Add some to "
             f"{', '.join(small)}."

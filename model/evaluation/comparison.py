@@ -7,8 +7,8 @@ from typing import Any
 from scipy.stats import binomtest
 from torch import Tensor
 
-from model.command_line import format_percentage, visible
-from model.evaluation.page import MAX_PIXELS, encode_picture, render_page
+from model.command_line import visible
+from model.evaluation.page import HERE, MAX_PIXELS, encode_picture, render_page
 from model.evaluation.scores import Evaluation, wilson_interval
 
 # The probability below which a difference is taken for more than chance.
@@ -25,15 +25,13 @@ def write_comparison(directory: Path, a: Evaluation, b: Evaluation) -> str:
     comparison = compare(a, b, groups)
     room = MAX_PIXELS // a.images.store.shape[-1] ** 2 // len(groups)
     page = render_page(
-        "comparison.html",
+        HERE / "comparison.html",
         ["page.css", "tables.css", "comparison.css"],
         comparison=comparison,
         encoded={
             group: list(map(encode_picture, a.images.subset(indices[:room]).pixels))
             for group, indices in groups.items()
         },
-        visible=visible,
-        confidence=format_percentage,
     )
     text = describe(comparison)
     (directory / "comparison.txt").write_text(text, encoding="utf-8")

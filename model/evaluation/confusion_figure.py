@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -27,19 +28,14 @@ MAX_NAME_LENGTH = 24
 def draw_confusion_matrix(
     file: Path, matrix: np.ndarray, class_names: Sequence[str], images: str
 ) -> None:
-    """Draw the matrix, with every cell shaded by its share of the row.
+    """Draw the int ``(C, C)`` matrix, with every cell shaded by its share of the row.
 
     With up to 25 classes the cells have counts, and with up to 100 the axes have the names of the
-    classes; with more, and for names that no font has the letters of, they have class indices.
-
-    Args:
-        file: the ``.png`` file to write.
-        matrix: int ``(C, C)``, numbers of images by true (row) and predicted (column) class index.
-        class_names: names of the classes, by class index.
-        images: what the images are, for the title.
+    classes; with more, and for names that no font has the letters of, they have class indices. The
+    title says what the ``images`` are.
 
     Raises:
-        OSError: the file can't be written.
+        OSError: The file can't be written.
     """
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     sized_classes = min(len(class_names), MAX_CLASSES_WITH_COUNTS)
@@ -70,16 +66,13 @@ def _label_axes(axes: Axes, class_names: Sequence[str]) -> bool:
         f"class {index}" if missing & set(name) else _shorten(name)
         for index, name in enumerate(class_names)
     ]
-    if count > MAX_CLASSES_WITH_COUNTS:
-        axes.set_xticks(range(count), names, rotation=90)
-    else:
-        axes.set_xticks(range(count), names, rotation=45, ha="right", rotation_mode="anchor")
-    axes.set_yticks(range(count), names)
-    for label in (*axes.get_xticklabels(), *axes.get_yticklabels()):
-        label.set_fontfamily(families)
-        label.set_fontsize(7 if count > MAX_CLASSES_WITH_COUNTS else 10)
-        # A $ in a name does not begin a formula.
-        label.set_parse_math(False)
+    is_narrow = count > MAX_CLASSES_WITH_COUNTS
+    slanted: dict[str, Any] = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"}
+    # A $ in a name does not begin a formula.
+    style: dict[str, Any] = {"fontfamily": families, "parse_math": False}
+    style["fontsize"] = 7 if is_narrow else 10
+    axes.set_xticks(range(count), names, **{"rotation": 90} if is_narrow else slanted, **style)
+    axes.set_yticks(range(count), names, **style)
     return not missing
 
 

@@ -4,12 +4,12 @@ The file contains the pictures, so it has room for only some: see :func:`choose_
 """
 
 import base64
-import hashlib
 import io
 import math
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from hashlib import sha256
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 from torch import Tensor
 
-from model.command_line import progress, visible
+from model.command_line import format_percentage, progress, visible
 from model.evaluation.scores import Evaluation, wilson_interval
 
 HERE = Path(__file__).resolve().parent
@@ -50,41 +50,42 @@ def write_page(file: Path, evaluation: Evaluation) -> None:
     """Write the page that shows ``evaluation``.
 
     Raises:
-        OSError: the file can't be written.
+        OSError: The file can't be written.
     """
     variables = template_variables(evaluation)
-    page = render_page("page.html", ["page.css", "tables.css"], read_part("page.js"), **variables)
+    page = render_page(HERE / "page.html", ["page.css", "tables.css"], "page.js", **variables)
     file.write_text(page, encoding="utf-8")
 
 
-def render_page(template: str, styles: Sequence[str], script: str = "", **variables: object) -> str:
-    """Fill a template; this and the ``styles``, which it gets as one, are files beside this one."""
+def render_page(
+    template: Path, styles: Sequence[str], script: str | None = None, **variables: object
+) -> str:
+    """Fill a template into which the ``styles`` and the ``script``, files beside it, go."""
     environment = Environment(
-        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+        loader=FileSystemLoader([template.parent, HERE]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
     )
-    environment.filters["percentage"] = format_percentage
-    style = "".join(map(read_part, styles))
-    return environment.get_template(template).render(
-        style=style,
-        script=script,
-        style_hash=content_security_hash(style),
-        script_hash=content_security_hash(script),
-        date=datetime.now(UTC).date().isoformat(),
-        **variables,
+    environment.filters.update(
+        percentage=format_share, confidence=format_percentage, visible=visible
+    )
+    parts = {
+        "style": "".join((template.parent / name).read_text("utf-8") for name in styles),
+        "script": (template.parent / script).read_text("utf-8") if script else "",
+    }
+    # By the hash, a Content-Security-Policy allows an inline style or script.
+    hashes = {
+        f"{name}_hash": "sha256-" + base64.b64encode(sha256(part.encode()).digest()).decode()
+        for name, part in parts.items()
+    }
+    today = datetime.now(UTC).date().isoformat()
+    return environment.get_template(template.name).render(
+        date=today, **parts, **hashes, **variables
     )
 
 
-def read_part(name: str) -> str:
-    """Read a file beside this one that goes into the page."""
-    return (HERE / name).read_text(encoding="utf-8")
-
-
-def content_security_hash(text: str) -> str:
-    """Return the hash by which a Content-Security-Policy allows an inline style or script."""
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-
-
-def format_percentage(share: float) -> str:
+def format_share(share: float) -> str:
     """Format a share in [0, 1] as a percentage with one decimal, and NaN as a dash."""
     return "–" if math.isnan(share) else f"{share:.1%}".replace("%", " %")
 
@@ -93,18 +94,19 @@ def template_variables(evaluation: Evaluation) -> dict[str, Any]:
     """Return the variables of the template by name."""
     has_matrix = len(evaluation.class_names) <= MAX_CLASSES_IN_MATRIX
     names = [visible(name) for name in evaluation.class_names]
-    confusions = sort_confusions(evaluation)
+    images = evaluation.images_by_cell
+    wrong = [cell for cell in images if cell[0] != cell[1]]
+    confusions = sorted(wrong, key=lambda cell: (-len(images[cell]), cell))
     listed = confusions[: CONFUSIONS_LISTED if has_matrix else CONFUSIONS_LISTED_WITHOUT_MATRIX]
-    wrong_answers = choose_wrong_answers(confusions)
+    wrong_answers: dict[int, list[Cell]] = defaultdict(list)
+    for cell in confusions:
+        if len(wrong_answers[cell[0]]) < WRONG_ANSWERS_PER_CLASS:
+            wrong_answers[cell[0]].append(cell)
     shown = confusions if has_matrix else [*listed, *chain(*wrong_answers.values())]
     correct = [(index, index) for index in range(len(names))]
     return {
-        "model": visible(evaluation.model),
-        "source": visible(evaluation.source),
-        "accuracy": evaluation.accuracy,
+        "evaluation": evaluation,
         "interval": wilson_interval(evaluation.correct, len(evaluation.images)),
-        "total": len(evaluation.images),
-        "correct": evaluation.correct,
         "names": names,
         "has_matrix": has_matrix,
         "matrix": evaluation.matrix.tolist(),
@@ -113,8 +115,6 @@ def template_variables(evaluation: Evaluation) -> dict[str, Any]:
         "confusions": listed,
         "confusions_in_all": len(confusions),
         "wrong_answers": wrong_answers,
-        "scores": evaluation.scores,
-        "macro_average": evaluation.macro_average,
         "data": {
             "names": names,
             "complete": has_matrix,
@@ -123,81 +123,48 @@ def template_variables(evaluation: Evaluation) -> dict[str, Any]:
     }
 
 
-def sort_confusions(evaluation: Evaluation) -> list[Cell]:
-    """Return the cells of wrong answers that have images, with the most frequent first."""
-    images = evaluation.images_by_cell
-    wrong = [cell for cell in images if cell[0] != cell[1]]
-    return sorted(wrong, key=lambda cell: (-len(images[cell]), cell))
-
-
-def choose_wrong_answers(confusions: Sequence[Cell]) -> dict[int, list[Cell]]:
-    """Return the first of the sorted ``confusions`` for each true class that has any."""
-    by_class: dict[int, list[Cell]] = defaultdict(list)
-    for cell in confusions:
-        if len(by_class[cell[0]]) < WRONG_ANSWERS_PER_CLASS:
-            by_class[cell[0]].append(cell)
-    return by_class
-
-
 def shade(count: int, images_of_class: int) -> int:
     """Return the shade of a cell of ``count`` images, from 0 for none to 10 for the whole class.
 
-    The shade grows with the square root of the share, because most wrong answers are only a few
-    percent of their class.
+    It grows with the root of the share, as most wrong answers are a few percent of their class.
     """
-    if count == 0:
-        return 0
-    return max(1, round(SHADES * math.sqrt(count / images_of_class)))
+    return max(1, round(SHADES * math.sqrt(count / images_of_class))) if count else 0
 
 
 def describe_cells(evaluation: Evaluation, cells: Sequence[Cell]) -> list[dict[str, Any]]:
     """Describe the cells that have images, with the pictures that the page has room for."""
-    filled = {
-        cell: evaluation.images_by_cell[cell] for cell in cells if cell in evaluation.images_by_cell
-    }
+    images = evaluation.images_by_cell
+    filled = {cell: images[cell] for cell in cells if cell in images}
     pixels_per_picture = math.prod(evaluation.images.store.shape[2:])
     chosen = choose_pictures(filled, MAX_PIXELS // pixels_per_picture)
-    pictures = {
-        index: encode_picture(evaluation.images.subset(torch.tensor([index])).pixels[0])
-        for index in progress(list(chain(*chosen.values())), "Encoding", "pictures")
-    }
-    confidences = evaluation.confidences.tolist()
+
+    def describe(index: int) -> list[object]:
+        pixels = evaluation.images.subset(torch.tensor([index])).pixels[0]
+        confidence = round(float(evaluation.confidences[index]), 4)
+        return [visible(evaluation.names[index]), confidence, encode_picture(pixels)]
+
     return [
         {
-            "true": true,
-            "predicted": predicted,
-            "count": len(filled[true, predicted]),
-            "pictures": [
-                [
-                    visible(evaluation.names[index]),
-                    round(confidences[index], 4),
-                    pictures[index],
-                ]
-                for index in indices
-            ],
+            "true": cell[0],
+            "predicted": cell[1],
+            "count": len(filled[cell]),
+            "pictures": list(map(describe, chosen[cell])),
         }
-        for (true, predicted), indices in chosen.items()
+        for cell in progress(list(chosen), "Encoding", "cells")
     ]
 
 
 def choose_pictures(images_by_cell: dict[Cell, list[int]], most: int) -> dict[Cell, list[int]]:
-    """Choose the pictures that the page contains: the first ones of every cell.
+    """Choose the first pictures of every cell, and at most ``most`` in all.
 
     Where these are too many, the largest cells are cut first; where one of each cell is too many,
     the last cells have none.
-
-    Args:
-        images_by_cell: indices of images, by cell.
-        most: maximum number of pictures in all cells together.
-
-    Returns:
-        The chosen indices, for the same cells.
     """
     for wrong in range(MAX_WRONG_PICTURES, 0, -1):
         correct = min(wrong, MAX_CORRECT_PICTURES)
         chosen = {
-            (true, predicted): indices[: correct if true == predicted else wrong]
-            for (true, predicted), indices in images_by_cell.items()
+            cell: indices[: correct if cell[0] == cell[1] else wrong]
+            for cell, indices in images_by_cell.items()
         }
         if sum(map(len, chosen.values())) <= most:
             return chosen

@@ -16,15 +16,7 @@ TEST_FILES_FILE_NAME = "test_files.txt"
 
 
 def write_test_files(directory: Path, files: Sequence[str]) -> None:
-    """Write the names of the files of the test split, one on each line.
-
-    Args:
-        directory: the folder of the run.
-        files: paths of the files, relative to the folder of the data.
-
-    Raises:
-        OSError: the list can't be written.
-    """
+    """Write the names of the files of a run's test split, one on each line."""
     text = "".join(f"{_on_one_line(file)}\n" for file in files)
     (directory / TEST_FILES_FILE_NAME).write_text(text)
 
@@ -32,8 +24,7 @@ def write_test_files(directory: Path, files: Sequence[str]) -> None:
 def are_test_files(directory: Path, files: Sequence[str]) -> list[bool]:
     """Return for each file whether it is among those of :func:`write_test_files`.
 
-    Returns:
-        The answers in the order of ``files``; none where the run has no list of its test split.
+    Where the run has no list of its test split, there are no answers.
     """
     recorded = directory / TEST_FILES_FILE_NAME
     if not recorded.is_file():
@@ -56,21 +47,20 @@ def write_test_report(
 ) -> tuple[float, str]:
     """Write scikit-learn's classification report and the confusion matrix.
 
-    The files are ``classification_report.txt`` and ``.json``, and ``confusion_matrix.csv`` and
-    ``.png``. The report has the classes that ``labels`` has, and its means are over these.
+    The report has the classes that ``labels`` has, and its means are over these.
 
     Args:
-        directory: the folder to write to.
+        directory: The folder to write to.
         labels: int64 ``(N,)``, true class indices.
         predictions: int64 ``(N,)``, predicted class indices.
-        class_names: names of the classes, by class index.
-        images: what the images are, for the title of the figure.
+        class_names: Names of the classes, by class index.
+        images: What the images are, for the title of the figure.
 
     Returns:
         The accuracy in [0, 1], and the text of the report.
 
     Raises:
-        OSError: a file can't be written.
+        OSError: A file can't be written.
     """
     as_dict, text = _score(labels, predictions, class_names)
     (directory / "classification_report.txt").write_text(text, encoding="utf-8")
@@ -112,11 +102,7 @@ def _score(
 
 
 def write_csv(file: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Write a table that may contain names of files, also such that are not UTF-8.
-
-    Raises:
-        OSError: the file can't be written.
-    """
+    """Write a table that may contain names of files, also such that are not UTF-8."""
     with file.open("w", encoding="utf-8", errors="surrogateescape", newline="") as stream:
         writer = csv.writer(stream)
         writer.writerow(header)

@@ -1,14 +1,15 @@
 """The answers of a classifier for labelled images, and the scores that follow from them."""
 
-import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
+from scipy.stats import binomtest
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 from torch import Tensor
 
@@ -18,19 +19,12 @@ from model.inference.classifier import Classifier
 
 # Number of images that are classified at once.
 BATCH_SIZE = 250
-# The 97.5 % quantile of the standard normal distribution: 95 % of it is within ± this.
-STANDARD_DEVIATIONS = 1.959964
 
 
-@dataclass(frozen=True)
-class ClassScores:
-    """How well one class is recognised.
+class ClassScores(NamedTuple):
+    """How well one class is recognised: its number of images, and shares in [0, 1].
 
-    Attributes:
-        images: number of images of the class.
-        precision: share in [0, 1] of the answers with this class that are right; NaN without any.
-        recall: share in [0, 1] of the images of this class that are recognised; NaN without any.
-        f1: harmonic mean of both; NaN where there is neither an image nor an answer.
+    The precision is NaN without an answer with this class, the recall without an image of it.
     """
 
     images: int
@@ -44,13 +38,13 @@ class Evaluation:
     """The answers of a classifier for labelled images.
 
     Attributes:
-        images: the images, whose labels are class indices of the classifier.
-        names: names of the images: their files, or their positions in the data.
+        images: The images, whose labels are class indices of the classifier.
+        names: Names of the images: their files, or their positions in the data.
         predictions: int64 ``(N,)``, predicted class indices.
         confidences: float32 ``(N,)`` in [0, 1], probabilities of the predicted classes.
-        class_names: names of the classifier's classes, by class index.
-        model: name and version of the classifier.
-        source: a description of the images.
+        class_names: Names of the classifier's classes, by class index.
+        model: Name and version of the classifier.
+        source: A description of the images.
     """
 
     images: LabelledImages
@@ -64,7 +58,7 @@ class Evaluation:
     @cached_property
     def matrix(self) -> np.ndarray:
         """Numbers of images by true (row) and predicted (column) class index, int64 ``(C, C)``."""
-        indices = list(range(len(self.class_names)))
+        indices = range(len(self.class_names))
         return np.asarray(confusion_matrix(self.images.labels, self.predictions, labels=indices))
 
     @property
@@ -80,28 +74,21 @@ class Evaluation:
     @cached_property
     def scores(self) -> list[ClassScores]:
         """The scores of the classes, by class index."""
-        precision, recall, f1, images = precision_recall_fscore_support(
-            self.images.labels,
-            self.predictions,
-            labels=list(range(len(self.class_names))),
-            zero_division=np.nan,
+        labels = range(len(self.class_names))
+        *shares, images = precision_recall_fscore_support(
+            self.images.labels, self.predictions, labels=labels, zero_division=np.nan
         )
-        return [
-            ClassScores(int(count), *map(float, shares))
-            for count, *shares in zip(images, precision, recall, f1, strict=True)
-        ]
+        rows = np.stack(shares, axis=1).tolist()
+        return [ClassScores(count, *row) for count, row in zip(images.tolist(), rows, strict=True)]
 
     @property
     def macro_average(self) -> ClassScores:
         """The means over the classes that have images; that of the recall is balanced accuracy."""
-        shares = precision_recall_fscore_support(
-            self.images.labels,
-            self.predictions,
-            labels=self.images.labels.unique().tolist(),
-            average="macro",
-            zero_division=0,
+        labels = self.images.labels.unique()
+        *shares, _ = precision_recall_fscore_support(
+            self.images.labels, self.predictions, labels=labels, average="macro", zero_division=0
         )
-        return ClassScores(len(self.images), *map(float, shares[:3]))
+        return ClassScores(len(self.images), *map(float, shares))
 
     @cached_property
     def images_by_cell(self) -> dict[tuple[int, int], list[int]]:
@@ -121,17 +108,14 @@ def classify(
 ) -> tuple[Tensor, Tensor]:
     """Classify images as the server would.
 
-    Args:
-        classifier: the classifier that answers.
-        images: the images to classify, at least one.
-        files: the files of these images. They are read again for a classifier that sees pictures in
-            their own shape, as ``images`` are square.
+    The ``files`` of the images, of which there is at least one, are read again for a classifier
+    that sees pictures in their own shape, as ``images`` are square.
 
     Returns:
         The predicted class indices, int64 ``(N,)``, and their probabilities, float32 ``(N,)``.
 
     Raises:
-        ImageError, OSError: a file has changed since the images were read from it.
+        ImageError, OSError: A file has changed since the images were read from it.
     """
     rows: list[list[float]] = []
     for indices in progress(torch.arange(len(images)).split(BATCH_SIZE), "Classifying", "batches"):
@@ -141,25 +125,11 @@ def classify(
         else:
             pixels = images.subset(indices).pixels.permute(0, 2, 3, 1).numpy()
             rows += classifier.probabilities(pixels).tolist()
-    probabilities = torch.tensor(rows)
-    predictions = probabilities.argmax(dim=1)
-    return predictions, probabilities.gather(1, predictions[:, None])[:, 0]
+    confidences, predictions = torch.tensor(rows).max(dim=1)
+    return predictions, confidences
 
 
 def wilson_interval(correct: int, total: int) -> tuple[float, float]:
-    """Return the bounds of the 95 % confidence interval of a share (Wilson 1927).
-
-    Unlike the usual approximation, this one also holds for few images and for shares near 0 and 1.
-
-    Args:
-        correct: number of images that are right, 0 to ``total``.
-        total: number of images, at least 1.
-
-    Returns:
-        The lower and the upper bound, in [0, 1].
-    """
-    share, squared = correct / total, STANDARD_DEVIATIONS**2
-    centre = (share + squared / (2 * total)) / (1 + squared / total)
-    spread = math.sqrt(share * (1 - share) / total + squared / (4 * total**2))
-    half = STANDARD_DEVIATIONS * spread / (1 + squared / total)
-    return max(0.0, centre - half), min(1.0, centre + half)
+    """Return the 95 % confidence interval of a share, which also holds for few images."""
+    interval = binomtest(correct, total).proportion_ci(method="wilson")
+    return float(interval.low), float(interval.high)

@@ -34,8 +34,7 @@ def quantise(graph: bytes, pixels: NDArray[np.uint8]) -> bytes:
 
     Args:
         graph: A serialised ONNX model from ``pixels``, uint8 ``(N, S, S, 3)``.
-        pixels: uint8 ``(M, S, S, 3)``, images like those that will be classified, best about a
-            thousand.
+        pixels: uint8 ``(M, S, S, 3)``, about a thousand images like those to be classified.
 
     Returns:
         The serialised ONNX model, with the same input and output.

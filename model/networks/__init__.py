@@ -33,13 +33,7 @@ def build_network(architecture: str, num_classes: int, dropout: float) -> Networ
 
 
 def load_network(weights: bytes, architecture: str, num_classes: int, dropout: float) -> Network:
-    """Build a network and load the weights of a ``weights.pt`` file into it.
-
-    Args:
-        weights: The bytes of the file.
-        architecture: A key of :data:`NETWORKS`.
-        num_classes: Number of outputs, at least 2.
-        dropout: Dropout rate in [0, 1).
+    """Build a network, and load the bytes of a ``weights.pt`` file into it.
 
     Returns:
         The network on the CPU, in evaluation mode.

@@ -10,12 +10,8 @@ from torch import Tensor, nn
 def fold_standardisation(first: nn.Conv2d, mean: Tensor, deviation: Tensor) -> None:
     """Make a layer compute from pixels in [0, 1] what it would have computed from standard ones.
 
-    Standard ones are ``(pixels - mean) / deviation``, by channel.
-
-    Args:
-        first: A layer that has not been trained, with a bias.
-        mean: Float ``(3,)``, mean of each channel over the training images, in [0, 1].
-        deviation: Float ``(3,)``, their standard deviations, above 0.
+    Standard ones are ``(pixels - mean) / deviation``, by channel, both float ``(3,)``. The layer
+    has not been trained, and has a bias.
     """
     first.weight /= deviation[:, None, None]
     cast("Tensor", first.bias).sub_((first.weight.sum(dim=(2, 3)) * mean).sum(dim=1))
@@ -24,8 +20,7 @@ def fold_standardisation(first: nn.Conv2d, mean: Tensor, deviation: Tensor) -> N
 def measure_channels(pixels: Tensor) -> tuple[Tensor, Tensor]:
     """Return the mean and the standard deviation of each channel, both float ``(3,)``.
 
-    Args:
-        pixels: Float ``(N, 3, S, S)``.
+    ``pixels`` are float ``(N, 3, S, S)``.
     """
     deviation, mean = torch.std_mean(pixels, dim=(0, 2, 3))
     # Pictures of one colour deviate by nothing.

@@ -16,10 +16,6 @@ PARTIAL_PATTERN = ".*.partial"
 def write_atomically(file: Path, data: bytes | str) -> None:
     """Write a file so that a kill or a power cut leaves either the old content or the new.
 
-    Args:
-        file: The file to create or replace.
-        data: The new content; text is encoded in UTF-8.
-
     Raises:
         OSError: The file can't be written; the old one, if there is one, is unchanged.
     """

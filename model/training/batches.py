@@ -63,16 +63,9 @@ def batches(
 ) -> Iterator[Batch]:
     """Yield the batches of an epoch that are left, each image of the epoch once.
 
-    The order follows from the seed and the epoch. The augmentation is drawn from PyTorch's
-    generator for the CPU when a batch is asked for; as all processes draw for the whole batch, they
-    draw the same.
-
-    Args:
-        images: The training images, on the device that trains.
-        config: The batch size, the augmentation, the seed and the number of epochs.
-        epoch: Number of the epoch, from 1.
-        steps_done: Number of batches of this epoch that were trained on before.
-        processes: The processes that share each batch.
+    The order follows from the seed and the epoch, which counts from 1. The augmentation is drawn
+    from PyTorch's generator for the CPU when a batch is asked for; as all processes draw for the
+    whole batch, they draw the same. ``steps_done`` batches were trained on before.
     """
     # The large factor keeps the epochs of one seed from repeating those of another.
     generator = torch.Generator().manual_seed(config.seed * 1_000_003 + epoch)

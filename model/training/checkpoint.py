@@ -15,6 +15,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 from torch.distributed.checkpoint.stateful import Stateful
+from torch.utils.tensorboard import SummaryWriter
 
 from model.data.dataset import LabelledImages
 from model.inference import WEIGHTS_FILE_NAME
@@ -22,9 +23,16 @@ from model.training import RunError
 from model.training.atomic_file import save_atomically
 from model.training.command import Stopped, StopSignals
 from model.training.config import Config
-from model.training.metrics import EpochMetrics, EpochTotals, MetricsWriter, kept_epoch
+from model.training.metrics import (
+    EpochMetrics,
+    EpochTotals,
+    kept_epoch,
+    print_last,
+    write_metrics,
+)
 
 CHECKPOINT_FILE_NAME = "checkpoint.pt"
+EVENTS_FOLDER_NAME = "tensorboard"
 # Number of steps after which processes ask each other whether to save or to stop; it takes time.
 STEPS_BETWEEN_AGREEMENTS = 10
 # Number of images whose pixels are hashed at once.
@@ -42,12 +50,10 @@ class ResumableLoop:
         config: The configuration of the run.
         parts: All that the next step depends on, always in the same order.
         totals: The sums over the current epoch.
-        images: The training images and the validation images, by which a resumed run is told that
-            its data have changed.
+        images: The training and the validation images; a resumed run must have the same.
 
     Attributes:
         history: Metrics of the finished epochs.
-        best_weights: Weights of the best epoch so far, by name; empty before the first one ends.
         steps_done: Number of steps of the current epoch that are done.
     """
 
@@ -60,8 +66,9 @@ class ResumableLoop:
         images: tuple[LabelledImages, LabelledImages],
     ) -> None:
         self.history: list[EpochMetrics] = []
-        self.best_weights: dict[str, Tensor] = {}
         self.steps_done = 0
+        # Of the best epoch so far, by name; empty before the first one ends.
+        self._best_weights: dict[str, Tensor] = {}
         self._run = run
         self._file = run / CHECKPOINT_FILE_NAME
         self._config = config
@@ -103,8 +110,12 @@ class ResumableLoop:
     def __enter__(self) -> Self:
         self._opened.enter_context(self._signals)
         if self._processes.is_first:
-            self._writer = MetricsWriter(self._run, self.history, self.best_weights, self._config)
-            self._opened.callback(self._writer.close)
+            # Epochs after the checkpoint will be trained again, so their events are purged. The
+            # process may have been killed between the checkpoint and the other files.
+            first = max(len(self.history), 1)
+            self._events = SummaryWriter(str(self._run / EVENTS_FOLDER_NAME), purge_step=first)
+            self._opened.callback(self._events.close)
+            write_metrics(self._run, self.history, self._best_weights, self._events)
         self._save()
         return self
 
@@ -143,11 +154,8 @@ class ResumableLoop:
     ) -> None:
         """End an epoch: save it, and write and print its metrics.
 
-        Args:
-            learning_rate: The learning rate of the last step.
-            validation_loss: Mean loss in nats; None without validation.
-            validation_accuracy: Share in [0, 1]; None without validation.
-            weights: The weights that were validated, by name.
+        ``weights``, by name, are those that were validated. The arguments before them are those of
+        :class:`EpochMetrics`.
 
         Raises:
             RunError: The loss is not finite.
@@ -164,15 +172,15 @@ class ResumableLoop:
         self._require_finite(row.training_loss, row.validation_loss or 0.0)
         self.history.append(row)
         if kept_epoch(self.history, self._config.recipe) == row.epoch:
-            self.best_weights = {
-                name: value.to("cpu", copy=True) for name, value in weights.items()
-            }
+            copied = {name: value.to("cpu", copy=True) for name, value in weights.items()}
+            self._best_weights = copied
         self.steps_done = 0
         self._totals.sums.zero_()
         self._epoch_started = time.monotonic()
         self._save()
         if self._processes.is_first:
-            self._writer.write_epoch(self.history, self.best_weights)
+            write_metrics(self._run, self.history, self._best_weights, self._events)
+            print_last(self.history, self._config)
 
     def _stop_if_asked(self) -> None:
         signal_number = self._processes.maximum(self._signals.received)
@@ -194,7 +202,7 @@ class ResumableLoop:
             "parts": [part.state_dict() for part in self._parts],
             "sums": sums,
             "history": [asdict(row) for row in self.history],
-            "best_weights": self.best_weights,
+            "best_weights": self._best_weights,
             "steps_done": self.steps_done,
             "seconds": time.monotonic() - self._epoch_started,
             "data": self._data,
@@ -234,7 +242,7 @@ class ResumableLoop:
         if self._processes.is_first:
             self._totals.sums.copy_(state["sums"])
         self.history = [EpochMetrics(**row) for row in state["history"]]
-        self.best_weights = {name: value.cpu() for name, value in state["best_weights"].items()}
+        self._best_weights = {name: value.cpu() for name, value in state["best_weights"].items()}
         self.steps_done = state["steps_done"]
         self._epoch_started = time.monotonic() - state["seconds"]
         torch.set_rng_state(state["random"].cpu())

@@ -21,9 +21,6 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 class Stopped(Exception):  # noqa: N818
     """A signal stopped the training, after everything was saved.
 
-    Args:
-        signal_number: Number of the signal.
-
     Attributes:
         exit_code: The exit code that a shell expects of a command that the signal stopped.
     """
@@ -69,7 +66,7 @@ def run_command(
 
     Args:
         train: Gets the configuration, the run that is resumed, if one is, and the processes.
-        arguments: The command line without the program's name; None for ``sys.argv``.
+        arguments: The command line; None for ``sys.argv``.
         refusals: The exceptions whose messages say what to do.
 
     Returns:

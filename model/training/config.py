@@ -9,7 +9,7 @@ import json
 import math
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import Field, asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,14 +32,13 @@ OF_ADAM_AND_PLATEAUS = {
     *("epsilon", "warm_up_steps"),
     *("plateau_factor", "plateau_patience", "plateau_threshold"),
 }
+# Groups of options by the first of each.
+GROUPS = {"data": "data", "epochs": "training", "runs": "run", "device": "machine"}
 EPILOG = """\
 examples:
   python train.py                     download CIFAR-10, train for 10 epochs, report
   python train.py --data DIR          the same with DIR/train/<class>/ and DIR/test/<class>/
-  python train.py --data DIR --start-from model_store/cifar10-2.0.mar    few pictures will do
-  python train.py --recipe original   the settings of the original Keras program
   python train.py --data DIR --dry-run   read everything, then pass one batch through it all
-  python train.py --epochs 40 --name long
   python train.py --resume runs/long  continue a run; with --epochs 60 a finished one, too
   python train.py --refit runs/long   train again on all training images, with nothing held out
   torchrun --nproc-per-node 4 train.py --data DIR      on four GPUs, or in four processes on CPUs
@@ -58,15 +57,14 @@ ALLOWED_WITH = {
 
 
 def option(
-    group: str,
     explanation: str,
     default: Any = None,  # noqa: ANN401
     parse: Callable[[str], Any] = str,
     **more: Any,  # noqa: ANN401
 ) -> Any:  # noqa: ANN401
     """Declare a field of ``Config`` that is an option of the command line."""
-    settings = {"help": explanation, **({"type": parse} if default is not False else {}), **more}
-    return field(default=default, metadata={"group": group, **settings})
+    kind = {"action": "store_true"} if default is False else {"type": parse}
+    return field(default=default, metadata={"help": explanation, **kind, **more})
 
 
 @dataclass(frozen=True)
@@ -74,117 +72,88 @@ class Config:
     """All that decides how a run goes, but for the machine and the versions that it runs on."""
 
     data: Path | None = option(
-        "data",
         "folder-per-class tree: DIR/train/<class>/* and DIR/test/<class>/*, or DIR/<class>/*, of "
-        "which a fifth is then held out as the test split; decoded pixels are cached in "
-        "DIR/.decoded (default: CIFAR-10, downloaded to data/)",
+        "which a fifth is then held out as the test split (default: CIFAR-10, downloaded to data/)",
         parse=lambda text: Path(text).absolute(),
         metavar="DIR",
     )
     skip_unreadable: bool = option(
-        "data", "leave out files that can't be read as pictures instead of stopping", default=False
+        "leave out files that can't be read as pictures instead of stopping", default=False
     )
     limit: int | None = option(
-        "data",
-        "train on N images only, with every class in proportion; the validation and test splits "
-        "don't change",
+        "train on N images only, with every class in proportion",
         parse=whole_number(),
         metavar="N",
     )
     validation_images: int | None = option(
-        "data",
-        "number of training images that are held out, with every class in proportion, to choose "
-        "the best epoch and adapt the learning rate (default: a tenth, or the folder val/)",
+        "number of training images that are held out to choose the best epoch and adapt the "
+        "learning rate (default: a tenth, or the folder val/)",
         parse=whole_number(),
-        metavar="N",
     )
     no_test: bool = option(
-        "data",
-        "don't use the test split; for experiments, so that nothing is chosen by it",
-        default=False,
+        "don't use the test split, so that nothing is chosen by it", default=False
     )
     class_weights: str = option(
-        "data",
-        "balanced: pictures of rare classes weigh more in the loss, so that all classes weigh the "
-        "same (default: none)",
-        default="none",
+        "balanced: all classes weigh the same in the loss, however rare (default: none)",
+        "none",
         choices=("none", "balanced"),
     )
     epochs: int = option(
-        "training",
         "number of passes over the training images (default: the recipe's, or more where these "
         "are too few steps)",
-        default=0,
-        parse=whole_number(),
+        0,
+        whole_number(),
     )
     batch_size: int = option(
-        "training",
         "number of images in a step of the optimiser (default: the recipe's, which is smaller for "
         f"fewer than {FEW_IMAGES:,} images)",
-        default=0,
-        parse=whole_number(),
+        0,
+        whole_number(),
     )
     seed: int = option(
-        "training",
         "seed of the initial weights, the order and the augmentation (default: 0)",
-        default=0,
-        parse=whole_number(0, 2**32 - 1),
+        0,
+        whole_number(0, 2**32 - 1),
     )
     refit: Path | None = option(
-        "training",
         "train again with the settings of RUN and its learning rates up to its best epoch, but on "
         "all training images, including those that RUN held out",
         parse=Path,
         metavar="RUN",
     )
     start_from: Path | None = option(
-        "training",
-        "archive or run whose network is trained further, with a new last layer for your classes; "
-        f"the default where --data has fewer than {FEW_IMAGES:,} training images is "
-        f"{BEST_ARCHIVE.relative_to(PROJECT)}",
+        "archive or run whose network is trained further, with a new last layer for your classes "
+        f"(default: {BEST_ARCHIVE.relative_to(PROJECT)} where --data has few images)",
         parse=lambda text: Path(text).absolute(),
         metavar="MODEL",
     )
     dry_run: bool = option(
-        "training",
-        "read all pictures, then pass one batch through everything, including the reports and the "
-        "archive, to see that a training will not fail at the end",
+        "read all pictures, then pass one batch through everything, reports and archive included",
         default=False,
     )
-    runs: Path = option(
-        "run", "folder of all runs (default: runs/)", Path("runs"), Path, metavar="DIR"
-    )
+    runs: Path = option("folder of all runs (default: runs/)", Path("runs"), Path, metavar="DIR")
     name: str = option(
-        "run", "name of the run, a new folder in --runs (default: recipe, date and time)", ""
+        "name of the run, a new folder in --runs (default: recipe, date and time)", ""
     )
     checkpoint_seconds: float = option(
-        "run",
-        "time between checkpoints, which is the most that a kill can cost; each epoch ends with "
-        "one in any case (default: 60)",
-        default=60.0,
-        parse=number(least=0),
+        "time between checkpoints, which is the most that a kill can cost (default: 60)",
+        60.0,
+        number(least=0),
         metavar="SECONDS",
     )
     recipe: Recipe = RECIPES["tuned"]
     device: str = option(
-        "machine",
-        "auto uses the GPU if there is one (default: auto)",
-        default="auto",
-        choices=("auto", "cpu", "cuda"),
+        "auto uses the GPU if there is one (default: auto)", "auto", choices=("auto", "cpu", "cuda")
     )
     precision: str = option(
-        "machine",
-        "auto uses bf16, which is faster, where the hardware has it, and else fp32, which runs "
-        "everywhere (default: auto)",
-        default="auto",
+        "auto uses bf16 where the hardware has it, which is faster, and else fp32 (default: auto)",
+        "auto",
         choices=("auto", "fp32", "bf16"),
     )
     threads: int | None = option(
-        "machine",
         "number of threads that compute on the CPU; fewer are faster where other programs keep the "
         "cores busy (default: one for each core)",
         parse=whole_number(),
-        metavar="N",
     )
     replayed_losses: tuple[float, ...] = ()
     """Validation losses of the run that is refitted, which set the learning rates again."""
@@ -198,11 +167,9 @@ class Config:
         return self.recipe.name + start
 
     def adapted_to(self, images: int, validation_images: int) -> "Config":
-        """Return the configuration with the recipe, epochs and batch size that were not given.
+        """Return the configuration with what was not given, by how many images train and validate.
 
-        Args:
-            images: Number of training images.
-            validation_images: Number of images to choose the epoch by; with few, it is the last.
+        With few ``validation_images``, no epoch can be chosen by them, and the last is kept.
         """
         recipe, start_from = self.recipe, self.start_from
         are_few = images < FEW_IMAGES
@@ -218,21 +185,11 @@ class Config:
             epochs = max(recipe.default_epochs, math.ceil(recipe.least_steps / steps))
             patience = max(patience, math.ceil(LEAST_PATIENCE_STEPS / steps))
         recipe = replace(recipe, keep_last=keep_last, plateau_patience=patience)
-        return replace(
-            self,
-            recipe=recipe,
-            is_recipe_free=False,
-            start_from=start_from,
-            batch_size=batch_size,
-            epochs=epochs,
-        )
+        adapted: dict[str, Any] = {"recipe": recipe, "batch_size": batch_size, "epochs": epochs}
+        return replace(self, **adapted, is_recipe_free=False, start_from=start_from)
 
     def to_json(self, environment: dict[str, Any]) -> str:
-        """Return the configuration as indented JSON.
-
-        Args:
-            environment: Beside the settings, what else changes the last bits of a result.
-        """
+        """Return the configuration as JSON, with what else changes the last bits of a result."""
         values = {**asdict(self), "environment": environment}
         return json.dumps(values, indent=2, default=str) + "\n"
 
@@ -249,13 +206,11 @@ class Config:
         try:
             values = json.loads((run / CONFIG_FILE_NAME).read_text(encoding="utf-8"))
             environment = dict(values.pop("environment"))
-            names = [name for name in ("data", "refit", "runs", "start_from") if values.get(name)]
-            paths = {name: Path(values[name]) for name in names}
-            recipe = Recipe(**values["recipe"])
-            losses = tuple(values["replayed_losses"])
-            return cls(
-                **{**values, **paths, "recipe": recipe, "replayed_losses": losses}
-            ), environment
+            for name in {"data", "refit", "runs", "start_from"} & values.keys():
+                values[name] = values[name] and Path(values[name])
+            values["recipe"] = Recipe(**values["recipe"])
+            values["replayed_losses"] = tuple(values["replayed_losses"])
+            return cls(**values), environment
         except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
             raise RunError(
                 f"{run / CONFIG_FILE_NAME} can't be read, or is of another version of this program "
@@ -265,9 +220,6 @@ class Config:
 
 def parse_config(arguments: Sequence[str] | None = None) -> tuple[Config, Path | None]:
     """Parse and check the command line of ``train.py``.
-
-    Args:
-        arguments: The command line without the program's name; None for ``sys.argv``.
 
     Returns:
         The configuration, and the run that is resumed with it, if one is.
@@ -280,8 +232,7 @@ def parse_config(arguments: Sequence[str] | None = None) -> tuple[Config, Path |
     given = vars(parser.parse_args(arguments))
     for flag, allowed in ALLOWED_WITH.items():
         for name in sorted(given.keys() - allowed - {flag}) if flag in given else ():
-            option_name = "--" + name.replace("_", "-")
-            parser.error(f"--{flag} takes the settings of {given[flag]}; leave out {option_name}")
+            parser.error(f"--{flag} takes the settings of {given[flag]}; leave out {_flag(name)}")
     earlier = given.get("resume") or given.get("refit")
     if earlier and not (earlier / CONFIG_FILE_NAME).is_file():
         parser.error(f"{earlier} is not a run of train.py")
@@ -294,16 +245,15 @@ def parse_config(arguments: Sequence[str] | None = None) -> tuple[Config, Path |
     recipe = config.recipe if earlier else _choose_recipe(parser, given)
     changed = {name: given.pop(name) for name in settings}
     for name in sorted(changed.keys() & OF_ADAM_AND_PLATEAUS if recipe.linear_decay else ()):
-        option_name = "--" + name.replace("_", "-")
-        parser.error(f"{option_name}: the recipe {recipe.name} has no such setting; leave it out")
+        parser.error(f"{_flag(name)}: the recipe {recipe.name} has no such setting; leave it out")
     recipe = replace(recipe, **changed)
     config = replace(config, **given, recipe=recipe, is_recipe_free=is_recipe_free)
-    replayed = len(config.replayed_losses)
     if resume and config.recipe.linear_decay and "epochs" in given:
         raise RunError(
             f"--epochs {config.epochs}: the learning rates of {resume} fall to zero over the "
             "epochs that it began with; start a new run"
         )
+    replayed = len(config.replayed_losses)
     if resume and replayed and config.epochs > replayed:
         raise RunError(
             f"--epochs {config.epochs}: {resume} is a refit of {replayed} epochs; give no more"
@@ -313,6 +263,10 @@ def parse_config(arguments: Sequence[str] | None = None) -> tuple[Config, Path |
     if not resume:
         _check_name(parser, config)
     return config, resume
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
 
 
 def _choose_recipe(parser: OneLineParser, given: dict[str, Any]) -> Recipe:
@@ -343,23 +297,20 @@ def create_parser() -> OneLineParser:
     description = "Train a network, report on the test split, keep everything in a run."
     parser = OneLineParser("train.py", description, EPILOG)
     parser.argument_default = argparse.SUPPRESS
-    groups = {
-        name: parser.add_argument_group(name) for name in ("data", "training", "run", "machine")
-    }
-    for declared in fields(Config):
-        if declared.metadata:
-            _add_option(groups[declared.metadata["group"]], declared)
-    groups["training"].add_argument(
+    parser.add_argument(
         "--resume",
         type=Path,
         metavar="RUN",
         help="continue RUN, which was stopped or killed, with its settings, as if nothing had "
         "happened; with more --epochs, a finished run continues, too",
     )
-    recipe = parser.add_argument_group(
-        "recipe",
-        "The options below change single settings of the recipe; see model/training/recipes.py.",
-    )
+    for declared in fields(Config):
+        if declared.name in GROUPS:
+            group = parser.add_argument_group(GROUPS[declared.name])
+        if declared.metadata:
+            group.add_argument(_flag(declared.name), **declared.metadata)
+    about = "the settings of the recipe are in model/training/recipes.py"
+    recipe = parser.add_argument_group("recipe", about)
     recipe.add_argument(
         "--recipe",
         choices=RECIPES,
@@ -375,14 +326,7 @@ def create_parser() -> OneLineParser:
         const="tuned",
         help="the same as --recipe tuned: with few images, too, start from nothing",
     )
-    for declared in fields(Recipe):
-        if declared.metadata:
-            _add_option(recipe, declared)
+    for setting in fields(Recipe):
+        if setting.metadata:
+            recipe.add_argument(_flag(setting.name), **setting.metadata)
     return parser
-
-
-def _add_option(group: argparse._ArgumentGroup, declared: Field[Any]) -> None:
-    settings = {name: value for name, value in declared.metadata.items() if name != "group"}
-    if declared.default is False:
-        settings["action"] = "store_true"
-    group.add_argument("--" + declared.name.replace("_", "-"), **settings)

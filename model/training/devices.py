@@ -17,12 +17,8 @@ KEPT_BYTES = 1 << 30
 def choose_device(requested: str, process_group: ProcessGroup) -> torch.device:
     """Resolve ``auto`` to a GPU where there is one, a different one for each process.
 
-    Args:
-        requested: ``auto``, ``cpu`` or ``cuda``.
-        process_group: the processes that train together.
-
     Raises:
-        RunError: a GPU was asked for and there is none, or there are too few.
+        RunError: A GPU was asked for and there is none, or there are too few.
     """
     gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if requested == "cuda" and not gpus:
@@ -46,23 +42,17 @@ def choose_precision(requested: str, device: torch.device) -> str:
     if device.type == "cuda":
         in_hardware = torch.cuda.is_bf16_supported(including_emulation=False)
     else:
-        # Older releases of PyTorch don't report this; fp32 runs everywhere.
-        get_capabilities = getattr(torch.cpu, "get_capabilities", None)
-        in_hardware = get_capabilities and get_capabilities().get("avx512_bf16")
+        in_hardware = torch.cpu.get_capabilities().get("avx512_bf16")
     return "bf16" if in_hardware else "fp32"
 
 
 def set_up_computation(threads: int | None, process_group: ProcessGroup) -> int | None:
     """Set up this process for training.
 
-    Args:
-        threads: Number of threads that compute on the CPU; None for PyTorch's own choice, and for
-            several processes, which take it from ``OMP_NUM_THREADS``.
-        process_group: The processes that train together.
-
     Returns:
         The number of threads that a resumed run needs for the same result, bit for bit, as the
-        order of a sum, and so its rounding, depends on it; None for several processes.
+        order of a sum, and so its rounding, depends on it; None for several processes, which take
+        it from ``OMP_NUM_THREADS``.
     """
     if threads and not process_group.is_distributed:
         torch.set_num_threads(threads)

@@ -30,19 +30,16 @@ STORE_KEY = "port of the store of this start"
 
 @dataclass(frozen=True)
 class ProcessGroup:
-    """The processes that train together, as one of them sees the group.
-
-    Attributes:
-        rank: number of this process, from 0; only the first process writes files.
-        size: number of processes on all machines.
-        local_rank: number of this process on its machine, from 0.
-        restarts: how many times ``torchrun`` has restarted the processes.
-    """
+    """The processes that train together, as one of them sees the group."""
 
     rank: int = 0
+    """Number of this process, from 0; only the first process writes files."""
     size: int = 1
+    """Number of processes on all machines."""
     local_rank: int = 0
+    """Number of this process on its machine, from 0."""
     restarts: int = 0
+    """How many times ``torchrun`` has restarted the processes."""
 
     @classmethod
     def from_environment(cls) -> "ProcessGroup":
@@ -161,15 +158,8 @@ class SharedDropout(nn.Dropout):
     So several processes drop the activations that a single one would (dropout itself: Srivastava et
     al. 2014).
 
-    Args:
-        p: Probability in [0, 1) of dropping an activation.
-        processes: The processes that share the batch.
-
     Attributes:
         batch_size: Number of images in the whole batch; it must be set before each training step.
-
-    Shape:
-        Input and output: float ``(N, C)``.
     """
 
     def __init__(self, p: float, processes: ProcessGroup) -> None:

@@ -20,11 +20,6 @@ SAMPLED_IMAGES = 5000
 def create_network(config: Config, num_classes: int, images: LabelledImages) -> Network:
     """Return the network that is trained, and seed PyTorch's generator for all that follows.
 
-    Args:
-        config: The architecture, the seed, and what the network starts from.
-        num_classes: Number of its outputs.
-        images: The training images.
-
     Raises:
         RunError: The network can't start from what the configuration names.
     """

@@ -21,22 +21,14 @@ from model.training.distributed import ProcessGroup
 from model.training.recipes import Recipe
 
 METRICS_FILE_NAME = "metrics.csv"
-EVENTS_FOLDER_NAME = "tensorboard"
 
 
 @dataclass(frozen=True)
 class EpochMetrics:
-    """One row of ``metrics.csv``.
+    """One row of ``metrics.csv``: epochs count from 1, losses are means in nats.
 
-    Attributes:
-        epoch: number of the epoch, from 1.
-        learning_rate: learning rate of the last step of the epoch.
-        training_loss: mean cross-entropy in nats, of augmented images.
-        training_accuracy: share in [0, 1] of the augmented training images that were right.
-        validation_loss: mean cross-entropy in nats; None where no images were held out.
-        validation_accuracy: share in [0, 1] of the validation images that were right; None where
-            no images were held out.
-        seconds: time of the whole epoch, validation included.
+    The training images are augmented ones. The learning rate is that of the last step, and the
+    seconds include the validation, whose figures are None where no images were held out.
     """
 
     epoch: int
@@ -51,10 +43,7 @@ class EpochMetrics:
 class EpochTotals:
     """The loss and the right answers of many images, summed up on the device that computes them.
 
-    Args:
-        device: The device.
-        processes: The processes that train together, each of which sums up its own part.
-        class_weights: Float ``(C,)``, factors of the losses of each class; None for 1.
+    Each process sums up its own part. ``class_weights``, float ``(C,)``, are factors of the losses.
 
     Attributes:
         sums: Float64 ``(2,)``, the loss and the right answers of this process.
@@ -91,24 +80,16 @@ def read_metrics(directory: Path) -> list[EpochMetrics]:
     """Read the ``metrics.csv`` of the run in ``directory``.
 
     Raises:
-        OSError: the file is missing.
-        KeyError, TypeError, ValueError: the file is damaged.
+        OSError: The file is missing.
+        KeyError, TypeError, ValueError: The file is damaged.
     """
-    history = []
     with (directory / METRICS_FILE_NAME).open(newline="") as stream:
-        for row in csv.DictReader(stream):
-            values: dict[str, Any] = {
-                column.name: _parse(row[column.name], column.type)
-                for column in fields(EpochMetrics)
-            }
-            history.append(EpochMetrics(**values))
-    return history
-
-
-def _parse(text: str, column_type: object) -> float | None:
-    if column_type == float | None and not text:
-        return None
-    return int(text) if column_type is int else float(text)
+        rows = [
+            {name: float(text) if text else None for name, text in row.items()}
+            for row in csv.DictReader(stream)
+        ]
+    history: list[dict[str, Any]] = [{**row, "epoch": int(row["epoch"] or 0)} for row in rows]
+    return [EpochMetrics(**row) for row in history]
 
 
 def kept_epoch(history: Sequence[EpochMetrics], recipe: Recipe) -> int:
@@ -145,61 +126,25 @@ def draw_curves(directory: Path, history: Sequence[EpochMetrics]) -> None:
         write_atomically(directory / f"{metric}.png", png.getvalue())
 
 
-class MetricsWriter:
-    """Writes metrics and the best weights while a training runs.
-
-    Args:
-        run: the folder of the run.
-        history: metrics of the epochs that the checkpoint holds; their files are written again, as
-            the process may have been killed between the checkpoint and these files.
-        best_weights: weights of the best of these epochs, by name; empty where there are none.
-        config: the configuration of the run.
+def write_metrics(
+    run: Path,
+    history: Sequence[EpochMetrics],
+    best_weights: dict[str, Tensor],
+    events: SummaryWriter,
+) -> None:
+    """Write ``metrics.csv``, the best weights, and TensorBoard's events of the last epoch.
 
     Raises:
-        OSError: the run can't be written.
+        OSError: The run can't be written.
     """
-
-    def __init__(
-        self,
-        run: Path,
-        history: Sequence[EpochMetrics],
-        best_weights: dict[str, Tensor],
-        config: Config,
-    ) -> None:
-        self._run = run
-        self._epochs = config.epochs
-        self._recipe = config.recipe
-        self._write(history, best_weights)
-        # Epochs after the checkpoint will be trained again, so their events are purged; the events
-        # of the checkpoint's last epoch may be missing.
-        self._events = SummaryWriter(str(run / EVENTS_FOLDER_NAME), purge_step=max(len(history), 1))
-        if history:
-            self._write_events(history[-1])
-
-    def close(self) -> None:
-        """Close the file of TensorBoard events."""
-        self._events.close()
-
-    def write_epoch(self, history: Sequence[EpochMetrics], best_weights: dict[str, Tensor]) -> None:
-        """Write and print the last epoch of ``history``, and write the best weights of all.
-
-        Raises:
-            OSError: the run can't be written.
-        """
-        self._write(history, best_weights)
-        self._write_events(history[-1])
-        self._print(history)
-
-    def _write(self, history: Sequence[EpochMetrics], best_weights: dict[str, Tensor]) -> None:
-        text = io.StringIO(newline="")
-        writer = csv.DictWriter(text, [field.name for field in fields(EpochMetrics)])
-        writer.writeheader()
-        writer.writerows(asdict(row) for row in history)
-        write_atomically(self._run / METRICS_FILE_NAME, text.getvalue())
-        if best_weights:
-            save_atomically(self._run / WEIGHTS_FILE_NAME, best_weights)
-
-    def _write_events(self, row: EpochMetrics) -> None:
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, [field.name for field in fields(EpochMetrics)])
+    writer.writeheader()
+    writer.writerows(map(asdict, history))
+    write_atomically(run / METRICS_FILE_NAME, text.getvalue())
+    if best_weights:
+        save_atomically(run / WEIGHTS_FILE_NAME, best_weights)
+    for row in history[-1:]:
         scalars = {
             "loss/training": row.training_loss,
             "loss/validation": row.validation_loss,
@@ -210,20 +155,21 @@ class MetricsWriter:
         }
         for name, value in scalars.items():
             if value is not None:
-                self._events.add_scalar(name, value, row.epoch)
-        self._events.flush()
+                events.add_scalar(name, value, row.epoch)
+    events.flush()
 
-    def _print(self, history: Sequence[EpochMetrics]) -> None:
-        row = history[-1]
-        line = (
-            f"epoch {row.epoch:>3}/{self._epochs}  learning rate {row.learning_rate:.2e}  "
-            f"training loss {row.training_loss:.4f} accuracy {row.training_accuracy:.2%}  "
-        )
-        if row.validation_accuracy is not None:
-            line += (
-                f"validation loss {row.validation_loss:.4f} accuracy "
-                f"{row.validation_accuracy:.2%}  "
-            )
-            if not self._recipe.keep_last and kept_epoch(history, self._recipe) == row.epoch:
-                line += "best so far  "
-        print(f"{line}{row.seconds:.1f} s", flush=True)
+
+def print_last(history: Sequence[EpochMetrics], config: Config) -> None:
+    """Print a line about the last epoch."""
+    row, recipe = history[-1], config.recipe
+    parts = [
+        f"epoch {row.epoch:>3}/{config.epochs}",
+        f"learning rate {row.learning_rate:.2e}",
+        f"training loss {row.training_loss:.4f} accuracy {row.training_accuracy:.2%}",
+    ]
+    if row.validation_accuracy is not None:
+        accuracy = f"accuracy {row.validation_accuracy:.2%}"
+        parts.append(f"validation loss {row.validation_loss:.4f} {accuracy}")
+        if not recipe.keep_last and kept_epoch(history, recipe) == row.epoch:
+            parts.append("best so far")
+    print("  ".join([*parts, f"{row.seconds:.1f} s"]), flush=True)

@@ -31,29 +31,21 @@ def create_optimizer(network: Network, config: Config) -> torch.optim.Optimizer:
     batch_size, device = config.batch_size, network.output.weight.device
     blocks, parameters = network.blocks.modules(), network.parameters()
     root = (batch_size / MUON_BATCH_SIZE) ** 0.5
-    others = {
-        "momentum": OTHER_MOMENTUM,
-        "weight_decay": config.recipe.weight_decay,
-        "orthogonalise": False,
-    }
+    filters = [part.weight for part in blocks if isinstance(part, nn.Conv2d)]
+    biases = [each for each in parameters if each.ndim == 1 and each.requires_grad]
     groups: list[dict[str, Any]] = [
         {
-            "params": [part.weight for part in blocks if isinstance(part, nn.Conv2d)],
-            "lr": torch.tensor(config.recipe.learning_rate * root, device=device),
-            "momentum": FILTER_MOMENTUM,
-            "weight_decay": 0.0,
-            "orthogonalise": True,
-        },
-        {
-            "params": [each for each in parameters if each.ndim == 1 and each.requires_grad],
-            "lr": torch.tensor(BIAS_RATE * batch_size, device=device),
-            **others,
-        },
-        {
-            "params": [network.output.weight],
-            "lr": torch.tensor(OUTPUT_RATE * batch_size, device=device),
-            **others,
-        },
+            "params": chosen,
+            "lr": torch.tensor(rate, device=device),
+            "momentum": FILTER_MOMENTUM if chosen is filters else OTHER_MOMENTUM,
+            "weight_decay": 0.0 if chosen is filters else config.recipe.weight_decay,
+            "orthogonalise": chosen is filters,
+        }
+        for chosen, rate in (
+            (filters, config.recipe.learning_rate * root),
+            (biases, BIAS_RATE * batch_size),
+            ([network.output.weight], OUTPUT_RATE * batch_size),
+        )
     ]
     return Muon(groups, torch.bfloat16 if config.precision == "bf16" else torch.float32)
 
@@ -81,10 +73,10 @@ def _create_adam(network: ReferenceCNN, recipe: Recipe) -> torch.optim.Adam:
     )
 
     def adapt_to_device(loaded: torch.optim.Optimizer) -> None:
+        # A run may be resumed on another kind of device than it began on.
         for group in loaded.param_groups:
             group["capturable"] = device.type == "cuda"
 
-    # A run may be resumed on another kind of device than it began on.
     optimizer.register_load_state_dict_post_hook(adapt_to_device)
     return optimizer
 
@@ -96,12 +88,7 @@ def create_schedulers(
 
     They rise evenly to their full values, over the first epoch at most, and then fall at plateaus;
     without this warm-up, the first steps are so large that many units never respond again. Or they
-    fall evenly to zero, and plateaus change nothing.
-
-    Args:
-        optimizer: The optimiser.
-        config: The recipe, the batch size and the number of epochs.
-        images: Number of training images.
+    fall evenly to zero, and plateaus change nothing. ``images`` train in each epoch.
     """
     recipe = config.recipe
     if recipe.linear_decay:
@@ -163,14 +150,7 @@ def orthogonalise(matrix: Tensor, dtype: torch.dtype) -> Tensor:
     """Return a matrix of the same singular vectors whose singular values are all about 1.
 
     The values end up between about 0.5 and 1.5, which serves as well as 1 and needs no
-    decomposition (the Newton-Schulz iteration with Jordan's coefficients).
-
-    Args:
-        matrix: Float ``(M, N)``.
-        dtype: Floating point type that it is computed in.
-
-    Returns:
-        ``dtype`` ``(M, N)``.
+    decomposition (the Newton-Schulz iteration with Jordan's coefficients, in ``dtype``).
     """
     linear, cubic, quintic = COEFFICIENTS
     values = matrix.to(dtype)
@@ -187,16 +167,10 @@ def orthogonalise(matrix: Tensor, dtype: torch.dtype) -> Tensor:
 class MovingAverage(nn.Module):
     """An exponential moving average of a network's weights, which forgets the first ones sooner.
 
-    The idea of averaging the weights of many steps is Polyak and Juditsky's (1992). After n steps
-    the average decays by min(``decay``, (1 + n) / (10 + n)), as TensorFlow's
+    After n steps the average decays by min(``decay``, (1 + n) / (10 + n)), as TensorFlow's
     ``ExponentialMovingAverage`` with ``num_updates`` does: otherwise the untrained weights would
-    dominate a short training. PyTorch's ``AveragedModel`` waits for the GPU in each step, so a step
-    with it can't be captured.
-
-    Args:
-        network: The network whose weights are averaged.
-        decay: Share in [0, 1) of the old average that each step keeps in the long run; with 0, the
-            average is the network as it is.
+    dominate a short training. With a ``decay`` of 0, the average is the network as it is. PyTorch's
+    ``AveragedModel`` waits for the GPU in each step, so a step with it can't be captured.
 
     Attributes:
         network: A copy of the network with the averaged weights.
@@ -219,12 +193,9 @@ class MovingAverage(nn.Module):
         self.steps += 1
         remaining = ((1 + self.steps) / (10 + self.steps)).clamp(max=self._decay)
         added: Tensor = 1 - remaining
-        for average, value in zip(
-            self.network.parameters(), self._source[0].parameters(), strict=True
-        ):
+        (source,), averaged = self._source, self.network
+        for average, value in zip(averaged.parameters(), source.parameters(), strict=True):
             average.lerp_(value, added)
         # What normalisations measure follows the network fast enough by itself.
-        for measured, present in zip(
-            self.network.buffers(), self._source[0].buffers(), strict=True
-        ):
+        for measured, present in zip(averaged.buffers(), source.buffers(), strict=True):
             measured.copy_(present)

@@ -29,15 +29,10 @@ RESULTS = (CARD_FILE_NAME, *GRAPHS, "classification_report.*", "confusion_matrix
 
 
 class Run:
-    """The folder of a run, which is locked while entered.
-
-    Args:
-        config: The configuration of the run.
-        resume: The folder of a run that is continued; None for a new one, which is created.
-        processes: The connected processes, which all get the same folder.
+    """The folder of a run, which is locked while entered; the arguments are those of ``train``.
 
     Attributes:
-        directory: The folder.
+        directory: The folder, which is created for a new run. All processes get the same.
 
     Raises:
         RunError: A run of this name exists already, or another program is training this one.
@@ -92,13 +87,6 @@ class Run:
     ) -> None:
         """Print what the run is about to do, write it to ``config.json``, and remove old results.
 
-        Args:
-            config: The configuration.
-            device: The device that trains.
-            training_images: Number of images to train on.
-            validation_images: Number of images that were held out.
-            epochs_done: Number of epochs that are done already.
-
         Raises:
             RunError: The configuration of a run that is continued is damaged.
             OSError: A file can't be written or removed.
@@ -111,14 +99,12 @@ class Run:
             "torch": torch.__version__,
             "python": sys.version.split()[0],
         }
-        if (self.directory / CONFIG_FILE_NAME).exists():
-            _, before = Config.load(self.directory)
-            for name, now in environment.items():
-                if before.get(name, now) != now:
-                    print(
-                        f"note: {name.replace('_', ' ')} {now} instead of {before[name]}: the "
-                        "result will not be the same bit for bit"
-                    )
+        exists = (self.directory / CONFIG_FILE_NAME).exists()
+        before = Config.load(self.directory)[1] if exists else environment
+        for name, now in environment.items():
+            if before.get(name, now) != now:
+                changed = f"{name.replace('_', ' ')} {now} instead of {before[name]}"
+                print(f"note: {changed}: the result will not be the same bit for bit")
         if self._processes.is_first:
             config = replace(config, name=self.directory.name)
             write_atomically(self.directory / CONFIG_FILE_NAME, config.to_json(environment))
@@ -174,19 +160,13 @@ class Run:
         chosen = "Last" if config.recipe.keep_last else "Best"
         best = f"{chosen} of {count_of(len(history), 'epoch')}: {kept.epoch}"
         if kept.validation_accuracy is not None:
-            best += (
-                f", validation loss {kept.validation_loss:.4f}, accuracy "
-                f"{kept.validation_accuracy:.2%}"
-            )
+            accuracy = f"accuracy {kept.validation_accuracy:.2%}"
+            best += f", validation loss {kept.validation_loss:.4f}, {accuracy}"
         data = f" --data {shlex.quote(str(config.data))}" if config.data else ""
         skip = " --skip-unreadable" if config.skip_unreadable else ""
         run = shlex.quote(str(self.directory))
         print(
-            f"{best}\n"
-            f"Everything is in {self.directory}/: weights.pt and model_card.json, config.json, "
-            "checkpoint.pt, metrics.csv, loss.png, accuracy.png, tensorboard/"
-            + ("" if config.no_test else ", classification_report.txt, confusion_matrix.png")
-            + "\nNext:\n"
+            f"{best}\nEverything is in {self.directory}/. Next:\n"
             f"  python -m model.evaluate {run}{data}{skip}   # which pictures it gets wrong\n"
             f"  python -m model.archive {run}   # pack it; it prints how to serve it"
         )
@@ -228,12 +208,9 @@ def has_nothing_left(run: Path, config: Config) -> bool:
 
 
 def replay_losses(config: Config) -> Config:
-    """Return the configuration that trains a finished run again, with nothing held out.
+    """Return the configuration that trains the run that ``refit`` names, with nothing held out.
 
     The learning rates follow from the validation losses of that run, as they did the first time.
-
-    Args:
-        config: The configuration of that run, which ``refit`` names.
 
     Raises:
         RunError: The run is not finished, or is damaged.

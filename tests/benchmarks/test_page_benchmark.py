@@ -3,15 +3,15 @@
 from playwright.sync_api import Browser
 
 from benchmarks.common.pictures import SHIP
-from benchmarks.page.__main__ import as_file, make_report, percentile
-from benchmarks.page.browser import Wait, Way, measure_first_visit, measure_wait
+from benchmarks.page.__main__ import (
+    Wait,
+    Way,
+    as_file,
+    make_report,
+    measure_first_visit,
+    measure_wait,
+)
 from tests.helpers.server import Server
-
-
-def test_percentile_is_a_value_that_so_many_do_not_exceed() -> None:
-    assert percentile([3], 95) == 3
-    assert percentile(range(1, 51), 95) == 48
-    assert percentile([2, 1], 50) == 1
 
 
 def test_tables_show_medians() -> None:

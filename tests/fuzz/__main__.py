@@ -14,10 +14,10 @@ from pathlib import Path
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.errors import Flaky
 
-from benchmarks.under_fire.samples import make_samples
 from model.command_line import OneLineParser
 from tests.fuzz.judge import Judge, Verdict
 from tests.fuzz.mutations import mutated_files
+from tests.helpers.samples import make_samples
 
 FAILURES = Path("fuzz-failures")
 PHASES = (Phase.generate, Phase.shrink)

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.under_fire.samples import make_samples
 from model.images.preprocessing import prepare
 from tests.fuzz import judge as limits
 from tests.fuzz.judge import Judge
+from tests.helpers.samples import make_samples
 
 
 def decode_badly(data: bytes, size: int) -> Any:

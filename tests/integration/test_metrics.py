@@ -2,8 +2,8 @@
 
 from collections import Counter
 
-from benchmarks.under_fire.samples import make_samples
 from tests.helpers.pictures import RED, as_instances
+from tests.helpers.samples import make_samples
 from tests.helpers.server import Server
 from tests.helpers.waiting import wait_until
 

@@ -13,9 +13,9 @@ import pytest
 import urllib3
 from PIL import Image
 
-from benchmarks.under_fire.samples import make_samples
 from model.inference.classifier import Classifier
 from tests.helpers.pictures import RED, SHIPPED_ARCHIVE, encode
+from tests.helpers.samples import make_samples
 from tests.helpers.server import Server
 from tests.helpers.waiting import wait_until
 

@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.under_fire.samples import make_samples
 from model import PROJECT
 from model.images.errors import (
     FORMATS,
@@ -29,6 +28,7 @@ from model.images.readers import MAX_HEADER_PIECES, MAX_SCANS
 from tests.fuzz.judge import examine
 from tests.fuzz.mutations import repair_png
 from tests.helpers.pictures import encode
+from tests.helpers.samples import make_samples
 
 SAMPLES = make_samples()
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -188,7 +188,7 @@ from model.images.errors import ImageError
 from model.images.limits import MAX_SIDE, Budget
 from model.images.preprocessing import prepare
 from model.images.readers import MAX_HEADER_PIECES, MAX_SCANS
-from benchmarks.under_fire.samples import make_samples
+from tests.helpers.samples import make_samples
 for data in make_samples().values():
     prepare(data, 32)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

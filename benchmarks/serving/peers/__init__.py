@@ -1,1 +1,0 @@
-"""Servers that others would write in this project's place."""
