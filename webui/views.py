@@ -25,8 +25,6 @@ from webui.error_handling import log_error
 from webui.errors import (
     EmptyFileError,
     InternalError,
-    NoFileError,
-    TooManyPicturesError,
     UploadTooLargeError,
     WebUIError,
 )
@@ -119,12 +117,7 @@ def show_form() -> str:
         versions=list_versions(),
         chosen_version=request.args.get(PARAMETER),
         # The page's script finds these before it sends a picture, and shows the same words.
-        errors=[
-            NoFileError(),
-            EmptyFileError(),
-            UploadTooLargeError(max_bytes=most_bytes),
-            TooManyPicturesError(max_pictures=most_pictures),
-        ],
+        errors=[EmptyFileError(), UploadTooLargeError(max_bytes=most_bytes)],
     )
 
 

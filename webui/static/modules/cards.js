@@ -4,16 +4,52 @@ import { say } from "./words.js";
 
 let errorCards = 0;
 
-export function createWaitingCard(name) {
+// Returns a card for a picture by its name and its key.
+export function createWaitingCard(name, key) {
   const card = clone("waiting-card");
-  card.querySelector(".filename").textContent = name;
+  const label = card.querySelector(".filename");
+  label.textContent = name;
+  label.title = name;
+  card.dataset.picture = key;
   return card;
+}
+
+// Returns a line that stands among the cards.
+export function createNote(text) {
+  const note = document.createElement("p");
+  note.className = "card note";
+  note.textContent = text;
+  return note;
+}
+
+export function isWaiting(card) {
+  return card.classList.contains("waiting");
+}
+
+export function isAnswer(card) {
+  return "answer" in card.dataset;
+}
+
+export function nameOf(card) {
+  return card.querySelector(".filename")?.textContent ?? "";
 }
 
 // Shows in a waiting card why it takes longer, and that nothing needs to be done.
 export function showWaiting(card, { heading, message }) {
   card.querySelector("h2").textContent = heading;
   card.querySelector(".message").textContent = `${message} ${say("goesOn")}`;
+  card.querySelector("progress").hidden = true;
+}
+
+// Shows in a waiting card which part (0 to 1) of its picture has been sent.
+export function showProgress(card, fraction) {
+  const bar = card.querySelector("progress");
+  const isDone = fraction === 1;
+  bar.value = fraction;
+  bar.hidden = isDone;
+  const percentage = (100 * fraction).toFixed();
+  card.querySelector("h2").textContent = isDone ? say("classifying") : say("sending", { percentage });
+  card.querySelector(".message").textContent = "";
 }
 
 // Returns the card of an error that the browser finds by itself, in the server's words.
@@ -42,9 +78,10 @@ export function showPreview(card, address, name) {
   image.alt = say("chosen", { name });
   image.addEventListener("error", () => {
     const placeholder = document.createElement("p");
+    // What it says depends on what the file turns out to be.
     placeholder.className = "placeholder";
-    placeholder.textContent = say("cannotPreview");
     image.replaceWith(placeholder);
+    describePlaceholder(placeholder.closest(".answer"));
   });
   image.src = address;
   figure.hidden = false;
@@ -59,7 +96,9 @@ export function replaceCard(old, card) {
   if (shown) {
     figure.prepend(shown);
     figure.hidden = false;
+    describePlaceholder(card);
   }
+  if (old.dataset.picture) card.dataset.picture = old.dataset.picture;
   if (!figure.querySelector("figcaption")) {
     const caption = old.querySelector("[data-preview] figcaption");
     if (caption) figure.append(caption);
@@ -77,8 +116,16 @@ export function addDescription(card, text) {
 // Returns what a card says: `{ label, percentage }` or `{ heading, message }`.
 export function summarize(card) {
   const text = (selector) => card.querySelector(selector)?.textContent.trim();
-  if (!("answer" in card.dataset)) return { heading: text("h2"), message: text(".message") };
+  if (!isAnswer(card)) return { heading: text("h2"), message: text(".message") };
   return { label: text(".label"), percentage: text(".confidence strong") };
+}
+
+// A file that the model can't read either may be a letter: the browser need not apologise.
+function describePlaceholder(card) {
+  const placeholder = card?.querySelector(".placeholder");
+  if (!placeholder || isWaiting(card)) return;
+  if (isAnswer(card)) placeholder.textContent = say("cannotPreview");
+  else placeholder.remove();
 }
 
 function clone(id) {

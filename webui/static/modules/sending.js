@@ -7,20 +7,26 @@ const FIRST_PAUSE_MILLISECONDS = 500;
 const LONGEST_PAUSE_MILLISECONDS = 5000;
 const SHOWN_MILLISECONDS = 4000;
 const TOO_MANY_REQUESTS = 429;
+const GATEWAY_TIMEOUT = 504;
+// Time after which an upload is slow; to show how far others are would only flicker.
+const QUICK_MILLISECONDS = 700;
 
 const form = document.querySelector("#picture-form");
 let waiting = null;
 
 // Sends a picture and returns `{ html, status }` with the card that the server answers with, or
-// null if no answer comes. As long as it may help, the picture is sent again, and `showWaiting` is
-// called with `{ heading, message }`.
-export async function send(blob, name, showWaiting) {
+// null if no answer comes. As long as it may help, the picture is sent again. Meanwhile it calls
+// `reportProblem` with `{ heading, message }`, and `reportProgress` with the part (0 to 1) of a
+// slow upload that has been sent.
+export async function send(blob, { name, version, signal, reportProblem, reportProgress }) {
   for (let attempt = 1; ; attempt += 1) {
-    const response = await post(blob, name);
-    if (response?.seconds === 0 || attempt === MOST_ATTEMPTS) return response;
+    const response = await post(blob, { name, version, signal, reportProgress });
+    if (signal.aborted || attempt === MOST_ATTEMPTS) return response;
+    // A worker that dies takes its picture along, and the next one answers.
+    if (response?.seconds === 0 && response.status !== GATEWAY_TIMEOUT) return response;
     // Browsers don't say why a request failed.
     if (!response && !(await isReadable(blob))) return null;
-    showWaiting(response ? read(response) : unreachable());
+    reportProblem(response ? read(response) : unreachable());
     // Only a rate limit says exactly when to send again; a server that starts is asked.
     await sleep(response?.status === TOO_MANY_REQUESTS ? 1000 * response.seconds : 1000);
     await whenReady();
@@ -48,21 +54,33 @@ export async function isReadable(blob) {
   }
 }
 
-// Returns `{ html, status, seconds }`, or null if no answer comes; `seconds` is 0 if it would not
-// help to send the picture again.
-async function post(blob, name) {
+// Returns `{ html, status, seconds }`, or null if no answer comes; `seconds` is 0 if the server
+// does not say that it would help to send the picture again.
+function post(blob, { name, version, signal, reportProgress }) {
   const address = new URL(form.action);
   address.searchParams.set("as", "card");
+  address.searchParams.delete("version");
+  if (version) address.searchParams.set("version", version);
   const body = new FormData();
   body.append(form.querySelector("input[type=file]").name, blob, name);
-  try {
-    const request = { method: "POST", body, headers: { Accept: "text/html" } };
-    const response = await fetch(address, request);
-    const seconds = Number(response.headers.get("Retry-After")) || 0;
-    return { html: await response.text(), status: response.status, seconds };
-  } catch {
-    return null;
-  }
+  return new Promise((resolve) => {
+    // With fetch, nobody would know how much has been sent.
+    const request = new XMLHttpRequest();
+    const started = performance.now();
+    request.upload.addEventListener("progress", ({ loaded, total }) => {
+      if (performance.now() - started > QUICK_MILLISECONDS) reportProgress(loaded / total);
+    });
+    request.addEventListener("load", () => {
+      const seconds = Number(request.getResponseHeader("Retry-After")) || 0;
+      resolve({ html: request.responseText, status: request.status, seconds });
+    });
+    request.addEventListener("loadend", () => resolve(null));
+    signal.addEventListener("abort", () => request.abort());
+    request.open("POST", address);
+    request.setRequestHeader("Accept", "text/html");
+    if (signal.aborted) resolve(null);
+    else request.send(body);
+  });
 }
 
 // All pictures that wait share one poll.
