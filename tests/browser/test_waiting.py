@@ -256,8 +256,9 @@ def test_a_slow_upload_shows_how_far_it_is(slow_page: Page) -> None:
     choose(page, {"photo.png": PHOTO})
     bar = cards(page).get_by_role("progressbar", name="Sent")
     expect(bar).to_be_visible()
-    expect(cards(page).get_by_role("heading")).to_have_text(re.compile(r"Sending … \d+ %"))
-    expect(page.get_by_role("log")).to_have_text("photo.png: is being sent. That takes a while.")
+    expect(cards(page).get_by_role("heading")).to_have_text("Sending the picture")
+    said = re.compile(r"^photo\.png: Sending the picture\. \d+ % of it has been sent\.$")
+    expect(page.get_by_role("log")).to_have_text(said)
     first = float(bar.evaluate("bar => bar.value"))
     assert 0 < first < 1
     wait_until(lambda: bar.evaluate("bar => bar.value") > first)

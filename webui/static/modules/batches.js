@@ -1,11 +1,11 @@
 // Batches of pictures that were chosen together: all are sent, and each gets a card.
 
 import {
-  addDescription, createErrorCard, createNote, createWaitingCard, isAnswer, isWaiting, nameOf,
-  parseCard, replaceCard, showPreview, showProgress, showWaiting, summarize,
+  addDescription, createErrorCard, createParagraph, createWaitingCard, isAnswer, isWaiting, nameOf,
+  replaceCard, showPreview, showState, summarize,
 } from "./cards.js";
-import { mayMove } from "./formats.js";
-import { findPicture, keepPicture } from "./pictures.js";
+import { inspect } from "./formats.js";
+import { findPicture, keepPicture, peekPicture } from "./pictures.js";
 import { createPreview, scaleDown } from "./scaling.js";
 import { isReadable, send } from "./sending.js";
 import { announce, say } from "./words.js";
@@ -20,27 +20,23 @@ const form = document.querySelector("#picture-form");
 const maxBytes = Number(form.dataset.maxBytes);
 const mostFiles = Number(form.dataset.mostFiles);
 
-// The file behind each image in a card, for as long as the image exists.
-const files = new WeakMap();
-// The small version of each file, which is made only once.
-const previews = new WeakMap();
 // What ends the sending of a waiting card's picture.
 const cancellations = new WeakMap();
 
-// Shows a waiting card for each of the `chosen` files in `element`, the batch called `id`.
-export function addCards(chosen, element, id) {
-  const { searchParams } = new URL(form.action);
-  const version = searchParams.get("version");
-  const cards = chosen.slice(0, mostFiles).map((file, index) => {
+// Shows a waiting card for each file in `element`, the batch called `id`.
+export function addCards(files, element, id) {
+  const version = new URL(form.action).searchParams.get("version");
+  const cards = files.slice(0, mostFiles).map((file, index) => {
     const card = createWaitingCard(file.name, `${id}/${index}`);
-    showFile(card, file);
-    keepPicture(card.dataset.picture, { file, version });
+    const picture = { file, version };
+    keepPicture(card.dataset.picture, picture);
+    showPicture(card, picture);
     return card;
   });
-  if (chosen.length > mostFiles) element.append(createNote(say("tooMany")));
-  if (cards.length === 0) cards.push(createErrorCard("NoFileError"));
+  if (files.length > mostFiles) element.append(createParagraph("card note", say("tooMany")));
+  if (files.length === 0) cards.push(createErrorCard("NoFileError"));
   element.append(...cards);
-  if (chosen.length === 0) settle(cards[0]);
+  if (files.length === 0) settle(cards[0]);
 }
 
 // Says whether a card waits for its answer, or is in another language than the page.
@@ -48,8 +44,8 @@ export function isOpen(card) {
   return isWaiting(card) || card.lang !== document.documentElement.lang;
 }
 
-// Sends the picture of each card in `element` that is open. A card that gets its answer or error
-// dispatches "settled"; the promise resolves when all have.
+// Sends the picture of each open card in `element`. A card that gets its answer or error dispatches
+// "settled"; the promise resolves when all have.
 export async function goOn(element) {
   const open = [...element.querySelectorAll(".answer")].filter(isOpen);
   const work = async () => {
@@ -62,10 +58,10 @@ export async function goOn(element) {
 export function tryAgain(card) {
   const waitingCard = createWaitingCard(nameOf(card), card.dataset.picture);
   replaceCard(card, waitingCard);
-  return finish(waitingCard);
+  finish(waitingCard);
 }
 
-// Removes a waiting card; its picture is not sent.
+// Removes a waiting card, so that its picture is not sent.
 export function cancel(card) {
   const element = card.parentElement;
   cancellations.get(card)?.abort();
@@ -74,33 +70,24 @@ export function cancel(card) {
   element.dispatchEvent(new CustomEvent("settled"));
 }
 
-// Returns the HTML of every card in `element`; a settled one has a small version of its picture.
-export async function createCopies(element) {
-  const cards = [...element.querySelectorAll(".answer")];
-  return Promise.all(cards.map(async (card) => {
+// Returns the HTML of every card in `element`, each with a small version of its picture.
+export function copyCards(element) {
+  return [...element.querySelectorAll(".answer")].map((card) => {
     const copy = card.cloneNode(true);
-    const image = copy.querySelector("[data-preview] img");
-    const file = files.get(card.querySelector("[data-preview] img"));
-    if (file) {
-      const preview = isWaiting(card) ? null : await findPreview(file);
-      if (preview) image.src = preview;
-      else image.remove();
-    }
+    const image = copy.querySelector("[data-preview] img[src^='blob:']");
+    const preview = peekPicture(card.dataset.picture)?.preview;
+    if (image && preview) image.src = preview;
+    else image?.remove();
     return copy.outerHTML;
-  }));
+  });
 }
 
-function findPreview(file) {
-  if (!previews.has(file)) previews.set(file, createPreview(file));
-  return previews.get(file);
-}
-
-async function showFile(card, file) {
-  const image = showPreview(card, URL.createObjectURL(file), file.name);
-  files.set(image, file);
+async function showPicture(card, picture) {
+  const image = showPreview(card, URL.createObjectURL(picture.file), picture.file.name);
+  if (!(await inspect(picture.file)).mayMove) return;
   // The model sees the first frame.
-  const still = (await mayMove(file)) && (await findPreview(file));
-  if (still) image.src = still;
+  picture.preview = await createPreview(picture.file);
+  if (picture.preview) image.src = picture.preview;
 }
 
 async function finish(card) {
@@ -108,17 +95,18 @@ async function finish(card) {
   const cancellation = new AbortController();
   cancellations.set(card, cancellation);
   const picture = await findPicture(card.dataset.picture);
-  if (picture && isWaiting(card) && !card.querySelector("[data-preview] :is(img, .placeholder)")) {
-    showFile(card, picture.file);
+  if (picture && !card.querySelector("[data-preview] :is(img, .placeholder)")) {
+    showPicture(card, picture);
   }
   const settled = picture
     ? await ask(picture, card, cancellation.signal)
     : createErrorCard("NoFileError");
-  const isWorse = !isAnswer(settled) && (isAnswer(card) || !picture || offersTry(settled));
+  // A card in another language is better than one that only says that there is no answer now.
+  const isWorse = !isAnswer(settled)
+    && (isAnswer(card) || !picture || !settled.querySelector("[data-retry]").hidden);
   if (!card.parentElement || (!isWaiting(card) && isWorse)) return;
-  const name = isWaiting(card) && nameOf(card);
   replaceCard(card, settled);
-  settle(settled, name);
+  settle(settled, nameOf(card), isWaiting(card));
 }
 
 // Returns the card that takes the place of `card`.
@@ -127,57 +115,36 @@ async function ask(picture, card, signal) {
   const { name } = picture.file;
   const scaled = picture.original ? null : await scaleDown(picture.file);
   if (scaled) {
-    picture.file = new File([scaled.blob], name);
-    picture.original = scaled.original;
+    Object.assign(picture, { file: new File([scaled.blob], name), original: scaled.original });
     keepPicture(card.dataset.picture, picture);
   }
   const { file, original, version } = picture;
   if (file.size === 0) return createErrorCard("EmptyFileError");
   if (file.size > maxBytes) return createErrorCard("UploadTooLargeError");
-  const answer = await send(file, { name, version, signal, ...createReports(card, name) });
-  const settled = answer && parseCard(answer.html);
-  if (!settled) {
-    if (!(await isReadable(file))) return createErrorCard("NoFileError");
-    // No answer came, or one that is not a card, such as a proxy's.
-    return withTry(createErrorCard("NoAnswerError"));
-  }
+  const report = (state) => showReport(card, name, state);
+  const [answer, preview] = await Promise.all([
+    send(file, { name, version, signal, report }),
+    picture.preview ?? createPreview(file),
+  ]);
+  picture.preview = preview;
+  if (!answer && !(await isReadable(file))) return createErrorCard("NoFileError");
+  const settled = answer?.card ?? createErrorCard("NoAnswerError");
   if (original) addDescription(settled, say("scaled", { size: original }));
-  const mayPass = answer.status >= FIRST_SERVER_ERROR || answer.status === TOO_MANY_REQUESTS;
-  return mayPass ? withTry(settled) : settled;
+  const mayPass = answer?.status >= FIRST_SERVER_ERROR || answer?.status === TOO_MANY_REQUESTS;
+  if (!answer?.card || mayPass) settled.querySelector("[data-retry]").hidden = false;
+  return settled;
 }
 
-// Returns what `send` calls to say how far it is; only a waiting card shows it.
-function createReports(card, name) {
-  if (!isWaiting(card)) return { reportProblem() {}, reportProgress() {} };
-  const tell = (show, key) => {
-    const { heading } = summarize(card);
-    show();
-    if (summarize(card).heading !== heading) announce(say(key, { name, ...summarize(card) }));
-  };
-  return {
-    reportProblem: (why) => tell(() => showWaiting(card, why), "announcedError"),
-    reportProgress(fraction) {
-      const isFirst = card.querySelector("progress").hidden && fraction < 1;
-      showProgress(card, fraction);
-      if (isFirst) announce(say("announcedUpload", { name }));
-    },
-  };
+function showReport(card, name, state) {
+  if (!isWaiting(card)) return;
+  const isNew = summarize(card).heading !== state.heading;
+  showState(card, state);
+  if (isNew && state.message) announce(say("announcedError", { name, ...state }));
 }
 
-function withTry(card) {
-  card.querySelector("[data-retry]").hidden = false;
-  return card;
-}
-
-function offersTry(card) {
-  return card.querySelector("[data-retry]")?.hidden === false;
-}
-
-function settle(card, name) {
+function settle(card, name, isNew = true) {
   const summary = summarize(card);
   const key = summary.label ? "announcement" : "announcedError";
-  if (name !== false) {
-    announce(name ? say(key, { name, ...summary }) : Object.values(summary).join(". "));
-  }
+  if (isNew) announce(name ? say(key, { name, ...summary }) : Object.values(summary).join(". "));
   card.dispatchEvent(new CustomEvent("settled", { bubbles: true }));
 }

@@ -14,42 +14,22 @@ export function createWaitingCard(name, key) {
   return card;
 }
 
-// Returns a line that stands among the cards.
-export function createNote(text) {
-  const note = document.createElement("p");
-  note.className = "card note";
-  note.textContent = text;
-  return note;
+// Returns a paragraph, such as a note that stands among the cards.
+export function createParagraph(className, textContent) {
+  return Object.assign(document.createElement("p"), { className, textContent });
 }
 
-export function isWaiting(card) {
-  return card.classList.contains("waiting");
-}
+export const isWaiting = (card) => card.matches(".waiting");
+export const isAnswer = (card) => "answer" in card.dataset;
+export const nameOf = (card) => card.querySelector(".filename")?.textContent ?? "";
 
-export function isAnswer(card) {
-  return "answer" in card.dataset;
-}
-
-export function nameOf(card) {
-  return card.querySelector(".filename")?.textContent ?? "";
-}
-
-// Shows in a waiting card why it takes longer, and that nothing needs to be done.
-export function showWaiting(card, { heading, message }) {
+// Shows in a waiting card what it waits for, and which part (0 to 1) of its picture has been sent.
+export function showState(card, { heading, message = "", sent = 1 }) {
   card.querySelector("h2").textContent = heading;
-  card.querySelector(".message").textContent = `${message} ${say("goesOn")}`;
-  card.querySelector("progress").hidden = true;
-}
-
-// Shows in a waiting card which part (0 to 1) of its picture has been sent.
-export function showProgress(card, fraction) {
+  card.querySelector(".message").textContent = message;
   const bar = card.querySelector("progress");
-  const isDone = fraction === 1;
-  bar.value = fraction;
-  bar.hidden = isDone;
-  const percentage = (100 * fraction).toFixed();
-  card.querySelector("h2").textContent = isDone ? say("classifying") : say("sending", { percentage });
-  card.querySelector(".message").textContent = "";
+  bar.value = sent;
+  bar.hidden = sent === 1;
 }
 
 // Returns the card of an error that the browser finds by itself, in the server's words.
@@ -77,9 +57,7 @@ export function showPreview(card, address, name) {
   const image = document.createElement("img");
   image.alt = say("chosen", { name });
   image.addEventListener("error", () => {
-    const placeholder = document.createElement("p");
-    // What it says depends on what the file turns out to be.
-    placeholder.className = "placeholder";
+    const placeholder = createParagraph("placeholder", "");
     image.replaceWith(placeholder);
     describePlaceholder(placeholder.closest(".answer"));
   });
@@ -92,25 +70,22 @@ export function showPreview(card, address, name) {
 // Replaces the old card of a picture by `card`, which takes over the picture.
 export function replaceCard(old, card) {
   const shown = old.querySelector("[data-preview] > :is(img, .placeholder)");
+  const caption = old.querySelector("[data-preview] figcaption");
   const figure = card.querySelector("[data-preview]");
-  if (shown) {
-    figure.prepend(shown);
-    figure.hidden = false;
-    describePlaceholder(card);
-  }
-  if (old.dataset.picture) card.dataset.picture = old.dataset.picture;
-  if (!figure.querySelector("figcaption")) {
-    const caption = old.querySelector("[data-preview] figcaption");
-    if (caption) figure.append(caption);
-  }
+  if (shown) figure.prepend(shown);
+  if (caption && !figure.querySelector("figcaption")) figure.append(caption);
+  figure.hidden = !shown && !caption;
+  card.dataset.picture = old.dataset.picture;
+  describePlaceholder(card);
+  const { top } = old.getBoundingClientRect();
   old.replaceWith(card);
+  // Browsers would rather keep the next card where it is than the one that begins in the window.
+  if (top >= 0) scrollBy(0, card.getBoundingClientRect().top - top);
 }
 
 export function addDescription(card, text) {
-  const line = document.createElement("span");
-  line.className = "description";
-  line.textContent = text;
-  card.querySelector("figcaption").append(line);
+  const caption = card.querySelector("[data-preview] figcaption");
+  caption?.append(createParagraph("description", text));
 }
 
 // Returns what a card says: `{ label, percentage }` or `{ heading, message }`.
@@ -123,9 +98,8 @@ export function summarize(card) {
 // A file that the model can't read either may be a letter: the browser need not apologise.
 function describePlaceholder(card) {
   const placeholder = card?.querySelector(".placeholder");
-  if (!placeholder || isWaiting(card)) return;
-  if (isAnswer(card)) placeholder.textContent = say("cannotPreview");
-  else placeholder.remove();
+  if (placeholder && isAnswer(card)) placeholder.textContent = say("cannotPreview");
+  else if (!card || !isWaiting(card)) placeholder?.remove();
 }
 
 function clone(id) {

@@ -2,10 +2,10 @@
 // the back button and a reload lead to what was there. Without this file, the form is a plain one.
 
 import "./copy.js";
-import { addCards, cancel, createCopies, goOn, isOpen, tryAgain } from "./batches.js";
+import { addCards, cancel, copyCards, goOn, isOpen, tryAgain } from "./batches.js";
 import { listenForPhotos } from "./camera.js";
 import {
-  createNote, createWaitingCard, isWaiting, nameOf, parseCard, summarize,
+  createParagraph, createWaitingCard, isWaiting, nameOf, parseCard, summarize,
 } from "./cards.js";
 import { listenForPictures } from "./intake.js";
 import { clear, keep, load, showRecent } from "./recent.js";
@@ -44,8 +44,7 @@ undo.addEventListener("click", async () => {
 });
 document.querySelector("#recent").addEventListener("click", (event) => {
   const link = event.target.closest("a");
-  const opensElsewhere = event.ctrlKey || event.metaKey || event.shiftKey;
-  if (!link || opensElsewhere) return;
+  if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
   history.pushState(null, "", link.hash);
   show();
@@ -86,14 +85,16 @@ listenForPhotos(take);
 function take(files) {
   const id = `answers-${Date.now().toString(36)}`;
   const element = createElement(id);
-  if (elements.size >= MOST_ELEMENTS) forgetFinished();
+  // The oldest batch that waits for nothing is forgotten: its answers have been kept or cleared.
+  const finished = [...elements].find(([, each]) => !each.querySelector(".waiting"));
+  if (finished && elements.size >= MOST_ELEMENTS) elements.delete(finished[0]);
   elements.set(id, element);
   history.pushState(null, "", `#${id}`);
   cleared.hidden = true;
   show();
   addCards(files, element, id);
   remember(id, element);
-  work(id, element);
+  work(id, () => goOn(element));
   reveal(element.querySelector(".answer"));
 }
 
@@ -104,23 +105,14 @@ function createElement(id) {
   return element;
 }
 
-// Keeps the cards of a batch as they are now.
-async function remember(id, element) {
+// Keeps the cards of a batch as they are now, unless all answers were cleared.
+function remember(id, element) {
   setTitle();
-  const turn = (Number(element.dataset.turn) || 0) + 1;
-  element.dataset.turn = turn;
-  const cards = await createCopies(element);
-  // In the meantime other cards may have been settled, or all answers may have been cleared.
-  if (turn === Number(element.dataset.turn) && elements.get(id) === element) keep({ id, cards });
+  if (elements.get(id) === element) keep({ id, cards: copyCards(element) });
 }
 
 // Sends the pictures of a batch. Where browsers can tell, no other tab does it at the same time.
-function work(id, element, prepare) {
-  const act = async () => {
-    prepare?.();
-    await goOn(element);
-    await remember(id, element);
-  };
+function work(id, act) {
   if (navigator.locks) navigator.locks.request(id, act);
   else act();
 }
@@ -148,12 +140,6 @@ function leave() {
   document.querySelector("#main").focus();
 }
 
-// Forgets the oldest batch that waits for nothing: its answers have been kept or cleared.
-function forgetFinished() {
-  const finished = [...elements].find(([, element]) => !element.querySelector(".waiting"));
-  if (finished) elements.delete(finished[0]);
-}
-
 // Shows the batch that the address names.
 function show() {
   const [id] = location.hash.slice(1).split("/");
@@ -171,10 +157,11 @@ function findElement(id) {
 function restore(id) {
   const element = createElement(id);
   fill(element, id);
-  if ([...element.querySelectorAll(".answer")].some(isOpen)) {
-    // By then, another tab may have sent the pictures.
-    work(id, element, () => fill(element, id));
-  }
+  if (![...element.querySelectorAll(".answer")].some(isOpen)) return element;
+  work(id, () => {
+    fill(element, id); // Another tab may have sent the pictures meanwhile.
+    return goOn(element);
+  });
   return element;
 }
 
@@ -183,16 +170,13 @@ function fill(element, id) {
   const cards = (kept?.cards ?? []).map(parseCard).filter((card) => card !== null).map((card) => (
     isWaiting(card) ? createWaitingCard(nameOf(card), card.dataset.picture) : card
   ));
-  element.replaceChildren(...cards);
-  if (!kept || kept.isPartial) element.prepend(createNote(say(kept ? "goneInPart" : "gone")));
+  const note = kept ? kept.isPartial && "goneInPart" : "gone";
+  element.replaceChildren(...(note ? [createParagraph("card note", say(note))] : []), ...cards);
 }
 
 function setTitle() {
-  const cards = [...answers.querySelectorAll("[data-answer]")];
-  const labels = cards.map((card) => summarize(card)).map(
+  const labels = [...answers.querySelectorAll("[data-answer]")].map(summarize).map(
     ({ label, percentage }) => `${label} (${percentage})`,
   );
-  document.title = labels.length > 0
-    ? `${labels.join(", ")} – ${say("siteName")}`
-    : say("title");
+  document.title = labels.length > 0 ? `${labels.join(", ")} – ${say("siteName")}` : say("title");
 }

@@ -7,15 +7,18 @@ const NAME = "pictures";
 const inMemory = new Map();
 let opening = null;
 
-// Keeps a picture, `{ file, version, original }`, under the key of its card.
+// Keeps a picture, `{ file, version, original, preview }`, under the key of its card.
 export function keepPicture(key, picture) {
   inMemory.set(key, picture);
   return use("readwrite", (store) => store.put(picture, key));
 }
 
 export async function findPicture(key) {
-  return inMemory.get(key) ?? use("readonly", (store) => store.get(key));
+  if (!inMemory.has(key)) inMemory.set(key, await use("readonly", (store) => store.get(key)));
+  return inMemory.get(key);
 }
+
+export const peekPicture = (key) => inMemory.get(key);
 
 // Keeps no pictures but those with the keys in the set `used`.
 export async function forgetOthers(used) {
@@ -32,9 +35,7 @@ export async function takeAll() {
   return kept;
 }
 
-async function listKeys() {
-  return (await use("readonly", (store) => store.getAllKeys())) ?? [];
-}
+const listKeys = async () => (await use("readonly", (store) => store.getAllKeys())) ?? [];
 
 async function use(mode, act) {
   try {

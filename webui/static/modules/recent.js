@@ -52,7 +52,8 @@ export function showRecent() {
       const { label, percentage } = summarize(card);
       item.querySelector("a").href = `#${card.dataset.picture ?? id}`;
       item.querySelector("a").title = nameOf(card);
-      item.querySelector("img").src = findImage(card)?.src ?? "";
+      const image = card.querySelector("[data-preview] img") ?? card.querySelector(".pixels");
+      item.querySelector("img").src = image?.src ?? "";
       item.querySelector(".visually-hidden").textContent = nameOf(card);
       item.querySelector(".recent-label").textContent = label;
       item.querySelector(".percentage").textContent = percentage;
@@ -60,10 +61,6 @@ export function showRecent() {
     }));
   section.querySelector("ul").replaceChildren(...items);
   section.hidden = items.length === 0;
-}
-
-function findImage(card) {
-  return card.querySelector("[data-preview] img") ?? card.querySelector(".pixels");
 }
 
 // Stores as many answers as there is room for.
@@ -83,14 +80,13 @@ function save(batches) {
 // Returns the batches with at most so many answers, as many errors, and all that wait.
 function trim(batches, most) {
   const room = { answer: most, error: most, waiting: Infinity };
+  const hasRoom = (card) => {
+    const kind = isAnswer(card) ? "answer" : isWaiting(card) ? "waiting" : "error";
+    room[kind] -= 1;
+    return room[kind] >= 0;
+  };
   return batches.map(({ id, cards, isPartial }) => {
-    const kept = cards.filter((html) => {
-      const card = parseCard(html);
-      if (!card) return false;
-      const kind = isAnswer(card) ? "answer" : isWaiting(card) ? "waiting" : "error";
-      room[kind] -= 1;
-      return room[kind] >= 0;
-    });
+    const kept = cards.filter((html) => parseCard(html) && hasRoom(parseCard(html)));
     return { id, cards: kept, isPartial: isPartial || kept.length < cards.length };
   }).filter(({ cards }) => cards.length > 0);
 }

@@ -1,5 +1,6 @@
 // Sends pictures to the server, and waits for the server where it is not ready.
 
+import { parseCard, summarize } from "./cards.js";
 import { say } from "./words.js";
 
 const MOST_ATTEMPTS = 8;
@@ -14,19 +15,19 @@ const QUICK_MILLISECONDS = 700;
 const form = document.querySelector("#picture-form");
 let waiting = null;
 
-// Sends a picture and returns `{ html, status }` with the card that the server answers with, or
-// null if no answer comes. As long as it may help, the picture is sent again. Meanwhile it calls
-// `reportProblem` with `{ heading, message }`, and `reportProgress` with the part (0 to 1) of a
-// slow upload that has been sent.
-export async function send(blob, { name, version, signal, reportProblem, reportProgress }) {
+// Sends a picture and returns `{ card, status }`, or null if no answer comes; a proxy's answer has
+// no card. As long as it may help, the picture is sent again. What takes longer is
+// told to `report`, as `{ heading, message, sent }` with the part (0 to 1) that has been sent.
+export async function send(blob, { name, version, signal, report }) {
   for (let attempt = 1; ; attempt += 1) {
-    const response = await post(blob, { name, version, signal, reportProgress });
+    const response = await post(blob, { name, version, signal, report });
     if (signal.aborted || attempt === MOST_ATTEMPTS) return response;
     // A worker that dies takes its picture along, and the next one answers.
     if (response?.seconds === 0 && response.status !== GATEWAY_TIMEOUT) return response;
     // Browsers don't say why a request failed.
     if (!response && !(await isReadable(blob))) return null;
-    reportProblem(response ? read(response) : unreachable());
+    const { heading, message } = response?.card ? summarize(response.card) : unreachable();
+    report({ heading, message: `${message} ${say("goesOn")}` });
     // Only a rate limit says exactly when to send again; a server that starts is asked.
     await sleep(response?.status === TOO_MANY_REQUESTS ? 1000 * response.seconds : 1000);
     await whenReady();
@@ -54,9 +55,9 @@ export async function isReadable(blob) {
   }
 }
 
-// Returns `{ html, status, seconds }`, or null if no answer comes; `seconds` is 0 if the server
+// Returns `{ card, status, seconds }`, or null if no answer comes; `seconds` is 0 if the server
 // does not say that it would help to send the picture again.
-function post(blob, { name, version, signal, reportProgress }) {
+function post(blob, { name, version, signal, report }) {
   const address = new URL(form.action);
   address.searchParams.set("as", "card");
   address.searchParams.delete("version");
@@ -68,11 +69,14 @@ function post(blob, { name, version, signal, reportProgress }) {
     const request = new XMLHttpRequest();
     const started = performance.now();
     request.upload.addEventListener("progress", ({ loaded, total }) => {
-      if (performance.now() - started > QUICK_MILLISECONDS) reportProgress(loaded / total);
+      if (performance.now() - started < QUICK_MILLISECONDS) return;
+      const sent = loaded / total;
+      const message = say("sent", { percentage: Math.floor(100 * sent) });
+      report(sent < 1 ? { heading: say("sending"), message, sent } : { heading: say("classifying") });
     });
     request.addEventListener("load", () => {
       const seconds = Number(request.getResponseHeader("Retry-After")) || 0;
-      resolve({ html: request.responseText, status: request.status, seconds });
+      resolve({ card: parseCard(request.responseText), status: request.status, seconds });
     });
     request.addEventListener("loadend", () => resolve(null));
     signal.addEventListener("abort", () => request.abort());
@@ -107,16 +111,6 @@ async function askState() {
   } catch {
     return unreachable().message;
   }
-}
-
-function read({ html }) {
-  const template = document.createElement("template");
-  template.innerHTML = html;
-  const card = template.content.querySelector(".answer");
-  // A proxy may have answered in place of the server.
-  if (!card) return unreachable();
-  const text = (selector) => card.querySelector(selector).textContent;
-  return { heading: text("h2"), message: text(".message") };
 }
 
 function unreachable() {
