@@ -179,7 +179,9 @@ def test_nobody_is_scrolled_away_from_what_they_read(page: Page) -> None:
 def test_of_a_moving_picture_the_first_frame_is_shown_as_the_model_saw_it(page: Page) -> None:
     frames = [Image.new("RGB", (40, 30), colour) for colour in ("red", "blue")]
     options: dict[str, Any] = {"save_all": True, "append_images": frames[1:], "duration": 50}
-    files = {f"moving.{name}": encode(frames[0], name, **options) for name in ("gif", "png", "webp")}
+    files = {
+        f"moving.{name}": encode(frames[0], name, **options) for name in ("gif", "png", "webp")
+    }
     classify(page, files)
     previews = answers(page).locator("[data-preview] img")
     for preview in previews.all():

@@ -215,9 +215,7 @@ def test_of_too_many_pictures_the_first_are_taken_and_the_page_says_so(page: Pag
     expect(page.get_by_text("These are the first 100 pictures.")).to_be_visible()
 
 
-def test_the_pictures_of_a_folder_are_taken(
-    page: Page, files: list[Path], tmp_path: Path
-) -> None:
+def test_the_pictures_of_a_folder_are_taken(page: Page, files: list[Path], tmp_path: Path) -> None:
     folder = tmp_path / "holiday"
     (folder / "day 1").mkdir(parents=True)
     for number in (10, 9):

@@ -25,7 +25,7 @@ LARGE_BYTES = 512 * 1024
 # most and 0.005 on average.
 LARGEST_DIFFERENCE = 0.05
 LARGEST_SHARE_SENT = 0.25
-MADE_SMALLER = "Your picture has {} pixels. Your browser made it smaller before it was sent"
+MADE_SMALLER = "Made smaller by your browser, from {} pixels."
 UPRIGHT, LIES_ON_ITS_SIDE = 1, 6
 
 
@@ -187,7 +187,7 @@ def test_other_files_are_sent_as_they_are(page: Page, web_ui: WebUI, tmp_path: P
     choose(page, *(tmp_path / name for name in files))
     wait_for_answers(page, len(files))
     assert sorted(web_ui.uploads) == sorted(files.values())
-    assert "made it smaller" not in page.locator("#answers").inner_text()
+    assert "Made smaller" not in page.locator("#answers").inner_text()
 
 
 def test_a_browser_that_falsifies_what_is_drawn_makes_nothing_smaller(

@@ -15,7 +15,6 @@ import { announce, say } from "./words.js";
 const MOST_ELEMENTS = 12;
 
 const answers = document.querySelector("#answers");
-const form = document.querySelector("#picture-form");
 const cleared = document.querySelector("#cleared");
 const undo = cleared.querySelector("button");
 // The element of each batch by its id: a batch goes on while another one is shown.
@@ -40,7 +39,6 @@ undo.addEventListener("click", async () => {
   cleared.hidden = true;
   await bringBack();
   document.querySelector("#recent").focus();
-  announce(say("broughtBack"));
 });
 document.querySelector("#recent").addEventListener("click", (event) => {
   const link = event.target.closest("a");
@@ -79,7 +77,7 @@ showReadiness();
 for (const { id, cards } of load()) {
   if (cards.map(parseCard).some((card) => card && isWaiting(card))) findElement(id);
 }
-listenForPictures(form, take);
+listenForPictures(document.querySelector("#picture-form"), take);
 listenForPhotos(take);
 
 function take(files) {
@@ -95,7 +93,9 @@ function take(files) {
   addCards(files, element, id);
   remember(id, element);
   work(id, () => goOn(element));
-  reveal(element.querySelector(".answer"));
+  // As little is scrolled as it takes to see the first headline.
+  const { top, bottom } = element.querySelector(".answer").getBoundingClientRect();
+  if (top < 0 || bottom > innerHeight) element.querySelector(".answer").scrollIntoView();
 }
 
 function createElement(id) {
@@ -115,12 +115,6 @@ function remember(id, element) {
 function work(id, act) {
   if (navigator.locks) navigator.locks.request(id, act);
   else act();
-}
-
-// Scrolls as little as it takes to see the headline of a card that was just added.
-function reveal(card) {
-  const { top, bottom } = card.getBoundingClientRect();
-  if (top < 0 || bottom > innerHeight) card.scrollIntoView();
 }
 
 // Returns the card of the picture that the address names.

@@ -14,8 +14,9 @@ export function keepPicture(key, picture) {
 }
 
 export async function findPicture(key) {
-  if (!inMemory.has(key)) inMemory.set(key, await use("readonly", (store) => store.get(key)));
-  return inMemory.get(key);
+  const picture = inMemory.get(key) ?? await use("readonly", (store) => store.get(key));
+  if (picture) inMemory.set(key, picture);
+  return picture;
 }
 
 export const peekPicture = (key) => inMemory.get(key);

@@ -29,13 +29,9 @@ export function keep(batch) {
 // Forgets all batches, and returns a function that brings them back.
 export function clear() {
   const batches = load();
-  try {
-    localStorage.removeItem(KEY);
-  } catch {
-    // Storage is blocked, so nothing was kept.
-  }
-  showRecent();
   const pictures = takeAll();
+  store([]);
+  showRecent();
   return async () => {
     save([...load(), ...batches]);
     for (const [key, picture] of await pictures) keepPicture(key, picture);
@@ -93,7 +89,8 @@ function trim(batches, most) {
 
 function store(batches) {
   try {
-    localStorage.setItem(KEY, JSON.stringify(batches));
+    if (batches.length > 0) localStorage.setItem(KEY, JSON.stringify(batches));
+    else localStorage.removeItem(KEY);
     return true;
   } catch {
     return false;
