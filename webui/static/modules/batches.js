@@ -105,8 +105,9 @@ async function finish(card) {
   const isWorse = !isAnswer(settled)
     && (isAnswer(card) || !picture || !settled.querySelector("[data-retry]").hidden);
   if (!card.parentElement || (!isWaiting(card) && isWorse)) return;
+  const name = nameOf(card);
   replaceCard(card, settled);
-  settle(settled, nameOf(card), isWaiting(card));
+  settle(settled, name, isWaiting(card));
 }
 
 // Returns the card that takes the place of `card`.
