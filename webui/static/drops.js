@@ -1,6 +1,5 @@
-// Pictures can be dropped anywhere on the start page, and folders too. This is not a module, so that
-// it runs before the form is there: without it, the browser leaves the page and opens what is
-// dropped.
+// Pictures and folders can be dropped anywhere on the start page. This is not a module, so that it
+// runs before the form is there: without it, the browser leaves the page and opens what is dropped.
 
 (() => {
   // Number of files and folders that are looked at, as there may be a whole disk in a folder.

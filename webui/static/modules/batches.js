@@ -40,9 +40,7 @@ export function addCards(files, element, id) {
 }
 
 // Says whether a card waits for its answer, or is in another language than the page.
-export function isOpen(card) {
-  return isWaiting(card) || card.lang !== document.documentElement.lang;
-}
+export const isOpen = (card) => isWaiting(card) || card.lang !== document.documentElement.lang;
 
 // Sends the picture of each open card in `element`. A card that gets its answer or error dispatches
 // "settled"; the promise resolves when all have.
@@ -92,15 +90,14 @@ async function showPicture(card, picture) {
 
 async function finish(card) {
   if (!card.parentElement) return; // It was cancelled.
-  const cancellation = new AbortController();
-  cancellations.set(card, cancellation);
+  const sending = new AbortController();
+  cancellations.set(card, sending);
   const picture = await findPicture(card.dataset.picture);
   if (picture && !card.querySelector("[data-preview] :is(img, .placeholder)")) {
     showPicture(card, picture);
   }
-  const settled = picture
-    ? await ask(picture, card, cancellation.signal)
-    : createErrorCard("NoFileError");
+  const { signal } = sending;
+  const settled = picture ? await ask(picture, card, signal) : createErrorCard("NoFileError");
   // A card in another language is better than one that only says that there is no answer now.
   const isWorse = !isAnswer(settled)
     && (isAnswer(card) || !picture || !settled.querySelector("[data-retry]").hidden);

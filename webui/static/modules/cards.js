@@ -7,9 +7,7 @@ let errorCards = 0;
 // Returns a card for a picture by its name and its key.
 export function createWaitingCard(name, key) {
   const card = clone("waiting-card");
-  const label = card.querySelector(".filename");
-  label.textContent = name;
-  label.title = name;
+  Object.assign(card.querySelector(".filename"), { textContent: name, title: name });
   card.dataset.picture = key;
   return card;
 }
@@ -27,9 +25,7 @@ export const nameOf = (card) => card.querySelector(".filename")?.textContent ?? 
 export function showState(card, { heading, message = "", sent = 1 }) {
   card.querySelector("h2").textContent = heading;
   card.querySelector(".message").textContent = message;
-  const bar = card.querySelector("progress");
-  bar.value = sent;
-  bar.hidden = sent === 1;
+  Object.assign(card.querySelector("progress"), { value: sent, hidden: sent === 1 });
 }
 
 // Returns the card of an error that the browser finds by itself, in the server's words.

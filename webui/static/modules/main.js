@@ -19,26 +19,24 @@ const cleared = document.querySelector("#cleared");
 const undo = cleared.querySelector("button");
 // The element of each batch by its id: a batch goes on while another one is shown.
 const elements = new Map();
-let bringBack = null;
+// Where browsers can tell, no two tabs send the pictures of a batch at the same time.
+const work = (id, act) => (navigator.locks ? navigator.locks.request(id, act) : act());
 
 document.querySelector("#clear-recent").addEventListener("click", () => {
-  const undoClear = clear();
+  const bringBack = clear();
   const { href } = location;
-  bringBack = async () => {
-    await undoClear();
+  undo.onclick = async () => {
+    cleared.hidden = true;
+    await bringBack();
     history.replaceState(null, "", href);
     show();
+    document.querySelector("#recent").focus();
   };
   elements.clear();
   leave();
   cleared.hidden = false;
   undo.focus();
   announce(say("cleared"));
-});
-undo.addEventListener("click", async () => {
-  cleared.hidden = true;
-  await bringBack();
-  document.querySelector("#recent").focus();
 });
 document.querySelector("#recent").addEventListener("click", (event) => {
   const link = event.target.closest("a");
@@ -111,12 +109,6 @@ function remember(id, element) {
   if (elements.get(id) === element) keep({ id, cards: copyCards(element) });
 }
 
-// Sends the pictures of a batch. Where browsers can tell, no other tab does it at the same time.
-function work(id, act) {
-  if (navigator.locks) navigator.locks.request(id, act);
-  else act();
-}
-
 // Returns the card of the picture that the address names.
 function findNamed() {
   return answers.querySelector(`[data-picture="${CSS.escape(location.hash.slice(1))}"]`);
@@ -169,8 +161,7 @@ function fill(element, id) {
 }
 
 function setTitle() {
-  const labels = [...answers.querySelectorAll("[data-answer]")].map(summarize).map(
-    ({ label, percentage }) => `${label} (${percentage})`,
-  );
+  const answered = [...answers.querySelectorAll("[data-answer]")].map(summarize);
+  const labels = answered.map(({ label, percentage }) => `${label} (${percentage})`);
   document.title = labels.length > 0 ? `${labels.join(", ")} – ${say("siteName")}` : say("title");
 }

@@ -29,8 +29,8 @@ export async function forgetOthers(used) {
 
 // Forgets all pictures, and returns them as pairs of a key and a picture.
 export async function takeAll() {
-  const keys = [...new Set([...(await listKeys()), ...inMemory.keys()])];
-  const kept = await Promise.all(keys.map(async (key) => [key, await findPicture(key)]));
+  const keys = new Set([...(await listKeys()), ...inMemory.keys()]);
+  const kept = await Promise.all([...keys].map(async (key) => [key, await findPicture(key)]));
   inMemory.clear();
   await forgetOthers(new Set());
   return kept;

@@ -78,8 +78,7 @@ function trim(batches, most) {
   const room = { answer: most, error: most, waiting: Infinity };
   const hasRoom = (card) => {
     const kind = isAnswer(card) ? "answer" : isWaiting(card) ? "waiting" : "error";
-    room[kind] -= 1;
-    return room[kind] >= 0;
+    return (room[kind] -= 1) >= 0;
   };
   return batches.map(({ id, cards, isPartial }) => {
     const kept = cards.filter((html) => parseCard(html) && hasRoom(parseCard(html)));

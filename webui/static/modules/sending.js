@@ -72,7 +72,8 @@ function post(blob, { name, version, signal, report }) {
       if (performance.now() - started < QUICK_MILLISECONDS) return;
       const sent = loaded / total;
       const message = say("sent", { percentage: Math.floor(100 * sent) });
-      report(sent < 1 ? { heading: say("sending"), message, sent } : { heading: say("classifying") });
+      if (sent < 1) report({ heading: say("sending"), message, sent });
+      else report({ heading: say("classifying") });
     });
     request.addEventListener("load", () => {
       const seconds = Number(request.getResponseHeader("Retry-After")) || 0;
