@@ -131,6 +131,7 @@ def test_another_language_brings_the_answers_in_it(page: Page) -> None:
     page.get_by_role("link", name="Deutsch").click()
     expect(page.locator("html")).to_have_attribute("lang", "de")
     expect(page).to_have_url(re.compile(r"/\?language=de#answers-\w+$"))
+    expect(cards(page)).to_have_count(3)
     texts = ("zu > 99,9 % sicher", "kein Bild in einem der Formate", "hat keinen Inhalt")
     for card, text in zip(cards(page).all(), texts, strict=True):
         expect(card).to_contain_text(text)

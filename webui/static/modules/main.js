@@ -16,7 +16,6 @@ const MOST_ELEMENTS = 12;
 
 const answers = document.querySelector("#answers");
 const cleared = document.querySelector("#cleared");
-const undo = cleared.querySelector("button");
 // The element of each batch by its id: a batch goes on while another one is shown.
 const elements = new Map();
 // Where browsers can tell, no two tabs send the pictures of a batch at the same time.
@@ -25,6 +24,7 @@ const work = (id, act) => (navigator.locks ? navigator.locks.request(id, act) : 
 document.querySelector("#clear-recent").addEventListener("click", () => {
   const bringBack = clear();
   const { href } = location;
+  const undo = cleared.querySelector("button");
   undo.onclick = async () => {
     cleared.hidden = true;
     await bringBack();

@@ -40,7 +40,8 @@ async function draw(file, largestSide, ground) {
     canvas.width = Math.max(1, Math.round(bitmap.width * scale));
     canvas.height = Math.max(1, Math.round(bitmap.height * scale));
     const { width: resizeWidth, height: resizeHeight } = canvas;
-    const small = await createImageBitmap(bitmap, { resizeWidth, resizeHeight, resizeQuality: "high" });
+    const size = { resizeWidth, resizeHeight, resizeQuality: "high" };
+    const small = await createImageBitmap(bitmap, size);
     bitmap.close();
     const context = canvas.getContext("2d");
     context.fillStyle = ground;
