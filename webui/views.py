@@ -18,7 +18,7 @@ from flask import (
 from werkzeug.wrappers import Response as BaseResponse
 
 from webui.classification import Outcome, classify_all
-from webui.errors import EmptyFileError, NoFileError, TooManyPicturesError, UploadTooLargeError
+from webui.errors import EmptyFileError, UploadTooLargeError
 from webui.negotiation import negotiated, wants_card, wants_json
 from webui.torchserve.versions import PARAMETER, asked_versions, list_versions
 from webui.uploads import FIELD_NAME, read_uploads
@@ -56,12 +56,7 @@ def show_form() -> str:
         versions=list_versions(),
         chosen_version=request.args.get(PARAMETER),
         # The page's script finds these before it sends a picture, and shows the same words.
-        errors=[
-            NoFileError(),
-            EmptyFileError(),
-            UploadTooLargeError(max_bytes=most_bytes),
-            TooManyPicturesError(max_pictures=most_pictures),
-        ],
+        errors=[EmptyFileError(), UploadTooLargeError(max_bytes=most_bytes)],
     )
 
 
@@ -100,7 +95,7 @@ def report_health() -> Response:
 
 @probes.get("/readyz")
 def report_readiness() -> Response:
-    """Say whether every worker of the model is ready, and the server is not about to stop."""
+    """Say whether the model answers, and the server is not about to stop."""
     client: TorchServeClient = current_app.extensions["torchserve"]
     with current_app.extensions["admission"].probe():
         client.require_ready()

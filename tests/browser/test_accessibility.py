@@ -114,7 +114,7 @@ def test_a_picture_is_chosen_and_its_answer_read_with_the_keyboard_alone(
     tab_to(page, "#clear-recent")
     page.keyboard.press(key)
     expect(page.locator("#recent")).to_be_hidden()
-    expect(page.locator("main")).to_be_focused()
+    expect(page.get_by_role("button", name="Undo")).to_be_focused()
 
 
 def test_the_colours_are_chosen_with_the_keyboard_alone(page: Page) -> None:

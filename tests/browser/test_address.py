@@ -2,9 +2,11 @@
 
 import re
 
+import pytest
 from playwright.sync_api import Page, Route, expect
 
 from tests.helpers.browser.start_page import (
+    COUNT_PICTURES,
     LETTER,
     SHIP,
     SKY,
@@ -19,6 +21,7 @@ from tests.helpers.browser.start_page import (
     wait_until_kept,
     watch_predictions,
 )
+from tests.helpers.waiting import wait_until
 
 TITLE = "What is in this picture? – Image classifier"
 SHIP_TITLE = "ship (> 99.9 %) – Image classifier"
@@ -26,7 +29,7 @@ SKY_TITLE = "airplane (70.4 %) – Image classifier"
 ADDRESS = re.compile(r"/#answers-\w+$")
 # Number of batches that is more than the page remembers.
 BATCHES = 20
-GONE = "These answers are no longer kept in this browser."
+GONE = "These answers are not kept in this browser"
 
 
 def test_each_batch_has_an_address_and_a_title(page: Page) -> None:
@@ -121,23 +124,71 @@ def test_no_batch_is_forgotten_while_its_pictures_wait(page: Page) -> None:
     expect_labels(page, ["ship"])
 
 
-def test_another_language_leaves_the_answers_in_place(page: Page) -> None:
-    classify(page, {"ship.png": SHIP})
-    expect(page.locator("#recent img")).to_have_count(1)
+def test_another_language_brings_the_answers_in_it(page: Page) -> None:
+    open_with(page, {"ship.png": SHIP, "letter.txt": LETTER, "empty.png": b""})
+    wait_for_answers(page)
+    wait_until_kept(page, 3)
     page.get_by_role("link", name="Deutsch").click()
     expect(page.locator("html")).to_have_attribute("lang", "de")
     expect(page).to_have_url(re.compile(r"/\?language=de#answers-\w+$"))
+    expect(cards(page)).to_have_count(3)
+    texts = ("zu > 99,9 % sicher", "kein Bild in einem der Formate", "hat keinen Inhalt")
+    for card, text in zip(cards(page).all(), texts, strict=True):
+        expect(card).to_contain_text(text)
+    expect(cards(page).locator(".filename")).to_have_text(["ship.png", "letter.txt", "empty.png"])
+    expect(answers(page).locator("[data-preview] img")).to_be_visible()
+
+
+def test_without_a_server_the_answers_stay_in_the_language_they_are_in(page: Page) -> None:
+    classify(page, {"ship.png": SHIP})
+    wait_until_kept(page, 1)
+    page.route("**/predict*", lambda route: route.fulfill(status=502, body=""))
+    with page.expect_response("**/predict*"):
+        page.get_by_role("link", name="Deutsch").click()
+    page.reload()
     expect_labels(page, ["ship"])
 
 
-def test_a_reload_while_pictures_wait_says_that_they_are_gone(page: Page) -> None:
+@pytest.mark.parametrize("version", [None, "2.0"])
+def test_pictures_that_wait_are_sent_again_after_a_reload_or_a_choice_of_version(
+    page: Page, version: str | None
+) -> None:
+    files = {f"{number}.png": SKY for number in range(5)} | {"ship.png": SHIP}
+    with held_predictions(page):
+        open_with(page, files)
+        wait_until_kept(page, len(files))
+        wait_until(lambda: page.evaluate(COUNT_PICTURES) == len(files))
+        if version:
+            page.get_by_role("link", name=f"Version {version}").click()
+        else:
+            page.reload()
+        expect(page.locator(".waiting img")).to_have_count(4)
+        expect(page.get_by_text(GONE)).to_be_hidden()
+    expect_labels(page, ["airplane"] * 5 + ["ship"])
+    expect(cards(page).first).to_contain_text("version 1.0")
+    assert cards(page).locator(".filename").all_text_contents() == list(files)
+
+
+def test_pictures_that_wait_elsewhere_are_sent_again_too(page: Page) -> None:
     with held_predictions(page):
         open_with(page, {"ship.png": SHIP})
-        expect(page.locator(".waiting")).to_have_count(1)
-        page.reload()
-    expect(page.get_by_text(GONE)).to_be_visible()
-    choose(page, {"sky.png": SKY})
-    wait_for_answers(page)
+        wait_until_kept(page, 1)
+        page.goto("/api")
+        page.goto("/")
+    expect(page.locator("#recent .recent-label")).to_have_text(["ship"])
+
+
+def test_another_tab_does_not_send_them_as_well(page: Page) -> None:
+    with held_predictions(page) as held:
+        open_with(page, {"ship.png": SHIP})
+        wait_until_kept(page, 1)
+        tab = page.context.new_page()
+        sent = watch_predictions(tab)
+        tab.goto(page.url)
+        expect(tab.locator(".waiting")).to_have_count(1)
+        assert len(held) == 1
+    expect_labels(tab, ["ship"])
+    assert sent == []
 
 
 def test_a_reload_keeps_the_answers_that_came_while_another_picture_waits(page: Page) -> None:
@@ -155,7 +206,10 @@ def test_a_reload_keeps_the_answers_that_came_while_another_picture_waits(page: 
     expect(page.locator(".recent-answer")).to_have_count(1)
     assert len(held) == 1
     page.reload()
-    expect_labels(page, ["ship"])
+    expect(cards(page).first.locator(".label")).to_have_text("ship")
+    page.unroute("**/predict*")
+    page.reload()
+    expect_labels(page, ["ship", "airplane"])
 
 
 def test_an_address_of_answers_that_are_not_kept_says_so(page: Page) -> None:

@@ -2,11 +2,12 @@
 
 import io
 import re
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, ViewportSize, expect
 
 from model.inference.classifier import Classifier
 from tests.helpers.browser.pages import DESKTOP, PHONE
@@ -18,6 +19,7 @@ from tests.helpers.browser.start_page import (
     SKY,
     answers,
     cards,
+    choose,
     classify,
     expect_labels,
     held_predictions,
@@ -29,6 +31,14 @@ from tests.helpers.pictures import encode
 from webui.languages import format_percentage
 
 SHOWN_CLASSES = 5
+LAPTOP: ViewportSize = {"width": 1280, "height": 800}
+SMARTPHONE: ViewportSize = {"width": 390, "height": 844}
+READ_MIDDLE = """async (image) => {
+    await image.decode();
+    const canvas = new OffscreenCanvas(1, 1).getContext("2d");
+    canvas.drawImage(image, -image.naturalWidth / 2, -image.naturalHeight / 2);
+    return [...canvas.getImageData(0, 0, 1, 1).data].slice(0, 3);
+}"""
 HOSTILE = "<img src=x onerror=alert(1)>&quot;'\"{{7*7}}.png"
 
 
@@ -137,6 +147,58 @@ def test_several_pictures_become_a_grid_of_cards_in_their_order(
         assert places == sorted(places)
 
 
+@pytest.mark.parametrize(
+    ("window", "count"), [(LAPTOP, 16), (LAPTOP, 1), (SMARTPHONE, 4), (PHONE, 1)]
+)
+def test_the_first_headline_is_seen_after_choosing(
+    page: Page, window: ViewportSize, count: int
+) -> None:
+    page.set_viewport_size(window)
+    page.goto("/")
+    for _ in range(2):
+        choose(page, {f"{number}.png": SKY for number in range(count)})
+        wait_for_answers(page, count)
+        first = answers(page).first
+        expect(first.locator(".label")).to_be_in_viewport(ratio=1)
+        # The second time, one has read all answers.
+        page.evaluate("scrollTo(0, document.body.scrollHeight)")
+
+
+def test_nobody_is_scrolled_away_from_what_they_read(page: Page) -> None:
+    page.set_viewport_size(SMARTPHONE)
+    with held_predictions(page):
+        open_with(page, {f"{number}.png": SKY for number in range(4)})
+        expect(page.locator(".waiting")).to_have_count(4)
+        page.evaluate("scrollTo(0, document.body.scrollHeight)")
+        page.evaluate("new Promise(requestAnimationFrame)")
+        expect(cards(page).last).to_be_in_viewport()
+    wait_for_answers(page, 4)
+    expect(cards(page).last).to_be_in_viewport()
+
+
+def test_of_a_moving_picture_the_first_frame_is_shown_as_the_model_saw_it(page: Page) -> None:
+    frames = [Image.new("RGB", (40, 30), colour) for colour in ("red", "blue")]
+    options: dict[str, Any] = {"save_all": True, "append_images": frames[1:], "duration": 50}
+    files = {
+        f"moving.{name}": encode(frames[0], name, **options) for name in ("gif", "png", "webp")
+    }
+    classify(page, files)
+    previews = answers(page).locator("[data-preview] img")
+    for preview in previews.all():
+        expect(preview).to_have_attribute("src", re.compile("^data:image/webp"))
+        assert preview.evaluate(READ_MIDDLE) == pytest.approx([255, 0, 0], abs=12)
+
+
+def test_what_the_model_saw_has_an_edge_and_a_long_name_takes_two_lines(page: Page) -> None:
+    name = f"{'a-long-name-' * 20}.png"
+    classify(page, {name: encode(Image.new("RGB", (40, 30), "white"))})
+    expect(answers(page).locator(".pixels")).to_have_css("outline-style", "solid")
+    label = answers(page).locator(".filename")
+    expect(label).to_have_attribute("title", name)
+    lines = "label => label.offsetHeight / parseFloat(getComputedStyle(label).lineHeight)"
+    assert label.evaluate(lines) == pytest.approx(2, abs=0.1)
+
+
 def test_a_bad_picture_hides_no_other_one(page: Page, classifier: Classifier) -> None:
     files = {
         "ship.png": SHIP,
@@ -157,6 +219,7 @@ def test_a_bad_picture_hides_no_other_one(page: Page, classifier: Classifier) ->
         *("UnreadableImageError", "UnsupportedFormatError", "EmptyFileError"),
         "ImageTooLargeError",
     ]
+    expect(cards(page).nth(2).locator(".placeholder")).to_have_count(0)
     for problem in page.locator("#answers .problem").all():
         expect(problem.locator("h2")).not_to_be_empty()
         expect(problem.locator(".message")).not_to_be_empty()

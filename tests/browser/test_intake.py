@@ -10,6 +10,7 @@ from model.inference.classifier import Classifier
 from tests.helpers.browser.pages import NO_PREVIEW, OFFLINE, opened_page
 from tests.helpers.browser.start_page import (
     GRADIENT,
+    LETTER,
     PICTURES,
     RED,
     SHIP,
@@ -30,7 +31,6 @@ from tests.helpers.server import Server
 BEYOND_LIMITS = {
     "EmptyFileError": {"empty.png": b""},
     "UploadTooLargeError": {"huge.png": bytes(16 * 1024 * 1024 + 1)},
-    "TooManyPicturesError": {f"{number}.png": SKY for number in range(17)},
 }
 
 
@@ -200,23 +200,49 @@ def test_what_is_at_the_limit_is_sent(page: Page, tmp_path: Path) -> None:
     page.goto("/")
     choose_from_disk(page, tmp_path, {"large.png": bytes(16 * 1024 * 1024)})
     expect(cards(page).get_by_text("UnsupportedFormatError")).to_be_visible()
-    choose(page, {f"{number}.png": SKY for number in range(16)})
-    wait_for_answers(page, 16)
 
 
-def test_a_folder_hides_no_picture_beside_it(
-    browser: Browser, server: Server, files: list[Path], tmp_path: Path
-) -> None:
+def test_more_pictures_than_a_form_takes_are_all_answered(page: Page) -> None:
+    page.goto("/")
+    choose(page, {f"{number}.png": SKY for number in range(30)})
+    wait_for_answers(page, 30)
+
+
+def test_of_too_many_pictures_the_first_are_taken_and_the_page_says_so(page: Page) -> None:
+    page.goto("/")
+    choose(page, {f"{number}.png": b"" for number in range(101)})
+    expect(cards(page)).to_have_count(100)
+    expect(page.get_by_text("These are the first 100 pictures.")).to_be_visible()
+
+
+def test_the_pictures_of_a_folder_are_taken(page: Page, files: list[Path], tmp_path: Path) -> None:
     folder = tmp_path / "holiday"
+    (folder / "day 1").mkdir(parents=True)
+    for number in (10, 9):
+        (folder / "day 1" / f"{number}.png").write_bytes(SKY)
+    (folder / "Thumbs.db").write_bytes(b"\xd0\xcf")
+    page.goto("/")
+    drop_on(page, "h1", [folder, files[0]])
+    wait_for_answers(page, 3)
+    assert cards(page).locator(".filename").all_text_contents() == ["ship.png", "9.png", "10.png"]
+
+
+def test_of_a_folder_without_pictures_the_page_says_so(page: Page, tmp_path: Path) -> None:
+    folder = tmp_path / "letters"
     folder.mkdir()
-    with opened_page(browser, server.web_ui, [NO_PREVIEW]) as page:
-        page.goto("/")
-        sent = watch_predictions(page)
-        drop_on(page, "h1", [folder, files[0]])
-        wait_for_answers(page)
-        expect(cards(page)).to_have_count(2)
-        expect(cards(page).first).to_contain_text("NoFileError")
-        assert len(sent) == 1
+    (folder / "letter.txt").write_bytes(LETTER)
+    page.goto("/")
+    sent = watch_predictions(page)
+    drop_on(page, "h1", [folder])
+    expect(cards(page)).to_contain_text("the folder holds no pictures")
+    assert sent == []
+
+
+def test_a_phone_is_not_told_to_drop_or_paste(browser: Browser, server: Server) -> None:
+    with opened_page(browser, server.web_ui, has_touch=True, is_mobile=True) as page:
+        open_with(page, {"ship.png": SHIP})
+        expect(page.get_by_text("Choose more pictures")).to_be_visible()
+        expect(page.get_by_text(re.compile("drop|paste")).filter(visible=True)).to_have_count(0)
 
 
 def test_a_file_that_vanishes_hides_no_other_one(page: Page, tmp_path: Path) -> None:

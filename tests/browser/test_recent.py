@@ -4,8 +4,9 @@ import json
 
 from playwright.sync_api import Browser, Page, expect
 
-from tests.helpers.browser.pages import opened_page
+from tests.helpers.browser.pages import PHONE, opened_page
 from tests.helpers.browser.start_page import (
+    COUNT_PICTURES,
     LETTER,
     PICTURES,
     SHIP,
@@ -16,9 +17,11 @@ from tests.helpers.browser.start_page import (
     expect_labels,
     open_with,
     wait_for_answers,
+    wait_until_kept,
 )
 from tests.helpers.browser.web_uis import running_web_ui
 from tests.helpers.server import Server
+from tests.helpers.waiting import wait_until
 
 MOST = 24
 BLOCK_STORAGE = """
@@ -69,21 +72,51 @@ def test_one_leads_to_its_batch(page: Page) -> None:
     page.goto("/")
     page.locator("#recent a").last.click()
     expect_labels(page, ["ship", "airplane"])
-    expect(page.locator("#answers")).to_be_in_viewport()
     page.go_back()
     expect(cards(page)).to_have_count(0)
 
 
+def test_one_leads_to_its_picture_among_many(page: Page) -> None:
+    page.set_viewport_size(PHONE)
+    classify(page, {f"{number}.png": SKY for number in range(6)})
+    wait_until_kept(page, 6)
+    link = page.get_by_role("link", name="4.png airplane 70.4 %")
+    link.click()
+    fifth = cards(page).nth(4)
+    expect(fifth).to_be_focused()
+    expect(fifth.locator(".label")).to_be_in_viewport(ratio=1)
+    tab = page.context.new_page()
+    tab.set_viewport_size(PHONE)
+    tab.goto(page.url)
+    expect(cards(tab).nth(4).locator(".label")).to_be_in_viewport(ratio=1)
+
+
 def test_they_can_be_cleared(page: Page) -> None:
     classify(page, {"ship.png": SHIP})
+    wait_until_kept(page, 1)
     page.get_by_role("button", name="Clear").click()
     expect(page.locator("#recent")).to_be_hidden()
     expect(cards(page)).to_have_count(0)
     expect(page.get_by_role("log")).to_contain_text("The recent answers were cleared.")
     assert page.evaluate("JSON.stringify(localStorage)") == "{}"
     assert page.evaluate("location.hash") == ""
+    wait_until(lambda: page.evaluate(COUNT_PICTURES) == 0)
     page.reload()
     expect(page.locator("#recent")).to_be_hidden()
+
+
+def test_what_was_cleared_can_be_brought_back(page: Page) -> None:
+    classify(page, {"ship.png": SHIP, "sky.png": SKY})
+    wait_until_kept(page, 2)
+    page.get_by_role("button", name="Clear").click()
+    page.get_by_role("button", name="Undo").press("Enter")
+    expect(page.locator("#recent li")).to_have_count(2)
+    expect_labels(page, ["ship", "airplane"])
+    expect(page.locator("#recent")).to_be_focused()
+    expect(page.get_by_text("The recent answers were cleared.").last).to_be_hidden()
+    wait_until(lambda: page.evaluate(COUNT_PICTURES) == 2)
+    page.reload()
+    expect_labels(page, ["ship", "airplane"])
 
 
 def test_no_more_are_kept_than_there_is_room_for(page: Page) -> None:
@@ -91,9 +124,24 @@ def test_no_more_are_kept_than_there_is_room_for(page: Page) -> None:
     for batch in range(3):
         choose(page, {f"{batch}-{number}.png": SKY for number in range(10)})
         wait_for_answers(page, 10)
-    expect(page.locator("#recent li")).to_have_count(20)
+    expect(page.locator("#recent li")).to_have_count(MOST)
     kept = json.loads(page.evaluate("localStorage.answers"))
-    assert sum(len(each["cards"]) for each in kept) <= MOST
+    assert [len(each["cards"]) for each in kept] == [10, 10, 4]
+    wait_until(lambda: page.evaluate(COUNT_PICTURES) == MOST)
+    page.goto(f"/#{kept[-1]['id']}")
+    page.reload()
+    wait_for_answers(page, 4)
+    expect(page.get_by_text("The other answers of these pictures are no longer")).to_be_visible()
+
+
+def test_files_without_an_answer_push_no_answer_out(page: Page) -> None:
+    page.goto("/")
+    choose(page, {"ship.png": SHIP})
+    wait_until_kept(page, 1)
+    choose(page, {f"{number}.txt": LETTER for number in range(MOST + 2)})
+    expect(page.locator("#answers .problem")).to_have_count(MOST + 2)
+    wait_until_kept(page, MOST + 1)
+    assert recent_labels(page) == ["ship"]
 
 
 def test_with_storage_blocked_everything_else_works(page: Page) -> None:

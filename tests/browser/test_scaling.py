@@ -18,13 +18,14 @@ from tests.helpers.server import Server
 from webui.languages import format_percentage
 
 LARGE = 3200, 2400
+HALF = 1600, 1200
 # Number of bytes below which a file is sent as it is.
 LARGE_BYTES = 512 * 1024
 # Largest difference of any probability. For 48 photos made of CIFAR-10's images, it was 0.018 at
 # most and 0.005 on average.
 LARGEST_DIFFERENCE = 0.05
 LARGEST_SHARE_SENT = 0.25
-MADE_SMALLER = "Made smaller by your browser before it was sent: {} pixels."
+MADE_SMALLER = "Made smaller by your browser, from {} pixels."
 UPRIGHT, LIES_ON_ITS_SIDE = 1, 6
 
 
@@ -62,12 +63,32 @@ def swapped_profile() -> bytes:
     return profile.replace(b"rXYZ", b"----").replace(b"bXYZ", b"rXYZ").replace(b"----", b"bXYZ")
 
 
+def make_still(scene: Image.Image, seed: int, image_format: str, **options: object) -> bytes:
+    """Return a large picture like a screenshot of a photo, which is no JPEG."""
+    photo = Image.open(io.BytesIO(make_photo(scene, seed)))
+    # Writing a larger PNG takes seconds.
+    return encode(photo.resize(HALF) if image_format == "PNG" else photo, image_format, **options)
+
+
+def make_transparent(scene: Image.Image) -> bytes:
+    """Return a large PNG that is clear at one side, above a colour that nobody is to see."""
+    photo = Image.open(io.BytesIO(make_photo(scene, 7))).resize(HALF)
+    photo.putalpha(Image.linear_gradient("L").resize(photo.size).rotate(90))
+    return encode(photo, "PNG")
+
+
 PHOTOS: dict[str, Callable[[list[Image.Image]], bytes]] = {
     "ship": lambda scenes: make_photo(scenes[0], 0),
     "lying": lambda scenes: make_photo(scenes[1], 1, exif=exif(LIES_ON_ITS_SIDE)),
     "gradient": lambda scenes: make_photo(scenes[2], 2, exif=exif(UPRIGHT), progressive=True),
     "profile": lambda scenes: make_photo(scenes[3], 3, icc_profile=swapped_profile()),
+    "png": lambda scenes: make_still(scenes[0], 4, "PNG", icc_profile=swapped_profile()),
+    "upright": lambda scenes: make_still(scenes[3], 5, "PNG", exif=exif(UPRIGHT)),
+    "webp": lambda scenes: make_still(scenes[2], 6, "WEBP", quality=95),
+    "transparent": lambda scenes: make_transparent(scenes[0]),
 }
+# Width and height of each, if it is not LARGE.
+SIZES = {"lying": LARGE[::-1], **dict.fromkeys(("png", "upright", "transparent"), HALF)}
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +142,8 @@ def test_a_large_photo_is_sent_smaller_and_its_answer_stays(
     assert difference(classifier, photo, sent) < LARGEST_DIFFERENCE
     shown = classifier.classify(sent)["confidence"]
     expect(answers(page).locator(".confidence strong")).to_have_text(format_percentage(shown))
-    described = MADE_SMALLER.format(f"{size[0]} × {size[1]}")
+    width, height = SIZES.get(name, LARGE)
+    described = MADE_SMALLER.format(f"{width} × {height}")
     expect(answers(page)).to_contain_text(described)
     expect(answers(page).locator(".filename")).to_have_text(f"{name}.jpg")
 
@@ -140,14 +162,20 @@ def test_a_photo_beyond_the_limit_is_taken_when_a_smaller_one_is_within(
 def make_unchanged_files() -> dict[str, bytes]:
     generator = np.random.default_rng(5)
     noise = Image.fromarray(generator.integers(0, 256, (900, 900, 3), np.uint8))
+    large, frames = noise.resize((1200, 1200)), {"save_all": True, "append_images": [noise]}
     cmyk = Image.merge("CMYK", [*noise.split(), noise.getchannel("R")])
     return {
         "small.jpg": encode(noise.resize((300, 300)), "JPEG"),
-        "large.png": encode(noise, "PNG"),
+        # Other pixels would cost more than a few bytes.
+        "noise.png": encode(noise, "PNG"),
+        "animated.gif": encode(large, "GIF", **frames),
+        "animated.png": encode(noise, "PNG", **frames),
+        "animated.webp": encode(noise, "WEBP", quality=95, **frames),
+        "turned.png": encode(large, "PNG", exif=exif(LIES_ON_ITS_SIDE)),
+        "turned.webp": encode(large, "WEBP", quality=95, exif=exif(LIES_ON_ITS_SIDE)),
         "cmyk.jpg": encode(cmyk.resize((1200, 1200)), "JPEG"),
         # The browser's version of it would be larger.
         "coarse.jpg": encode(noise, "JPEG", quality=80),
-        "large.webp": encode(noise.resize((1200, 1200)), "WEBP", quality=95),
     }
 
 

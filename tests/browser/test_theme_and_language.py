@@ -52,10 +52,9 @@ GERMAN = {
     "answer-with-everything-open": "zu > 99,9 % sicher",
     "several-answers": "kein Bild in einem der Formate",
     "error-empty": "Die Datei hat keinen Inhalt",
-    "error-too-many": "Zu viele Bilder",
     "offline": "Diese Seite macht von selbst weiter",
     "recent": "Letzte Antworten",
-    "answers-gone": "nicht mehr gespeichert",
+    "answers-gone": "nicht gespeichert",
     "api": "Per Code nutzen",
 }
 

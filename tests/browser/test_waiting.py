@@ -1,6 +1,7 @@
 """What the page says and does while there is no answer yet, and when none comes."""
 
 import json
+import re
 import shutil
 import time
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
 from serving.java import find_java_home
@@ -31,12 +33,16 @@ from tests.helpers.browser.start_page import (
     wait_until_kept,
 )
 from tests.helpers.browser.web_uis import running_web_ui
+from tests.helpers.pictures import encode
 from tests.helpers.server import Server, free_ports, server_environment
+from tests.helpers.waiting import wait_until
 from webui.settings import Settings
 
 START_MILLISECONDS = 120_000
 # Number of pictures that is more than TorchServe's queue and its workers hold.
 MORE_THAN_THE_QUEUE = 180
+# A picture of some 300 kB.
+PHOTO = encode(Image.effect_noise((640, 480), 90))
 GOES_ON = "This page goes on by itself as soon as it can."
 OTHERS_ANSWERS = {
     "JSON": (500, '{"code": 500, "type": "InternalServerException", "message": "Oh no"}'),
@@ -210,12 +216,73 @@ def test_an_answer_that_is_no_card_is_never_shown(page: Page, body: str) -> None
     retry(page)
 
 
-def test_a_kept_error_offers_no_other_try(page: Page) -> None:
-    """The browser has kept the answer, not the file."""
+def test_a_kept_error_offers_another_try(page: Page) -> None:
     page.route("**/predict*", lambda route: route.fulfill(status=502, body=""))
     open_with(page, {"ship.png": SHIP})
     expect(page.get_by_role("button", name="Try again")).to_be_visible()
     wait_until_kept(page, 1)
     page.reload()
     expect(cards(page)).to_contain_text("NoAnswerError")
-    expect(page.get_by_role("button", name="Try again")).to_be_hidden()
+    page.unroute("**/predict*")
+    retry(page)
+
+
+def test_when_the_model_takes_too_long_it_says_so_and_goes_on_by_itself(
+    open_web_ui: OpenWebUI, server: Server
+) -> None:
+    page = open_web_ui(replace(server.settings, torchserve_timeout_seconds=1))
+    with suspended_workers(server):
+        choose(page, {"ship.png": SHIP})
+        expect(cards(page).get_by_role("heading")).to_have_text("The model took too long")
+        expect(cards(page)).to_contain_text(GOES_ON)
+    expect_labels(page, ["ship"])
+
+
+@pytest.fixture
+def slow_page(page: Page) -> Page:
+    """The start page behind a line that takes some ten seconds for `PHOTO`."""
+    page.goto("/")
+    network = page.context.new_cdp_session(page)
+    network.send("Network.enable")
+    network.send(
+        "Network.emulateNetworkConditions",
+        {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 40_000},
+    )
+    return page
+
+
+def test_a_slow_upload_shows_how_far_it_is(slow_page: Page) -> None:
+    page = slow_page
+    choose(page, {"photo.png": PHOTO})
+    bar = cards(page).get_by_role("progressbar", name="Sent")
+    expect(bar).to_be_visible()
+    expect(cards(page).get_by_role("heading")).to_have_text("Sending the picture")
+    said = re.compile(r"^photo\.png: Sending the picture\. \d+ % of it has been sent\.$")
+    expect(page.get_by_role("log")).to_have_text(said)
+    first = float(bar.evaluate("bar => bar.value"))
+    assert 0 < first < 1
+    wait_until(lambda: bar.evaluate("bar => bar.value") > first)
+    wait_for_answers(page)
+
+
+def test_a_slow_upload_can_be_cancelled(slow_page: Page) -> None:
+    page = slow_page
+    choose(page, {"photo.png": PHOTO})
+    expect(page.get_by_role("progressbar")).to_be_visible()
+    with page.expect_event("requestfailed"):
+        page.get_by_role("button", name="Cancel").click()
+    expect(cards(page)).to_have_count(0)
+    expect(page.get_by_role("log")).to_contain_text("photo.png: cancelled")
+    expect(page.locator("#main")).to_be_focused()
+    page.reload()
+    expect(cards(page)).to_have_count(0)
+
+
+def test_of_several_pictures_one_can_be_cancelled(page: Page) -> None:
+    with held_predictions(page):
+        open_with(page, {f"{number}.png": SKY for number in range(6)})
+        # The one is on its way, the other is not yet.
+        for name in ("1.png", "5.png"):
+            cards(page).filter(has_text=name).get_by_role("button", name="Cancel").click()
+        expect(cards(page)).to_have_count(4)
+    expect_labels(page, ["airplane"] * 4)

@@ -70,7 +70,7 @@ def status_and_type(response: TestResponse) -> tuple[int, str]:
 
 def filenames(response: TestResponse) -> list[str]:
     """Return the names of the pictures on a page or on cards."""
-    return re.findall(r'class="filename">(.*?)</span>', response.text)
+    return re.findall(r'class="filename"[^>]*>(.*?)</span>', response.text)
 
 
 def heading(response: TestResponse, level: int = 1) -> str:

@@ -6,6 +6,7 @@ from tests.helpers.pictures import RED, as_instances
 from tests.helpers.samples import make_samples
 from tests.helpers.server import Server
 from tests.helpers.waiting import wait_until
+from webui.torchserve.client import PIXEL
 
 # Bodies that are refused, and the error of each.
 REFUSED = [
@@ -44,6 +45,7 @@ def settled_metrics(server: Server) -> Counter[str]:
 
 
 def test_the_metrics_add_up_to_what_was_sent(server: Server) -> None:
+    label_of_probes = server.predict(PIXEL).json()["label"]
     before = settled_metrics(server)
     good = [RED, *make_samples().values()]
     labels = Counter(server.predict(picture).json()["label"] for picture in good)
@@ -56,17 +58,22 @@ def test_the_metrics_add_up_to_what_was_sent(server: Server) -> None:
 
     after = settled_metrics(server)
     after.subtract(before)
+    predictions = sum(after[name] for name in after if "predictions" in name)
+    # serve.py asks from time to time, perhaps in a batch with one of these.
+    probes = predictions - len(good) - 2
+    assert 0 <= probes < 10
+    labels[label_of_probes] += probes
     for label, count in labels.items():
         assert after[f'handler_predictions_totalclass="{label}"'] == count, label
     for kind, count in refused.items():
         assert after[f'handler_refusals_totaltype="{kind}"'] == count, kind
-    assert sum(after[name] for name in after if "predictions" in name) == len(good) + 2
-    assert after["handler_batch_size_sum"] == len(good) + 2
-    assert after["handler_batch_size_count"] == len(good) + 1
-    assert after["handler_inference_seconds_count"] == len(good) + 1
-    assert after["handler_encode_seconds_count"] == requests
+    assert after["handler_batch_size_sum"] == predictions
+    batches = after["handler_batch_size_count"]
+    assert len(good) + 1 <= batches <= len(good) + 1 + probes
+    assert after["handler_inference_seconds_count"] == batches
+    assert requests <= after["handler_encode_seconds_count"] <= requests + probes
     for name in ("decode_seconds", "inference_seconds", "encode_seconds", "batch_size"):
         count = after[f"handler_{name}_count"]
         assert after[f'handler_{name}_bucketle="+Inf"'] == count > 0, name
         assert after[f"handler_{name}_sum"] > 0, name
-    assert after['handler_batch_size_bucketle="1"'] == len(good)
+    assert len(good) - probes <= after['handler_batch_size_bucketle="1"'] <= len(good) + probes

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -102,7 +102,9 @@ def running_app(app: Flask) -> Iterator[int]:
         yield server.socket.getsockname()[1]
     finally:
         stopping.set()
-        server.pull_trigger()
+        # It may have ended by now.
+        with suppress(OSError):
+            server.pull_trigger()
         thread.join()
         server.task_dispatcher.shutdown()
 

@@ -97,6 +97,24 @@ def test_format_that_browsers_do_not_show_has_a_placeholder(
     assert "Your browser cannot show this format" in response.text
 
 
+def test_what_is_no_picture_is_not_called_a_format_that_the_browser_cannot_show(
+    client: FlaskClient, torchserve: FakeTorchServe
+) -> None:
+    torchserve.will_answer_error(415, "UnsupportedFormatError", "This is text.", times=2)
+    page = upload_all(client, b"Dear Sir", b"or Madam").text
+    assert page.count("The model cannot read that kind of file") == 2
+    assert "Your browser cannot show this format" not in page
+
+
+def test_of_a_gif_it_is_said_which_frame_the_model_saw(
+    client: FlaskClient, torchserve: FakeTorchServe
+) -> None:
+    image = {"format": "GIF", "width": 3, "height": 2}
+    torchserve.will_answer(200, {**torchserve.prediction, "image": image})
+    assert "the model sees the first frame" in upload(client, b"GIF89a and so on").text
+    assert "the model sees the first frame" not in upload(client).text
+
+
 @pytest.mark.parametrize("path", ["/predict", CARD])
 def test_pixels_that_the_model_saw_are_shown_if_they_are_known(
     client: FlaskClient, torchserve: FakeTorchServe, path: str

@@ -7,6 +7,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import urllib3
@@ -154,7 +155,8 @@ def test_waiting_pictures_and_idle_connections_hold_up_nobody(
         wait_until(lambda: len(torchserve.images) == MOST_RUNNING[0])
         torchserve.answers_to[PIXEL] = Answer(200, torchserve.prediction, delay=2)
         ready = f"http://127.0.0.1:{port}/readyz"
-        probes = [pool.submit(urllib3.request, "GET", ready, timeout=30) for _ in range(40)]
+        ask = partial(urllib3.request, "GET", ready, retries=False, timeout=30)
+        probes = [pool.submit(ask) for _ in range(40)]
         for path in ("/healthz", "/static/styles/base.css"):
             started = time.monotonic()
             assert urllib3.request("GET", f"http://127.0.0.1:{port}{path}").status == 200

@@ -30,6 +30,8 @@ FIND_CUT_OFF = """() => {
         range.selectNodeContents(node);
         const text = range.getBoundingClientRect();
         for (let box = element; box; box = box.parentElement) {
+            // A long name is cut off on purpose; it is whole in the title.
+            if (box.matches(".filename[title]")) break;
             const {overflowX, overflowY} = getComputedStyle(box);
             const isBox = box.matches(boxes);
             const {left, right, top, bottom} = box.getBoundingClientRect();

@@ -27,6 +27,13 @@ PICTURES = {
     "sand.png": SAND,
 }
 LETTER = b"Dear Sir or Madam"
+# Number of files that the browser keeps behind the cards.
+COUNT_PICTURES = """() => new Promise((resolve) => {
+    indexedDB.open("pictures").onsuccess = ({target: {result: database}}) => {
+        const request = database.transaction("pictures").objectStore("pictures").count();
+        request.onsuccess = () => { database.close(); resolve(request.result); };
+    };
+})"""
 COPY_MOUSE = 1
 
 

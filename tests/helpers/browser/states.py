@@ -193,7 +193,6 @@ def show_page_429(page: Page) -> None:
 SEVERAL = {**drawings("airplane", "automobile", "cat"), **TEXT_FILE, **drawings("horse")}
 SOME = {**drawings("automobile"), **TEXT_FILE, **drawings("horse")}
 MANY = {f"{index}.jpg": list(DRAWINGS.values())[index % 4] for index in range(MOST_PICTURES)}
-TOO_MANY = {f"{index}.png": LETTER for index in range(MOST_PICTURES + 1)}
 # Two pictures and a letter under names that no line has room for.
 LONG_NAMES = {f"{LONG_NAME}{index}.jpg": content for index, content in enumerate(SOME.values())}
 STATES: dict[str, State] = {
@@ -207,14 +206,13 @@ STATES: dict[str, State] = {
     "error-no-picture": State(show_no_picture),
     "error-empty": come_to("text=EmptyFileError", EMPTY_FILE),
     "error-too-large": come_to("text=UploadTooLargeError", SHIP_FILE, web_ui=SMALL),
-    "error-too-many": come_to("text=TooManyPicturesError", TOO_MANY),
     "error-unreadable": come_to("text=UnsupportedFormatError", TEXT_FILE),
     "error-with-another-try": come_to("text=Try again", SHIP_FILE, web_ui=LOCKED_OUT),
     "rate-limit": State(show_rate_limit, RATIONED),
     "model-starting": State(show_starting, STARTING),
     "offline": State(show_offline),
     "recent": State(show_recent),
-    "answers-gone": come_to(".gone", path="/#answers-0"),
+    "answers-gone": come_to(".note", path="/#answers-0"),
     "camera": State(show_camera),
     "drop-hint": State(show_drop_hint),
     "api": come_to("h2", path="/api"),

@@ -145,7 +145,7 @@ def test_names_stay_escaped_in_translations(client: FlaskClient) -> None:
 
 def test_a_page_and_its_cards_name_their_language(client: FlaskClient) -> None:
     page = client.get("/?language=de").text
-    assert re.findall(r'<(?:html|article)[^>]* lang="(.*?)"', page) == ["de"] * 6
+    assert re.findall(r'<(?:html|article)[^>]* lang="(.*?)"', page) == ["de"] * 5
     for content in (PNG, b""):
         card = upload(client, content, path="/predict?language=de&as=card").text
         assert re.findall(r'<article[^>]* lang="(.*?)"', card) == ["de"]

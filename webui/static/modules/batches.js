@@ -1,9 +1,11 @@
 // Batches of pictures that were chosen together: all are sent, and each gets a card.
 
 import {
-  addDescription, createErrorCard, createWaitingCard, parseCard, replaceCard, showPreview,
-  showWaiting, summarize,
+  addDescription, createErrorCard, createParagraph, createWaitingCard, isAnswer, isWaiting, nameOf,
+  replaceCard, showPreview, showState, summarize,
 } from "./cards.js";
+import { inspect } from "./formats.js";
+import { findPicture, keepPicture, peekPicture } from "./pictures.js";
 import { createPreview, scaleDown } from "./scaling.js";
 import { isReadable, send } from "./sending.js";
 import { announce, say } from "./words.js";
@@ -16,111 +18,131 @@ const TOO_MANY_REQUESTS = 429;
 
 const form = document.querySelector("#picture-form");
 const maxBytes = Number(form.dataset.maxBytes);
-const maxPictures = Number(form.dataset.maxPictures);
+const mostFiles = Number(form.dataset.mostFiles);
 
-// The file behind each image in a card, for as long as the image exists.
-const pictures = new WeakMap();
-// The small version of each file, which is made only once.
-const previews = new WeakMap();
+// What ends the sending of a waiting card's picture.
+const cancellations = new WeakMap();
 
-// Shows a card for each of `files` in `element`. A card that gets its answer or error dispatches
-// "settled"; the promise resolves when all have.
-export async function classify(files, element) {
-  const problem = findProblem(files);
-  if (problem) {
-    const card = createErrorCard(problem);
-    element.append(card);
-    settle(card, "");
-    return;
-  }
-  const cards = files.map((file) => {
-    const card = createWaitingCard(file.name);
-    pictures.set(showPreview(card, URL.createObjectURL(file), file.name), file);
+// Shows a waiting card for each file in `element`, the batch called `id`.
+export function addCards(files, element, id) {
+  const version = new URL(form.action).searchParams.get("version");
+  const cards = files.slice(0, mostFiles).map((file, index) => {
+    const card = createWaitingCard(file.name, `${id}/${index}`);
+    const picture = { file, version };
+    keepPicture(card.dataset.picture, picture);
+    showPicture(card, picture);
     return card;
   });
+  if (files.length > mostFiles) element.append(createParagraph("card note", say("tooMany")));
+  if (files.length === 0) cards.push(createErrorCard("NoFileError"));
   element.append(...cards);
-  const waiting = files.map((file, index) => ({ file, card: cards[index] }));
+  if (files.length === 0) settle(cards[0]);
+}
+
+// Says whether a card waits for its answer, or is in another language than the page.
+export const isOpen = (card) => isWaiting(card) || card.lang !== document.documentElement.lang;
+
+// Sends the picture of each open card in `element`. A card that gets its answer or error dispatches
+// "settled"; the promise resolves when all have.
+export async function goOn(element) {
+  const open = [...element.querySelectorAll(".answer")].filter(isOpen);
   const work = async () => {
-    while (waiting.length > 0) {
-      const { file, card } = waiting.shift();
-      await classifyOne(file, card);
-    }
+    while (open.length > 0) await finish(open.shift());
   };
   await Promise.all(Array.from({ length: SENT_AT_ONCE }, work));
 }
 
-// Returns the HTML of every settled card in `element`, each with a small version of its picture.
-export async function createCopies(element) {
-  const cards = [...element.querySelectorAll(".answer:not(.waiting)")];
-  return Promise.all(cards.map(async (card) => {
+// Sends the picture of a card with an error once more.
+export function tryAgain(card) {
+  const waitingCard = createWaitingCard(nameOf(card), card.dataset.picture);
+  replaceCard(card, waitingCard);
+  finish(waitingCard);
+}
+
+// Removes a waiting card, so that its picture is not sent.
+export function cancel(card) {
+  const element = card.parentElement;
+  cancellations.get(card)?.abort();
+  card.remove();
+  announce(say("cancelled", { name: nameOf(card) }));
+  element.dispatchEvent(new CustomEvent("settled"));
+}
+
+// Returns the HTML of every card in `element`, each with a small version of its picture.
+export function copyCards(element) {
+  return [...element.querySelectorAll(".answer")].map((card) => {
     const copy = card.cloneNode(true);
-    copy.querySelector("[data-retry]")?.setAttribute("hidden", "");
-    const image = copy.querySelector("[data-preview] img");
-    const file = pictures.get(card.querySelector("[data-preview] img"));
-    if (file) {
-      if (!previews.has(file)) previews.set(file, createPreview(file));
-      const preview = await previews.get(file);
-      if (preview) image.src = preview;
-      else image.remove();
-    }
+    const image = copy.querySelector("[data-preview] img[src^='blob:']");
+    const preview = peekPicture(card.dataset.picture)?.preview;
+    if (image && preview) image.src = preview;
+    else image?.remove();
     return copy.outerHTML;
-  }));
-}
-
-function findProblem(files) {
-  if (files.length === 0) return "NoFileError";
-  return files.length > maxPictures ? "TooManyPicturesError" : null;
-}
-
-async function classifyOne(file, waitingCard) {
-  const card = await ask(file, waitingCard);
-  replaceCard(waitingCard, card);
-  settle(card, file.name);
-}
-
-// Returns the card that takes the place of `waitingCard`.
-async function ask(file, waitingCard) {
-  if (!(await isReadable(file))) return createErrorCard("NoFileError");
-  const scaled = await scaleDown(file);
-  const content = scaled?.blob ?? file;
-  if (content.size === 0) return createErrorCard("EmptyFileError");
-  if (content.size > maxBytes) return createErrorCard("UploadTooLargeError");
-  const answer = await send(content, file.name, (why) => tellWaiting(waitingCard, file, why));
-  const card = answer && parseCard(answer.html);
-  if (!card) return createFailureCard(file);
-  const { status } = answer;
-  if (scaled) addDescription(card, say("scaled", { size: `${scaled.width} × ${scaled.height}` }));
-  if (status >= FIRST_SERVER_ERROR || status === TOO_MANY_REQUESTS) offerAnotherTry(card, file);
-  return card;
-}
-
-function tellWaiting(card, { name }, { heading, message }) {
-  const isNew = summarize(card).heading !== heading;
-  showWaiting(card, { heading, message });
-  if (isNew) announce(say("announcedError", { name, ...summarize(card) }));
-}
-
-// Returns the card of a picture that got no answer, or one that is not a card, such as a proxy's.
-async function createFailureCard(file) {
-  if (!(await isReadable(file))) return createErrorCard("NoFileError");
-  const card = createErrorCard("NoAnswerError");
-  offerAnotherTry(card, file);
-  return card;
-}
-
-function offerAnotherTry(card, file) {
-  const button = card.querySelector("[data-retry]");
-  button.hidden = false;
-  button.addEventListener("click", async () => {
-    const waitingCard = createWaitingCard(file.name);
-    replaceCard(card, waitingCard);
-    await classifyOne(file, waitingCard);
   });
 }
 
-function settle(card, name) {
+async function showPicture(card, picture) {
+  const image = showPreview(card, URL.createObjectURL(picture.file), picture.file.name);
+  if (!(await inspect(picture.file)).mayMove) return;
+  // The model sees the first frame.
+  picture.preview = await createPreview(picture.file);
+  if (picture.preview) image.src = picture.preview;
+}
+
+async function finish(card) {
+  if (!card.parentElement) return; // It was cancelled.
+  const sending = new AbortController();
+  cancellations.set(card, sending);
+  const picture = await findPicture(card.dataset.picture);
+  if (picture && !card.querySelector("[data-preview] :is(img, .placeholder)")) {
+    showPicture(card, picture);
+  }
+  const { signal } = sending;
+  const settled = picture ? await ask(picture, card, signal) : createErrorCard("NoFileError");
+  // A card in another language is better than one that only says that there is no answer now.
+  const isWorse = !isAnswer(settled)
+    && (isAnswer(card) || !picture || !settled.querySelector("[data-retry]").hidden);
+  if (!card.parentElement || (!isWaiting(card) && isWorse)) return;
+  const name = nameOf(card);
+  replaceCard(card, settled);
+  settle(settled, name, isWaiting(card));
+}
+
+// Returns the card that takes the place of `card`.
+async function ask(picture, card, signal) {
+  if (!(await isReadable(picture.file))) return createErrorCard("NoFileError");
+  const { name } = picture.file;
+  const scaled = picture.original ? null : await scaleDown(picture.file);
+  if (scaled) {
+    Object.assign(picture, { file: new File([scaled.blob], name), original: scaled.original });
+    keepPicture(card.dataset.picture, picture);
+  }
+  const { file, original, version } = picture;
+  if (file.size === 0) return createErrorCard("EmptyFileError");
+  if (file.size > maxBytes) return createErrorCard("UploadTooLargeError");
+  const report = (state) => showReport(card, name, state);
+  const [answer, preview] = await Promise.all([
+    send(file, { name, version, signal, report }),
+    picture.preview ?? createPreview(file),
+  ]);
+  picture.preview = preview;
+  if (!answer && !(await isReadable(file))) return createErrorCard("NoFileError");
+  const settled = answer?.card ?? createErrorCard("NoAnswerError");
+  if (original) addDescription(settled, say("scaled", { size: original }));
+  const mayPass = answer?.status >= FIRST_SERVER_ERROR || answer?.status === TOO_MANY_REQUESTS;
+  if (!answer?.card || mayPass) settled.querySelector("[data-retry]").hidden = false;
+  return settled;
+}
+
+function showReport(card, name, state) {
+  if (!isWaiting(card)) return;
+  const isNew = summarize(card).heading !== state.heading;
+  showState(card, state);
+  if (isNew && state.message) announce(say("announcedError", { name, ...state }));
+}
+
+function settle(card, name, isNew = true) {
   const summary = summarize(card);
   const key = summary.label ? "announcement" : "announcedError";
-  announce(name ? say(key, { name, ...summary }) : Object.values(summary).join(". "));
+  if (isNew) announce(name ? say(key, { name, ...summary }) : Object.values(summary).join(". "));
   card.dispatchEvent(new CustomEvent("settled", { bubbles: true }));
 }

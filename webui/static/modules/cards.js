@@ -4,16 +4,28 @@ import { say } from "./words.js";
 
 let errorCards = 0;
 
-export function createWaitingCard(name) {
+// Returns a card for a picture by its name and its key.
+export function createWaitingCard(name, key) {
   const card = clone("waiting-card");
-  card.querySelector(".filename").textContent = name;
+  Object.assign(card.querySelector(".filename"), { textContent: name, title: name });
+  card.dataset.picture = key;
   return card;
 }
 
-// Shows in a waiting card why it takes longer, and that nothing needs to be done.
-export function showWaiting(card, { heading, message }) {
+// Returns a paragraph, such as a note that stands among the cards.
+export function createParagraph(className, textContent) {
+  return Object.assign(document.createElement("p"), { className, textContent });
+}
+
+export const isWaiting = (card) => card.matches(".waiting");
+export const isAnswer = (card) => "answer" in card.dataset;
+export const nameOf = (card) => card.querySelector(".filename")?.textContent ?? "";
+
+// Shows in a waiting card what it waits for, and which part (0 to 1) of its picture has been sent.
+export function showState(card, { heading, message = "", sent = 1 }) {
   card.querySelector("h2").textContent = heading;
-  card.querySelector(".message").textContent = `${message} ${say("goesOn")}`;
+  card.querySelector(".message").textContent = message;
+  Object.assign(card.querySelector("progress"), { value: sent, hidden: sent === 1 });
 }
 
 // Returns the card of an error that the browser finds by itself, in the server's words.
@@ -41,10 +53,9 @@ export function showPreview(card, address, name) {
   const image = document.createElement("img");
   image.alt = say("chosen", { name });
   image.addEventListener("error", () => {
-    const placeholder = document.createElement("p");
-    placeholder.className = "placeholder";
-    placeholder.textContent = say("cannotPreview");
+    const placeholder = createParagraph("placeholder", "");
     image.replaceWith(placeholder);
+    describePlaceholder(placeholder.closest(".answer"));
   });
   image.src = address;
   figure.hidden = false;
@@ -55,30 +66,36 @@ export function showPreview(card, address, name) {
 // Replaces the old card of a picture by `card`, which takes over the picture.
 export function replaceCard(old, card) {
   const shown = old.querySelector("[data-preview] > :is(img, .placeholder)");
+  const caption = old.querySelector("[data-preview] figcaption");
   const figure = card.querySelector("[data-preview]");
-  if (shown) {
-    figure.prepend(shown);
-    figure.hidden = false;
-  }
-  if (!figure.querySelector("figcaption")) {
-    const caption = old.querySelector("[data-preview] figcaption");
-    if (caption) figure.append(caption);
-  }
+  if (shown) figure.prepend(shown);
+  if (caption && !figure.querySelector("figcaption")) figure.append(caption);
+  figure.hidden = !shown && !caption;
+  card.dataset.picture = old.dataset.picture;
+  describePlaceholder(card);
+  const { top } = old.getBoundingClientRect();
   old.replaceWith(card);
+  // Browsers would rather keep the next card where it is than the one that begins in the window.
+  if (top >= 0) scrollBy(0, card.getBoundingClientRect().top - top);
 }
 
 export function addDescription(card, text) {
-  const line = document.createElement("span");
-  line.className = "description";
-  line.textContent = text;
-  card.querySelector("figcaption").append(line);
+  const caption = card.querySelector("[data-preview] figcaption");
+  caption?.append(createParagraph("description", text));
 }
 
 // Returns what a card says: `{ label, percentage }` or `{ heading, message }`.
 export function summarize(card) {
   const text = (selector) => card.querySelector(selector)?.textContent.trim();
-  if (!("answer" in card.dataset)) return { heading: text("h2"), message: text(".message") };
+  if (!isAnswer(card)) return { heading: text("h2"), message: text(".message") };
   return { label: text(".label"), percentage: text(".confidence strong") };
+}
+
+// A file that the model can't read either may be a letter: the browser need not apologise.
+function describePlaceholder(card) {
+  const placeholder = card?.querySelector(".placeholder");
+  if (placeholder && isAnswer(card)) placeholder.textContent = say("cannotPreview");
+  else if (!card || !isWaiting(card)) placeholder?.remove();
 }
 
 function clone(id) {

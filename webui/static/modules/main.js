@@ -2,9 +2,11 @@
 // the back button and a reload lead to what was there. Without this file, the form is a plain one.
 
 import "./copy.js";
-import { classify, createCopies } from "./batches.js";
+import { addCards, cancel, copyCards, goOn, isOpen, tryAgain } from "./batches.js";
 import { listenForPhotos } from "./camera.js";
-import { parseCard, summarize } from "./cards.js";
+import {
+  createParagraph, createWaitingCard, isWaiting, nameOf, parseCard, summarize,
+} from "./cards.js";
 import { listenForPictures } from "./intake.js";
 import { clear, keep, load, showRecent } from "./recent.js";
 import { showReadiness } from "./sending.js";
@@ -13,27 +15,45 @@ import { announce, say } from "./words.js";
 const MOST_ELEMENTS = 12;
 
 const answers = document.querySelector("#answers");
+const cleared = document.querySelector("#cleared");
 // The element of each batch by its id: a batch goes on while another one is shown.
 const elements = new Map();
+// Where browsers can tell, no two tabs send the pictures of a batch at the same time.
+const work = (id, act) => (navigator.locks ? navigator.locks.request(id, act) : act());
 
 document.querySelector("#clear-recent").addEventListener("click", () => {
-  clear();
+  const bringBack = clear();
+  const { href } = location;
+  const undo = cleared.querySelector("button");
+  undo.onclick = async () => {
+    cleared.hidden = true;
+    await bringBack();
+    history.replaceState(null, "", href);
+    show();
+    document.querySelector("#recent").focus();
+  };
   elements.clear();
-  history.replaceState(null, "", location.pathname + location.search);
-  show();
-  document.querySelector("#main").focus();
+  leave();
+  cleared.hidden = false;
+  undo.focus();
   announce(say("cleared"));
 });
 document.querySelector("#recent").addEventListener("click", (event) => {
   const link = event.target.closest("a");
-  const opensElsewhere = event.ctrlKey || event.metaKey || event.shiftKey;
-  if (!link || opensElsewhere) return;
+  if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
   history.pushState(null, "", link.hash);
   show();
-  // The batch is shown further up the page.
-  answers.focus();
-  answers.scrollIntoView();
+  goTo(findNamed() ?? answers);
+});
+answers.addEventListener("click", ({ target }) => {
+  const card = target.closest(".answer");
+  if (target.closest("[data-retry]")) tryAgain(card);
+  if (target.closest("[data-cancel]")) {
+    cancel(card);
+    if (answers.querySelector(".answer")) answers.focus();
+    else leave();
+  }
 });
 document.querySelector(".skip").addEventListener("click", (event) => {
   // The link would replace the part of the address that says which answers are shown.
@@ -48,39 +68,67 @@ addEventListener("click", (event) => {
 addEventListener("popstate", show);
 addEventListener("storage", showRecent);
 show();
+if (findNamed()) goTo(findNamed());
 showRecent();
 showReadiness();
+// Pictures that waited when the page was left are sent now.
+for (const { id, cards } of load()) {
+  if (cards.map(parseCard).some((card) => card && isWaiting(card))) findElement(id);
+}
 listenForPictures(document.querySelector("#picture-form"), take);
 listenForPhotos(take);
 
 function take(files) {
   const id = `answers-${Date.now().toString(36)}`;
-  const element = document.createElement("div");
-  element.className = "batch";
-  if (elements.size >= MOST_ELEMENTS) forgetFinished();
+  const element = createElement(id);
+  // The oldest batch that waits for nothing is forgotten: its answers have been kept or cleared.
+  const finished = [...elements].find(([, each]) => !each.querySelector(".waiting"));
+  if (finished && elements.size >= MOST_ELEMENTS) elements.delete(finished[0]);
   elements.set(id, element);
   history.pushState(null, "", `#${id}`);
+  cleared.hidden = true;
   show();
-  element.addEventListener("settled", async () => {
-    setTitle();
-    const cards = await createCopies(element);
-    // In the meantime other cards may have been settled, or all answers may have been cleared.
-    const isLatest = cards.length === element.querySelectorAll(".answer:not(.waiting)").length;
-    if (isLatest && elements.get(id) === element) keep({ id, cards });
-  });
-  classify(files, element);
-  answers.scrollIntoView({ block: "nearest" });
+  addCards(files, element, id);
+  remember(id, element);
+  work(id, () => goOn(element));
+  // As little is scrolled as it takes to see the first headline.
+  const { top, bottom } = element.querySelector(".answer").getBoundingClientRect();
+  if (top < 0 || bottom > innerHeight) element.querySelector(".answer").scrollIntoView();
 }
 
-// Forgets the oldest batch that waits for nothing: its answers have been kept or cleared.
-function forgetFinished() {
-  const finished = [...elements].find(([, element]) => !element.querySelector(".waiting"));
-  if (finished) elements.delete(finished[0]);
+function createElement(id) {
+  const element = document.createElement("div");
+  element.className = "batch";
+  element.addEventListener("settled", () => remember(id, element));
+  return element;
+}
+
+// Keeps the cards of a batch as they are now, unless all answers were cleared.
+function remember(id, element) {
+  setTitle();
+  if (elements.get(id) === element) keep({ id, cards: copyCards(element) });
+}
+
+// Returns the card of the picture that the address names.
+function findNamed() {
+  return answers.querySelector(`[data-picture="${CSS.escape(location.hash.slice(1))}"]`);
+}
+
+function goTo(element) {
+  element.tabIndex = -1;
+  element.focus();
+  element.scrollIntoView();
+}
+
+function leave() {
+  history.replaceState(null, "", location.pathname + location.search);
+  show();
+  document.querySelector("#main").focus();
 }
 
 // Shows the batch that the address names.
 function show() {
-  const id = location.hash.slice(1);
+  const [id] = location.hash.slice(1).split("/");
   const element = id.startsWith("answers-") ? findElement(id) : null;
   answers.replaceChildren(...(element ? [element] : []));
   document.body.classList.toggle("has-answers", element !== null);
@@ -93,26 +141,27 @@ function findElement(id) {
 }
 
 function restore(id) {
-  const element = document.createElement("div");
-  element.className = "batch";
-  const kept = load().find((batch) => batch.id === id);
-  if (kept) {
-    element.append(...kept.cards.map(parseCard).filter((card) => card !== null));
-    return element;
-  }
-  const note = document.createElement("p");
-  note.className = "card gone";
-  note.textContent = say("gone");
-  element.append(note);
+  const element = createElement(id);
+  fill(element, id);
+  if (![...element.querySelectorAll(".answer")].some(isOpen)) return element;
+  work(id, () => {
+    fill(element, id); // Another tab may have sent the pictures meanwhile.
+    return goOn(element);
+  });
   return element;
 }
 
+function fill(element, id) {
+  const kept = load().find((batch) => batch.id === id);
+  const cards = (kept?.cards ?? []).map(parseCard).filter((card) => card !== null).map((card) => (
+    isWaiting(card) ? createWaitingCard(nameOf(card), card.dataset.picture) : card
+  ));
+  const note = kept ? kept.isPartial && "goneInPart" : "gone";
+  element.replaceChildren(...(note ? [createParagraph("card note", say(note))] : []), ...cards);
+}
+
 function setTitle() {
-  const cards = [...answers.querySelectorAll("[data-answer]")];
-  const labels = cards.map((card) => summarize(card)).map(
-    ({ label, percentage }) => `${label} (${percentage})`,
-  );
-  document.title = labels.length > 0
-    ? `${labels.join(", ")} – ${say("siteName")}`
-    : say("title");
+  const answered = [...answers.querySelectorAll("[data-answer]")].map(summarize);
+  const labels = answered.map(({ label, percentage }) => `${label} (${percentage})`);
+  document.title = labels.length > 0 ? `${labels.join(", ")} – ${say("siteName")}` : say("title");
 }
