@@ -173,6 +173,7 @@ def test_pictures_that_wait_elsewhere_are_sent_again_too(page: Page) -> None:
     with held_predictions(page):
         open_with(page, {"ship.png": SHIP})
         wait_until_kept(page, 1)
+        wait_until(lambda: page.evaluate(COUNT_PICTURES) == 1)
         page.goto("/api")
         page.goto("/")
     expect(page.locator("#recent .recent-label")).to_have_text(["ship"])
