@@ -5,8 +5,7 @@ from io import BytesIO
 
 from PIL import Image, PngImagePlugin
 
-# Nothing is decoded, so a large picture is no danger; the texts of a PNG are unpacked, though.
-Image.MAX_IMAGE_PIXELS = None
+# Bounds of what is unpacked of a PNG's texts, as nothing else is.
 PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY = 2**18
 FORMATS = ["JPEG", "PNG", "GIF", "WEBP", "BMP", "PPM", "TIFF"]
 # First bytes of these.
