@@ -7,14 +7,8 @@ from functools import cached_property
 from io import BytesIO
 
 from flask import Request, current_app, g, request
-from werkzeug.exceptions import RequestEntityTooLarge
 
-from webui.errors import (
-    FormTooLargeError,
-    NoFileError,
-    TooManyPicturesError,
-    UnsupportedMediaTypeError,
-)
+from webui.errors import NoFileError, TooManyPicturesError, UnsupportedMediaTypeError
 from webui.work import estimate_work
 
 FIELD_NAME = "image"
@@ -35,23 +29,10 @@ SHOWN = re.compile(
 
 
 class FormRequest(Request):
-    """A request whose form is refused in words of its own if it is too large."""
+    """A request whose files are in memory; the server had the whole form on the disk already."""
 
     def _get_file_stream(self, *_: object, **__: object) -> BytesIO:
-        # Werkzeug's own method would write to the disk again what was written there already.
         return BytesIO()
-
-    def _load_form_data(self) -> None:
-        # This refuses a body that is too large as a whole; what is refused below is in the form.
-        _ = self.stream
-        try:
-            super()._load_form_data()
-        except RequestEntityTooLarge as error:
-            raise FormTooLargeError(
-                max_fields=current_app.config["MAX_FORM_PARTS"],
-                max_text_bytes=MAX_TEXT_BYTES,
-                max_pictures=current_app.config["MAX_PICTURES"],
-            ) from error
 
 
 @dataclass(frozen=True)
@@ -83,9 +64,9 @@ def read_uploads() -> list[Upload]:
     Raises:
         NoFileError: The form contains no picture.
         TooManyPicturesError: The form contains too many.
-        FormTooLargeError: The form contains too many fields, or too much text.
         UnsupportedMediaTypeError: The body is neither a form nor a picture.
-        RequestEntityTooLarge: The body is larger than all pictures may be together.
+        RequestEntityTooLarge: The body is larger than all pictures may be together, or a form with
+            too many fields or too much text.
     """
     if "uploads" not in g:
         g.uploads = _read_uploads()
