@@ -21,7 +21,8 @@ WAITS_MICROSECONDS = b"\x01\x00\x0cMICROSECONDS"
 
 def count_batch_delay_in_microseconds(directory: Path) -> None:
     """Put the changed class into TorchServe's working directory, the first on its class path."""
-    with zipfile.ZipFile(files("ts") / "frontend" / "model-server.jar") as classes:
+    jar = files("ts") / "frontend" / "model-server.jar"
+    with jar.open("rb") as content, zipfile.ZipFile(content) as classes:
         original = classes.read(CLASS_FILE)
     target = directory / CLASS_FILE
     target.parent.mkdir(parents=True, exist_ok=True)

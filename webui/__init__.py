@@ -35,13 +35,7 @@ PARTIAL_CONTENT = 206
 
 
 def create_app(settings: Settings | None = None) -> Flask:
-    """Create the web UI as a WSGI application.
-
-    Args:
-        settings: The settings; those of the environment if left out.
-
-    Returns:
-        The application, ready to serve.
+    """Create the web UI as a WSGI application, with the environment's settings by default.
 
     Raises:
         SettingsError: The environment holds a value that cannot be used.

@@ -24,14 +24,7 @@ FIRST_SERVER_ERROR = 500
 
 
 def answer_exception(exception: Exception) -> Any:  # noqa: ANN401
-    """Answer any exception in the one shape of errors, in the form that the request prefers.
-
-    Args:
-        exception: Anything that a view or Flask raised; a redirect is passed on as it is.
-
-    Returns:
-        A page, a card or JSON with the status and the headers of the error.
-    """
+    """Answer any exception as a page, a card or JSON; a redirect is passed on as it is."""
     if isinstance(exception, HTTPException) and (exception.code or 500) < FIRST_ERROR:
         return exception
     error = _as_web_ui_error(exception)
@@ -51,9 +44,7 @@ def answer_exception(exception: Exception) -> Any:  # noqa: ANN401
 def log_error(error: WebUIError, cause: BaseException) -> None:
     """Log a refusal for the load, or an error that is not the user's fault.
 
-    Args:
-        error: The error that is shown to the user.
-        cause: What was raised; its traceback is logged where it is not ``error`` itself.
+    The traceback of the ``cause`` is logged where it is not ``error`` itself.
     """
     if error.code < FIRST_SERVER_ERROR and not isinstance(error, RateLimitError):
         return

@@ -109,14 +109,9 @@ def format_duration(seconds: float) -> str:
 
 
 def describe_image(image: object) -> str | None:
-    """Describe a picture by what the handler says about it.
+    """Return the handler's words as in "JPEG, 4000 × 3000 pixels, resized as a whole".
 
-    Args:
-        image: The handler's words, of which only known ones are used.
-
-    Returns:
-        A description such as "JPEG, 4000 × 3000 pixels, resized as a whole"; None if the format
-        or the size is unknown.
+    None stands for an unknown format or size.
     """
     match image:
         case {"format": str(name), "width": int(width), "height": int(height), **others}:

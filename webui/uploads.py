@@ -56,10 +56,7 @@ class Upload:
 def read_uploads() -> list[Upload]:
     """Return the pictures in the current request: the files of a form, or the body itself.
 
-    They are read once and kept for as long as the request.
-
-    Returns:
-        At least one picture, and at most as many as are allowed.
+    They are read once, at least one and at most as many as are allowed.
 
     Raises:
         NoFileError: The form contains no picture.
@@ -92,16 +89,10 @@ def _read_uploads() -> list[Upload]:
 
 
 def to_data_uri(content: bytes) -> str | None:
-    """Return a picture as a page can show it.
+    """Return a picture as a ``data:`` URI, or None for a format that browsers do not show.
 
     The content decides, never the file's name: only a few formats get a media type, so that an SVG
     or HTML file can never become part of a page.
-
-    Args:
-        content: The bytes of the file.
-
-    Returns:
-        A ``data:`` URI, or None for a format that browsers do not show.
     """
     # AVIF's first box has a length, in which its brands are.
     found = SHOWN.match(content[: min(int.from_bytes(content[:4]), 256)])

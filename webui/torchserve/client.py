@@ -79,9 +79,6 @@ class TorchServeClient:
             request_id: What names the request in logs.
             with_model_input: Whether to ask for the pixels that the model saw, too.
 
-        Returns:
-            TorchServe's answer.
-
         Raises:
             WebUIError: There is none; each cause has a class in :mod:`webui.torchserve.errors`.
         """
@@ -122,10 +119,7 @@ class TorchServeClient:
         return [*default, *sorted(others, key=order_of_version, reverse=True)]
 
     def require_ready(self, version: str | None = None) -> None:
-        """Require that the model classifies a picture, now or within the last second.
-
-        Args:
-            version: The version; TorchServe's default without one.
+        """Require that a version classifies a picture; the default, within the last second.
 
         Raises:
             WebUIError: It does not; see :meth:`predict`.
