@@ -8,8 +8,8 @@ one word to count microseconds, is put before TorchServe's own on Java's class p
 ``batchSize``: a lone request is answered at once, and under load batches are full.
 """
 
-import importlib.util
 import zipfile
+from importlib.resources import files
 from pathlib import Path
 
 CLASS_FILE = "org/pytorch/serve/wlm/Model.class"
@@ -19,30 +19,11 @@ WAITS_MILLISECONDS = b"\x01\x00\x0cMILLISECONDS"
 WAITS_MICROSECONDS = b"\x01\x00\x0cMICROSECONDS"
 
 
-def count_batch_delay_in_microseconds(directory: Path) -> bool:
-    """Put the changed class into TorchServe's working directory, the first on its class path.
-
-    Returns:
-        Whether the class was changed. If TorchServe's class differs from that of 0.12, it is left
-        alone: serving works all the same, but each lone request waits for a millisecond.
-    """
+def count_batch_delay_in_microseconds(directory: Path) -> None:
+    """Put the changed class into TorchServe's working directory, the first on its class path."""
+    jar = files("ts") / "frontend" / "model-server.jar"
+    with jar.open("rb") as content, zipfile.ZipFile(content) as classes:
+        original = classes.read(CLASS_FILE)
     target = directory / CLASS_FILE
-    target.unlink(missing_ok=True)
-    original = _torchserves_class()
-    if original.count(WAITS_MILLISECONDS) != 1:
-        return False
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_bytes(original.replace(WAITS_MILLISECONDS, WAITS_MICROSECONDS))
-    return True
-
-
-def _torchserves_class() -> bytes:
-    package = importlib.util.find_spec("ts")
-    if package is None or package.origin is None:
-        return b""
-    jar = Path(package.origin).parent / "frontend" / "model-server.jar"
-    try:
-        with zipfile.ZipFile(jar) as classes:
-            return classes.read(CLASS_FILE)
-    except (OSError, KeyError, zipfile.BadZipFile):
-        return b""

@@ -8,7 +8,7 @@ from flask.json.provider import DefaultJSONProvider
 from flask_compress import Compress
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from webui.admission import limit_load
+from webui.admission import Admission
 from webui.error_handling import answer_exception
 from webui.languages import (
     Languages,
@@ -34,21 +34,8 @@ MAX_COMPRESSED_BYTES = 256 * 1024
 PARTIAL_CONTENT = 206
 
 
-class OrderedJSONProvider(DefaultJSONProvider):
-    """JSON that keeps TorchServe's order of classes, from the likeliest to the least likely."""
-
-    sort_keys = False
-    ensure_ascii = False
-
-
 def create_app(settings: Settings | None = None) -> Flask:
-    """Create the web UI as a WSGI application.
-
-    Args:
-        settings: The settings; those of the environment if left out.
-
-    Returns:
-        The application, ready to serve.
+    """Create the web UI as a WSGI application, with the environment's settings by default.
 
     Raises:
         SettingsError: The environment holds a value that cannot be used.
@@ -57,20 +44,23 @@ def create_app(settings: Settings | None = None) -> Flask:
         settings = Settings.from_environment(os.environ)
     app = Flask(__name__)
     app.request_class = FormRequest
-    app.json = OrderedJSONProvider(app)
+    app.json = DefaultJSONProvider(app)
+    # TorchServe's order of classes is kept, from the likeliest to the least likely.
+    app.json.sort_keys = app.json.ensure_ascii = False
+    # Every setting under its name in the environment.
+    app.config |= {name.upper(): value for name, value in vars(settings).items()}
     max_form_bytes = max(settings.max_form_bytes, settings.max_upload_bytes)
     app.config.update(
-        MAX_UPLOAD_BYTES=settings.max_upload_bytes,
-        MAX_PICTURES=settings.max_pictures,
         MAX_FORM_BYTES=max_form_bytes,
         MAX_CONTENT_LENGTH=max_form_bytes + FORM_OVERHEAD_BYTES,
         MAX_FORM_PARTS=settings.max_pictures + MAX_OTHER_PARTS,
         MAX_FORM_MEMORY_SIZE=MAX_TEXT_BYTES,
-        MODEL_NAME=settings.model_name,
         ALLOWED_HOSTS=settings.hosts,
-        TORCHSERVE_TIMEOUT_SECONDS=settings.torchserve_timeout_seconds,
         COMPRESS_ALGORITHM="gzip",
         COMPRESS_REGISTER=False,
+    )
+    app.extensions["admission"] = Admission(
+        settings.rate_limit, settings.torchserve_timeout_seconds
     )
     app.extensions["torchserve"] = TorchServeClient(settings)
     impatient = replace(settings, torchserve_timeout_seconds=MOST_SECONDS_FOR_A_PAGE)
@@ -87,8 +77,6 @@ def create_app(settings: Settings | None = None) -> Flask:
         app.before_request(before)
     for blueprint in (pages, probes, api, kserve, open_inference):
         app.register_blueprint(blueprint)
-    views = ("pages.predict", "kserve.predict", "open_inference.infer")
-    limit_load(app, settings.rate_limit, settings.torchserve_timeout_seconds, *views)
     app.register_error_handler(Exception, answer_exception)
     app.after_request(add_security_headers)
     app.after_request(add_request_id)

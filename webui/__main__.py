@@ -1,16 +1,14 @@
 """Run the web UI: ``python -m webui``."""
 
 import argparse
-import logging
 import os
 import resource
 import signal
 import sys
-import threading
 from types import FrameType
 
 from webui import create_app
-from webui.logs import log_to
+from webui.logs import log_to_stderr
 from webui.settings import Settings, SettingsError
 from webui.waitress_server import create_server, serve
 
@@ -25,8 +23,7 @@ def main() -> int:
     """Serve until SIGINT or SIGTERM, and then answer what was accepted.
 
     Returns:
-        The exit status: 0 after a signal, 1 if the port is taken or the log cannot be written, 2 if
-        a setting is wrong.
+        The exit status: 0 after a signal, 1 if the port is taken, 2 if a setting is wrong.
     """
     _create_parser().parse_args()
     try:
@@ -41,15 +38,10 @@ def main() -> int:
     except OSError as error:
         message = f"cannot listen on {host}:{port}: {error.strerror}; set WEBUI_HOST or WEBUI_PORT"
         return _fail(message, EXIT_CANNOT_START)
-    log = settings.torchserve_run_directory / "logs" / "webui.log"
-    try:
-        log_to(log)
-    except OSError as error:
-        return _fail(f"cannot write {log}: {error.strerror}", EXIT_CANNOT_START)
-    stopping = threading.Event()
+    log_to_stderr()
+    stopping = app.extensions["admission"].stopping
 
     def stop(_signal_number: int, _frame: FrameType | None) -> None:
-        app.extensions["admission"].is_stopping = True
         stopping.set()
         server.pull_trigger()
         # A second signal ends it at once.
@@ -58,7 +50,7 @@ def main() -> int:
 
     for number in SIGNALS:
         signal.signal(number, stop)
-    print(f"The web UI is at http://{host}:{port}/, and its log in {log}", file=sys.stderr)
+    print(f"The web UI is at http://{host}:{port}/", file=sys.stderr)
     serve(server, stopping)
     return 0
 
@@ -90,6 +82,5 @@ def _fail(message: str, status: int) -> int:
 
 if __name__ == "__main__":
     STATUS = main()
-    logging.shutdown()
     # Threads that still wait for TorchServe must not delay the end.
     os._exit(STATUS)

@@ -1,17 +1,18 @@
 """Who may send pictures when: a budget of work for each address, and a bounded number at once."""
 
-import math
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any, NoReturn
+from functools import wraps
+from math import ceil
+from typing import Any
 
-from flask import Flask
-from flask_limiter import Limiter, RequestLimit
-from flask_limiter.util import get_remote_address
+from flask import current_app, request
 from limits import parse_many
+from limits.storage import MemoryStorage
+from limits.strategies import FixedWindowRateLimiter
 
 from webui.errors import RateLimitError, StoppingError, TooManyPicturesError
 from webui.settings import UNLIMITED
@@ -31,16 +32,19 @@ HEAVY_WORK = 8
 class Admission:
     """Decides which requests with pictures run, which wait and which are refused.
 
-    Everything is refused with ``OverloadedError``, or with ``StoppingError`` once ``is_stopping``.
+    What does not fit is refused with ``OverloadedError``, or with ``StoppingError`` once
+    ``stopping`` is set.
 
     Args:
-        per_address: Whether the bounds for one address hold.
+        rate: Work that is accepted from one address, such as ``5 per second``, counted in memory;
+            ``unlimited`` lifts the other bounds for one address, too.
         patience: Seconds that a request waits for its turn.
     """
 
-    def __init__(self, *, per_address: bool, patience: float) -> None:
-        self.is_stopping = False
-        self._per_address = per_address
+    def __init__(self, rate: str, patience: float) -> None:
+        self.stopping = threading.Event()
+        self._limits = [] if rate == UNLIMITED else parse_many(rate)
+        self._limiter = FixedWindowRateLimiter(MemoryStorage())
         self._patience = patience
         self._accepted, self._running, self._heavy, self._probes = (
             Counter[str]() for _ in range(4)
@@ -54,12 +58,14 @@ class Admission:
 
     @contextmanager
     def turn(self, address: str) -> Iterator[None]:
-        """Wait until a request of ``address`` may run."""
+        """Wait until the current request, which is from ``address``, may run."""
         self._require_open()
         with (
             self._counted(self._accepted, address, MOST_ACCEPTED, 0),
             self._counted(self._running, address, MOST_RUNNING, self._patience),
         ):
+            if self._limits:
+                self._charge(address, read_uploads())
             yield
 
     def sending(self, upload: Upload) -> AbstractContextManager[None]:
@@ -69,14 +75,26 @@ class Admission:
         return self._counted(self._heavy, "", (1, 1), self._patience)
 
     def _require_open(self) -> None:
-        if self.is_stopping:
+        if self.stopping.is_set():
             raise StoppingError
+
+    def _charge(self, address: str, uploads: list[Upload]) -> None:
+        most = min(limit.amount for limit in self._limits)
+        if len(uploads) > most:
+            # Waiting would not help.
+            raise TooManyPicturesError(max_pictures=most)
+        # A form that may be sent at all is never too much for an address that sent nothing else.
+        work = max(len(uploads), min(most, sum(upload.work for upload in uploads)))
+        for limit in self._limits:
+            if not self._limiter.hit(limit, address, cost=work):
+                reset = self._limiter.get_window_stats(limit, address).reset_time
+                raise RateLimitError(retry_after_seconds=max(1, ceil(reset - time.time())))
 
     @contextmanager
     def _counted(
         self, counts: Counter[str], key: str, most: tuple[int, int], patience: float
     ) -> Iterator[None]:
-        of_all, of_one = most if self._per_address else most[:1] * 2
+        of_all, of_one = most if self._limits else most[:1] * 2
         with self._changed:
             if not self._changed.wait_for(
                 lambda: counts.total() < of_all and counts[key] < of_one, patience
@@ -94,45 +112,12 @@ class Admission:
                 self._changed.notify_all()
 
 
-def limit_load(app: Flask, rate: str, patience: float, *endpoints: str) -> None:
-    """Limit the work that views together accept from each address, and how much is done at once.
+def admitted(view: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a view that takes pictures as a view that the app's :class:`Admission` protects."""
 
-    Args:
-        app: The application that has the views; it gets an :class:`Admission` as an extension.
-        rate: The limit in units of work, such as ``5 per second``, which is counted in the memory
-            of this process; ``unlimited`` lifts the other bounds for one address, too.
-        patience: Seconds that a request waits for its turn.
-        endpoints: Names of the views.
-    """
-    admission = Admission(per_address=rate != UNLIMITED, patience=patience)
-    app.extensions["admission"] = admission
-    views = {endpoint: app.view_functions[endpoint] for endpoint in endpoints}
-    if rate != UNLIMITED:
-        most = min(limit.amount for limit in parse_many(rate))
-        limiter = Limiter(get_remote_address, app=app, storage_uri="memory://")
-        limit: Any = limiter.shared_limit(rate, "work", cost=lambda: _cost(most), on_breach=_refuse)
-        views = {endpoint: limit(view) for endpoint, view in views.items()}
-    app.view_functions |= {endpoint: _admit(admission, view) for endpoint, view in views.items()}
-
-
-def _admit(admission: Admission, view: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(view)
     def admit(**values: str) -> Any:  # noqa: ANN401
-        with admission.turn(get_remote_address()):
+        with current_app.extensions["admission"].turn(request.remote_addr or ""):
             return view(**values)
 
     return admit
-
-
-def _cost(most: int) -> int:
-    uploads = read_uploads()
-    # A form that may be sent at all is never too much for an address that has sent nothing else.
-    return max(len(uploads), min(most, sum(upload.work for upload in uploads)))
-
-
-def _refuse(limit: RequestLimit) -> NoReturn:
-    most = limit.limit.amount
-    if len(read_uploads()) > most:
-        # Waiting would not help.
-        raise TooManyPicturesError(max_pictures=most)
-    seconds = max(1, math.ceil(limit.window.reset_time - time.time()))
-    raise RateLimitError(retry_after_seconds=seconds)

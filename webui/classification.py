@@ -77,15 +77,12 @@ def classify_all(
     *,
     with_model_input: bool = False,
 ) -> list[Outcome]:
-    """Ask TorchServe about pictures, several at a time.
+    """Ask TorchServe about pictures, several at a time, and return what became of each, in order.
 
     Args:
         uploads: The pictures.
         versions: The versions of the model that shall answer; None is TorchServe's default.
         with_model_input: Whether to ask for the pixels that the model saw, too.
-
-    Returns:
-        What became of each picture, in their order.
     """
     client: TorchServeClient = current_app.extensions["torchserve"]
     admission: Admission = current_app.extensions["admission"]

@@ -40,14 +40,9 @@ class CodeSnippets(NamedTuple):
 
 
 def create_code_snippets(filename: str) -> CodeSnippets:
-    """Return the code for one picture.
+    """Return the code for one picture, which addresses the server of the current request.
 
-    Args:
-        filename: The picture's name, which may be anything. A name that no file can have, or that
-            cannot be seen in full, is replaced by ``picture.jpg``.
-
-    Returns:
-        The code, which addresses the server of the current request.
+    A name that no file can have, or that cannot be seen in full, is replaced by ``picture.jpg``.
     """
     if (
         not filename.isprintable()
@@ -55,8 +50,7 @@ def create_code_snippets(filename: str) -> CodeSnippets:
         or filename in UNUSABLE_FILENAMES
     ):
         filename = FALLBACK_FILENAME
-    address = {PARAMETER: None}
-    url = url_for("pages.predict", _external=True, **address)
+    url = url_for("pages.predict", _external=True, **{PARAMETER: None})
     part = _quote_for_curl(filename)
     return CodeSnippets(
         curl=f"curl -H 'Accept: application/json' -F {part} {shlex.quote(url)}",

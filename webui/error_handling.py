@@ -3,7 +3,7 @@
 import logging
 from typing import Any
 
-from flask import current_app, jsonify, make_response, render_template, request
+from flask import current_app, jsonify, make_response, render_template
 from flask_babel import force_locale
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
 
@@ -21,24 +21,14 @@ from webui.negotiation import OPEN_INFERENCE, first_part, negotiated, wants_card
 
 FIRST_ERROR = 400
 FIRST_SERVER_ERROR = 500
-# Blueprints whose GET addresses are polled.
-PROBES = {"probes", "kserve", "open_inference"}
 
 
 def answer_exception(exception: Exception) -> Any:  # noqa: ANN401
-    """Answer any exception in the one shape of errors, in the form that the request prefers.
-
-    Args:
-        exception: Anything that a view or Flask raised; a redirect is passed on as it is.
-
-    Returns:
-        A page, a card or JSON with the status and the headers of the error.
-    """
+    """Answer any exception as a page, a card or JSON; a redirect is passed on as it is."""
     if isinstance(exception, HTTPException) and (exception.code or 500) < FIRST_ERROR:
         return exception
     error = _as_web_ui_error(exception)
-    is_probe = request.method == "GET" and request.blueprint in PROBES
-    log_error(error, exception, is_probe=is_probe)
+    log_error(error, exception)
     if first_part() == OPEN_INFERENCE:
         response = jsonify(error=error.message)
     elif wants_json():
@@ -51,21 +41,15 @@ def answer_exception(exception: Exception) -> Any:  # noqa: ANN401
     return negotiated(response)
 
 
-def log_error(error: WebUIError, cause: BaseException, *, is_probe: bool = False) -> None:
+def log_error(error: WebUIError, cause: BaseException) -> None:
     """Log a refusal for the load, or an error that is not the user's fault.
 
-    Args:
-        error: The error that is shown to the user.
-        cause: What was raised; its traceback is logged where it is not ``error`` itself.
-        is_probe: Whether a probe asked.
+    The traceback of the ``cause`` is logged where it is not ``error`` itself.
     """
     if error.code < FIRST_SERVER_ERROR and not isinstance(error, RateLimitError):
         return
     is_expected = error is cause
-    # Whoever polls a probe knows the answer; a line each time would drown the rest of the log.
     level = logging.ERROR if error.code >= FIRST_SERVER_ERROR else logging.INFO
-    if is_probe and is_expected:
-        level = logging.DEBUG
     # The log is for whoever runs the server, not for whoever sent the picture.
     with force_locale(FIRST_LANGUAGE):
         current_app.logger.log(
@@ -89,7 +73,9 @@ def _as_web_ui_error(exception: Exception) -> WebUIError:
         case RequestEntityTooLarge():
             config = current_app.config
             return UploadsTooLargeError(
-                max_bytes=config["MAX_FORM_BYTES"], max_picture_bytes=config["MAX_UPLOAD_BYTES"]
+                max_bytes=config["MAX_FORM_BYTES"],
+                max_picture_bytes=config["MAX_UPLOAD_BYTES"],
+                max_pictures=config["MAX_PICTURES"],
             )
         case HTTPException(code=code) if code is not None and code < InternalError.code:
             return BadRequestError()

@@ -4,7 +4,6 @@ The words are looked up in the language of the request when they are shown, not 
 """
 
 from flask_babel import lazy_gettext as _
-from flask_babel import ngettext
 
 from webui.languages import Text, format_number, format_size
 
@@ -98,13 +97,14 @@ class UploadTooLargeError(WebUIError):
 
 
 class UploadsTooLargeError(WebUIError):
-    """The request is larger than all of its pictures may be together."""
+    """The request is larger than all of its pictures may be together, or has too many fields."""
 
     code = 413
     heading = _("That is too much at once")
     text = _(
-        "More than %(max_bytes)s arrived, which is the limit for all pictures together; each may "
-        "have up to %(max_picture_bytes)s. Send fewer at once, or smaller ones."
+        "All pictures together may have up to %(max_bytes)s, each of them up to "
+        "%(max_picture_bytes)s, and their number is limited to %(max_pictures)d. Send fewer at "
+        "once, or smaller ones, and nothing else."
     )
 
 
@@ -113,30 +113,7 @@ class TooManyPicturesError(WebUIError):
 
     code = 413
     heading = _("Too many pictures at once")
-    max_pictures: int
-
-    @property
-    def message(self) -> str:
-        """The words in the language of the current request."""
-        return str(
-            ngettext(
-                "At most %(num)d picture is accepted at once. Send fewer.",
-                "At most %(num)d pictures are accepted at once. Send fewer.",
-                self.max_pictures,
-            )
-        )
-
-
-class FormTooLargeError(WebUIError):
-    """The form contains too many fields, or too much text in one of them."""
-
-    code = 413
-    heading = _("That form contains too much")
-    text = _(
-        "The form has more than %(max_fields)d fields, or a text field of more than "
-        "%(max_text_bytes)s. Send at most %(max_pictures)d pictures, as files in the field "
-        "“image”, and nothing else."
-    )
+    text = _("The number of pictures at once is limited to %(max_pictures)d. Send fewer.")
 
 
 class UnsupportedMediaTypeError(WebUIError):

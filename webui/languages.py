@@ -3,7 +3,7 @@
 Numbers and sizes, too, are written as people read them in that language.
 """
 
-from babel import Locale
+from babel import Locale, negotiate_locale
 from babel.numbers import get_decimal_symbol
 from flask import Flask, Response, request
 from flask_babel import Babel, LazyString, get_locale, gettext, lazy_gettext, ngettext
@@ -58,11 +58,8 @@ class Languages:
     def _accepted(self) -> str | None:
         # The best come first. Werkzeug's own choice would prefer a later "en" to "de-AT" if there
         # is only "de".
-        for tag, quality in request.accept_languages:
-            for code in (tag.replace("-", "_"), tag.partition("-")[0].lower()):
-                if quality > 0 and code in self.names:
-                    return code
-        return None
+        tags = [tag.replace("-", "_") for tag, quality in request.accept_languages if quality > 0]
+        return negotiate_locale(tags, self.names)
 
 
 def _mark(response: Response) -> Response:
@@ -112,25 +109,19 @@ def format_duration(seconds: float) -> str:
 
 
 def describe_image(image: object) -> str | None:
-    """Describe a picture by what the handler says about it.
+    """Return the handler's words as in "JPEG, 4000 × 3000 pixels, resized as a whole".
 
-    Args:
-        image: The handler's words, of which only known ones are used.
-
-    Returns:
-        A description such as "JPEG, 4000 × 3000 pixels, resized as a whole"; None if the format
-        or the size is unknown.
+    None stands for an unknown format or size.
     """
     match image:
-        case {"format": str(name), "width": int(width), "height": int(height)}:
+        case {"format": str(name), "width": int(width), "height": int(height), **others}:
             values = {"format": name, "width": width, "height": height}
             description = str(gettext("%(format)s, %(width)d × %(height)d pixels", **values))
-        case _:
-            return None
-    match image:
-        case {"fit": str(fit)} if width != height and fit in FITS:
-            return f"{description}, {FITS[fit]}"
-    return description
+            fit = others.get("fit")
+            if isinstance(fit, str) and fit in FITS and width != height:
+                description += f", {FITS[fit]}"
+            return description
+    return None
 
 
 def _percent(fraction: float) -> str:

@@ -1,31 +1,26 @@
-"""The log of the web UI: rotated, with the id of each request, and short where much is refused."""
+"""The log of the web UI: with the id of each request, and short where much is refused."""
 
 import logging
 import re
 import uuid
 from collections import Counter
-from logging.handlers import RotatingFileHandler
-from pathlib import Path
 
 from flask import Response, g, has_request_context, request
 
 REQUEST_ID = "X-Request-Id"
 SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 FORMAT = "%(asctime)s %(levelname)s [%(request_id)s] %(message)s"
-MAX_BYTES = 10_000_000
 # Seconds between two lines about refusals of one kind.
 PAUSE_SECONDS = 60
 
 
-def log_to(file: Path) -> None:
-    """Write what is logged to a file and two older ones; raises ``OSError`` if that fails."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    handler = RotatingFileHandler(file, maxBytes=MAX_BYTES, backupCount=2)
+def log_to_stderr() -> None:
+    """Write what is logged to stderr, which ``serve.py`` keeps in a file of limited size."""
+    handler = logging.StreamHandler()
     handler.addFilter(RequestFilter())
     logging.basicConfig(level=logging.INFO, format=FORMAT, handlers=[handler])
-    # The one warns about every request that waits for a thread, the other tells of every refusal.
-    for name in ("waitress.queue", "flask-limiter"):
-        logging.getLogger(name).setLevel(logging.ERROR)
+    # It warns about every request that waits for a thread.
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
 
 
 class RequestFilter(logging.Filter):

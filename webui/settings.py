@@ -152,12 +152,6 @@ class Settings:
     def from_environment(cls, environ: Mapping[str, str]) -> "Settings":
         """Read the settings from environment variables; one that is not set has its default.
 
-        Args:
-            environ: Environment variables by name; those of other programs are ignored.
-
-        Returns:
-            The settings, all of them valid.
-
         Raises:
             SettingsError: A value cannot be used.
         """

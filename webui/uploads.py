@@ -7,14 +7,8 @@ from functools import cached_property
 from io import BytesIO
 
 from flask import Request, current_app, g, request
-from werkzeug.exceptions import RequestEntityTooLarge
 
-from webui.errors import (
-    FormTooLargeError,
-    NoFileError,
-    TooManyPicturesError,
-    UnsupportedMediaTypeError,
-)
+from webui.errors import NoFileError, TooManyPicturesError, UnsupportedMediaTypeError
 from webui.work import estimate_work
 
 FIELD_NAME = "image"
@@ -35,23 +29,10 @@ SHOWN = re.compile(
 
 
 class FormRequest(Request):
-    """A request whose form is refused in words of its own if it is too large."""
+    """A request whose files are in memory; the server had the whole form on the disk already."""
 
     def _get_file_stream(self, *_: object, **__: object) -> BytesIO:
-        # Werkzeug's own method would write to the disk again what was written there already.
         return BytesIO()
-
-    def _load_form_data(self) -> None:
-        # This refuses a body that is too large as a whole; what is refused below is in the form.
-        _ = self.stream
-        try:
-            super()._load_form_data()
-        except RequestEntityTooLarge as error:
-            raise FormTooLargeError(
-                max_fields=current_app.config["MAX_FORM_PARTS"],
-                max_text_bytes=MAX_TEXT_BYTES,
-                max_pictures=current_app.config["MAX_PICTURES"],
-            ) from error
 
 
 @dataclass(frozen=True)
@@ -75,17 +56,14 @@ class Upload:
 def read_uploads() -> list[Upload]:
     """Return the pictures in the current request: the files of a form, or the body itself.
 
-    They are read once and kept for as long as the request.
-
-    Returns:
-        At least one picture, and at most as many as are allowed.
+    They are read once, at least one and at most as many as are allowed.
 
     Raises:
         NoFileError: The form contains no picture.
         TooManyPicturesError: The form contains too many.
-        FormTooLargeError: The form contains too many fields, or too much text.
         UnsupportedMediaTypeError: The body is neither a form nor a picture.
-        RequestEntityTooLarge: The body is larger than all pictures may be together.
+        RequestEntityTooLarge: The body is larger than all pictures may be together, or a form with
+            too many fields or too much text.
     """
     if "uploads" not in g:
         g.uploads = _read_uploads()
@@ -111,16 +89,10 @@ def _read_uploads() -> list[Upload]:
 
 
 def to_data_uri(content: bytes) -> str | None:
-    """Return a picture as a page can show it.
+    """Return a picture as a ``data:`` URI, or None for a format that browsers do not show.
 
     The content decides, never the file's name: only a few formats get a media type, so that an SVG
     or HTML file can never become part of a page.
-
-    Args:
-        content: The bytes of the file.
-
-    Returns:
-        A ``data:`` URI, or None for a format that browsers do not show.
     """
     # AVIF's first box has a length, in which its brands are.
     found = SHOWN.match(content[: min(int.from_bytes(content[:4]), 256)])

@@ -17,6 +17,7 @@ from flask import (
 )
 from werkzeug.wrappers import Response as BaseResponse
 
+from webui.admission import admitted
 from webui.classification import Outcome, classify_all
 from webui.errors import EmptyFileError, UploadTooLargeError
 from webui.negotiation import negotiated, wants_card, wants_json
@@ -40,6 +41,7 @@ MODULES = sorted(
 pages = Blueprint("pages", __name__)
 # Addresses for whatever monitors the program; they always answer in JSON.
 probes = Blueprint("probes", __name__)
+probes.after_request(negotiated)
 
 
 @pages.get("/")
@@ -67,6 +69,7 @@ def show_form_again() -> BaseResponse:
 
 
 @pages.post("/predict")
+@admitted
 def predict() -> Response:
     """Say what the model sees in each picture, as a page, as cards of it, or as JSON."""
     outcomes = classify_all(read_uploads(), asked_versions(), with_model_input=not wants_json())
@@ -100,13 +103,6 @@ def report_readiness() -> Response:
     with current_app.extensions["admission"].probe():
         client.require_ready()
     return jsonify(status="ready")
-
-
-@probes.after_request
-def forbid_storing(response: Response) -> Response:
-    """Mark ``response`` as never to be stored: the state changes at any time."""
-    response.headers["Cache-Control"] = "no-store"
-    return response
 
 
 def _to_json(outcomes: list[Outcome]) -> object:

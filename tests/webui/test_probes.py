@@ -1,7 +1,5 @@
 """The addresses for whatever monitors the program."""
 
-import logging
-
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
@@ -37,21 +35,9 @@ def test_readyz_is_an_error_in_json_otherwise(
 def test_a_server_that_is_about_to_stop_is_not_ready_and_takes_no_pictures(
     app: Flask, client: FlaskClient, torchserve: FakeTorchServe
 ) -> None:
-    app.extensions["admission"].is_stopping = True
+    app.extensions["admission"].stopping.set()
     for response in (client.get("/readyz"), upload(client, accept=AS_JSON)):
         assert status_and_type(response) == (503, "StoppingError")
         assert response.headers["Retry-After"] == "5"
     assert client.get("/healthz").status_code == 200
     assert torchserve.images == []
-
-
-def test_polling_a_model_that_is_not_ready_leaves_the_log_alone(
-    client: FlaskClient, torchserve: FakeTorchServe, caplog: pytest.LogCaptureFixture
-) -> None:
-    torchserve.will_describe(200, [{"workers": []}])
-    torchserve.will_answer_error(503, "ServiceUnavailableException", times=2)
-    with caplog.at_level(logging.INFO):
-        assert client.get("/readyz").status_code == 503
-        assert "ModelNotReadyError" not in caplog.text
-        upload(client)
-        assert "ModelNotReadyError" in caplog.text

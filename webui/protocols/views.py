@@ -5,6 +5,7 @@ from typing import Any
 import orjson
 from flask import Blueprint, Response, current_app, g, jsonify, request
 
+from webui.admission import admitted
 from webui.classification import classify_all
 from webui.errors import BadRequestError, NotFoundError
 from webui.negotiation import negotiated
@@ -103,6 +104,7 @@ def describe_model(name: str, version: str | None = None) -> Response:
 
 
 @kserve.post(f"{MODEL}:predict")
+@admitted
 def predict(name: str) -> Response:  # noqa: ARG001
     """Answer instances; one that has no answer has an error in its place."""
     outcomes = classify_all(read_uploads())
@@ -116,6 +118,7 @@ def predict(name: str) -> Response:  # noqa: ARG001
 
 @open_inference.post(f"{MODEL}/infer")
 @open_inference.post(f"{VERSION}/infer")
+@admitted
 def infer(name: str, version: str | None = None) -> Response:
     """Answer a tensor of pictures, all of them or none."""
     outcomes = classify_all(read_uploads(), [version])

@@ -12,8 +12,7 @@ import urllib3
 from flask_babel import lazy_gettext as _
 from urllib3 import exceptions
 
-from webui.errors import UploadTooLargeError, WebUIError
-from webui.languages import Text
+from webui.errors import WebUIError
 from webui.settings import Settings, order_of_version
 from webui.torchserve.errors import (
     ModelNotReadyError,
@@ -80,9 +79,6 @@ class TorchServeClient:
             request_id: What names the request in logs.
             with_model_input: Whether to ask for the pixels that the model saw, too.
 
-        Returns:
-            TorchServe's answer.
-
         Raises:
             WebUIError: There is none; each cause has a class in :mod:`webui.torchserve.errors`.
         """
@@ -93,16 +89,21 @@ class TorchServeClient:
         if with_model_input:
             headers["model_input"] = "true"
         response = self._request_with_key("POST", url, "inference", image, headers)
-        if version and _is_error(response, *UNKNOWN_VERSION):
-            raise UnknownVersionError(version=version)
-        if _is_error(response, *NO_PLACE) and READY in self.fetch_worker_states():
-            raise OverloadedError
         if response.status != HTTPStatus.OK:
+            cause = _read_error(response)[:2]
+            if version and cause == UNKNOWN_VERSION:
+                raise UnknownVersionError(version=version)
+            if cause == NO_PLACE and READY in self.fetch_worker_states():
+                raise OverloadedError
             raise self._error_in(response)
         try:
             return parse_prediction(response.data)
         except ValueError as error:
-            raise _explain_no_prediction(response) from error
+            if response.data.startswith(b'{"predictions"'):
+                # The handler also accepts pictures in JSON, which it tells by the content alone.
+                message = "This is a request in JSON, not a picture. Send the picture itself."
+                raise RejectedImageError(415, "UnsupportedFormatError", message) from error
+            raise ModelServerError(detail=_("it is not a prediction")) from error
 
     def fetch_versions(self) -> list[str]:
         """Return the versions of the model, the default first and the others from the highest on.
@@ -118,10 +119,7 @@ class TorchServeClient:
         return [*default, *sorted(others, key=order_of_version, reverse=True)]
 
     def require_ready(self, version: str | None = None) -> None:
-        """Require that the model classifies a picture, now or within the last second.
-
-        Args:
-            version: The version; TorchServe's default without one.
+        """Require that a version classifies a picture; the default, within the last second.
 
         Raises:
             WebUIError: It does not; see :meth:`predict`.
@@ -157,9 +155,10 @@ class TorchServeClient:
         response = self._request_with_key("GET", url, "management")
         if response.status != HTTPStatus.OK:
             raise self._error_in(response)
-        match _parse_json(response.data):
-            case list(versions) if all(isinstance(version, dict) for version in versions):
-                return versions
+        with suppress(ValueError):
+            match json.loads(response.data):
+                case list(versions) if all(isinstance(version, dict) for version in versions):
+                    return versions
         raise ModelServerError(detail=_("it does not describe the model"))
 
     def _request_with_key(
@@ -172,10 +171,10 @@ class TorchServeClient:
     ) -> urllib3.BaseHTTPResponse:
         key = self._keys.get(name)
         response = self._request(method, url, key, body, headers)
-        if _is_error(response, *KEY_REFUSED):
+        if _read_error(response)[:2] == KEY_REFUSED:
             key = self._replace_key(name, key)
             response = self._request(method, url, key, body, headers)
-        if _is_error(response, *KEY_REFUSED):
+        if _read_error(response)[:2] == KEY_REFUSED:
             raise ModelServerKeyError
         return response
 
@@ -201,102 +200,65 @@ class TorchServeClient:
         headers: Mapping[str, str] | None = None,
     ) -> urllib3.BaseHTTPResponse:
         headers = {**(headers or {}), "Authorization": f"Bearer {key}"}
-        # TorchServe may have closed the kept connection, or lost the worker that had the picture.
-        # Asking again is safe, because a prediction changes nothing.
-        with suppress(exceptions.ProtocolError):
-            response = self._request_once(method, url, body, headers)
+        for is_last in (False, True):
+            try:
+                response = self._pool.request(method, url, body=body, headers=headers)
+            except exceptions.HTTPError as error:
+                # TorchServe may have closed the kept connection, or lost the worker that had the
+                # picture. Asking again is safe, because a prediction changes nothing.
+                if isinstance(error, exceptions.ProtocolError) and not is_last:
+                    continue
+                is_slow = isinstance(error, exceptions.TimeoutError)
+                if is_slow and not isinstance(error, exceptions.NewConnectionError):
+                    seconds = self._settings.torchserve_timeout_seconds
+                    raise ModelServerTimeoutError(seconds=seconds) from error
+                raise ModelServerUnreachableError from error
             if not _lost_its_worker(response):
-                return response
-        try:
-            return self._request_once(method, url, body, headers)
-        except exceptions.ProtocolError as error:
-            raise ModelServerUnreachableError from error
-
-    def _request_once(
-        self, method: str, url: str, body: bytes | None, headers: Mapping[str, str]
-    ) -> urllib3.BaseHTTPResponse:
-        try:
-            return self._pool.request(method, url, body=body, headers=headers)
-        except exceptions.ProtocolError:
-            raise
-        except exceptions.NewConnectionError as error:
-            raise ModelServerUnreachableError from error
-        except exceptions.TimeoutError as error:
-            seconds = self._settings.torchserve_timeout_seconds
-            raise ModelServerTimeoutError(seconds=seconds) from error
-        except exceptions.HTTPError as error:
-            raise ModelServerUnreachableError from error
+                break
+        return response
 
     def _error_in(self, response: urllib3.BaseHTTPResponse) -> WebUIError:
-        if reason := self._why_not_ready(response):
-            return ModelNotReadyError(text=reason)
-        match response.status, _parse_json(response.data):
-            case 413, None:
-                # TorchServe answers 413 without a body if max_request_size is exceeded.
-                return UploadTooLargeError(
-                    text=_(
-                        "The picture is larger than the model server accepts. Send a smaller "
-                        "version: nothing is lost, because the model only looks at a thumbnail."
-                    )
-                )
-            # TorchServe's own types end in "Exception"; the handler's do not.
-            case status, {"type": str(name), "message": str(message)} if (
-                HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR
-                and not name.endswith("Exception")
-            ):
-                return RejectedImageError(status, name, message)
-            case status, {"type": str(name)}:
-                return ModelServerError(
-                    detail=_("status %(status)d, %(name)s", status=status, name=name)
-                )
-            case status, _other:
-                return ModelServerError(detail=_("status %(status)d", status=status))
-
-    def _why_not_ready(self, response: urllib3.BaseHTTPResponse) -> Text | None:
-        if _is_error(response, *NO_PLACE):
-            return _(
-                "The model is still loading, or has more pictures waiting than it accepts. Try "
-                "again in a few seconds."
-            )
+        status, name, message = _read_error(response)
         if _lost_its_worker(response):
-            return _(
-                "The program that looks at pictures stopped while it had yours. It restarts by "
-                "itself: try again in a few seconds."
+            return ModelNotReadyError(
+                text=_(
+                    "The program that looks at pictures stopped while it had yours. It restarts by "
+                    "itself: try again in a few seconds."
+                )
             )
-        if _is_error(response, *UNKNOWN_MODEL) or _is_error(response, *UNKNOWN_VERSION):
-            return _(
-                "The model server has no model called “%(name)s” yet. If this does not change, "
-                "check MODEL_NAME and the model store.",
-                name=self._settings.model_name,
+        if (status, name) == NO_PLACE:
+            return ModelNotReadyError()
+        if (status, name) in {UNKNOWN_MODEL, UNKNOWN_VERSION}:
+            return ModelNotReadyError(
+                text=_(
+                    "The model server has no model called “%(name)s” yet. If this does not change, "
+                    "check MODEL_NAME and the model store.",
+                    name=self._settings.model_name,
+                )
             )
-        return None
+        if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE and not name:
+            # TorchServe answers without a body if max_request_size is exceeded.
+            message = "The picture is larger than the model server accepts. Send a smaller version."
+            return RejectedImageError(status, "ImageTooLargeError", message)
+        # TorchServe's own types end in "Exception"; the handler's do not.
+        is_refused = HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR
+        if is_refused and message and not name.endswith("Exception"):
+            return RejectedImageError(status, name, message)
+        cause = f"{status} {name}".strip()
+        return ModelServerError(detail=_("status %(cause)s", cause=cause))
 
 
-def _is_error(response: urllib3.BaseHTTPResponse, status: int, name: str) -> bool:
-    if response.status != status:
-        return False
-    answer = _parse_json(response.data)
-    return isinstance(answer, dict) and answer.get("type") == name
+def _read_error(response: urllib3.BaseHTTPResponse) -> tuple[int, str, str]:
+    """Return an answer's status, type and message; the latter are empty if it is no error."""
+    if response.status != HTTPStatus.OK:
+        with suppress(ValueError):
+            match json.loads(response.data):
+                case {"type": str(name), **others}:
+                    return response.status, name, str(others.get("message") or "")
+    return response.status, "", ""
 
 
 def _lost_its_worker(response: urllib3.BaseHTTPResponse) -> bool:
-    match response.status, _parse_json(response.data):
-        case 500 | 507, {"type": "InternalServerException", "message": str(message)}:
-            return message.startswith("Worker died")
-    return False
-
-
-def _explain_no_prediction(response: urllib3.BaseHTTPResponse) -> WebUIError:
-    match _parse_json(response.data):
-        case {"predictions": list()}:
-            # The handler also accepts pictures in JSON, which it recognises by the content alone.
-            message = "This is a request in JSON, not a picture. Send the picture itself."
-            return RejectedImageError(415, "UnsupportedFormatError", message)
-    return ModelServerError(detail=_("it is not a prediction"))
-
-
-def _parse_json(content: bytes) -> Any:  # noqa: ANN401
-    try:
-        return json.loads(content)
-    except ValueError:
-        return None
+    status, name, message = _read_error(response)
+    is_internal = status in {500, 507} and name == "InternalServerException"
+    return is_internal and message.startswith("Worker died")

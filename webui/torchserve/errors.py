@@ -57,7 +57,10 @@ class ModelNotReadyError(WebUIError):
 
     code = 503
     heading = _("The model is not ready")
-    text = _("The model is still loading. Try again in a few seconds.")
+    text = _(
+        "The model is still loading, or has more pictures waiting than it accepts. Try again in a "
+        "few seconds."
+    )
     retry_after_seconds = 5
 
 

@@ -39,11 +39,8 @@ class Keys:
         # TorchServe empties the file and writes it anew, so it may be empty or incomplete.
         for _ in range(READ_ATTEMPTS):
             try:
-                keys = {
-                    one: entry["key"] for one, entry in json.loads(self._path.read_bytes()).items()
-                }
-                # Only printable ASCII can be sent in a header.
-                self._known |= {k: v for k, v in keys.items() if v.isascii() and v.isprintable()}
+                keys = json.loads(self._path.read_bytes()).items()
+                self._known |= {one: str(entry["key"]) for one, entry in keys}
                 break
             except FileNotFoundError as error:
                 if not self._known:

@@ -1,17 +1,11 @@
 """TorchServe's answer for one picture."""
 
-import json
 import re
-from typing import Any, NoReturn, NotRequired, TypedDict, cast
+from typing import Any, NotRequired, TypedDict, cast
+
+import orjson
 
 PNG_DATA_URI = re.compile(r"data:image/png;base64,[A-Za-z0-9+/]+={0,2}")
-
-
-class Model(TypedDict):
-    """The model that answered."""
-
-    name: str
-    version: str
 
 
 class Prediction(TypedDict):
@@ -21,7 +15,7 @@ class Prediction(TypedDict):
         label: The likeliest class.
         confidence: The probability of that class, 0 to 1.
         probabilities: The probability of every class, 0 to 1.
-        model: The model that answered.
+        model: The ``name`` and the ``version`` of the model that answered.
         image: What the handler says about the picture. It is not checked, because other models may
             say other things.
         model_input: The pixels that the model saw, if they were asked for: a PNG as a ``data:``
@@ -31,32 +25,21 @@ class Prediction(TypedDict):
     label: str
     confidence: float
     probabilities: dict[str, float]
-    model: Model
+    model: dict[str, str]
     image: NotRequired[object]
     model_input: NotRequired[str]
 
 
 def parse_prediction(answer: bytes) -> Prediction:
-    """Return the prediction in an answer.
-
-    Args:
-        answer: The body of TorchServe's answer.
-
-    Returns:
-        The prediction, its keys in the order of the answer.
+    """Return the prediction in the body of TorchServe's answer, its keys in their order.
 
     Raises:
         ValueError: ``answer`` is not JSON, or not a prediction.
     """
-    value = json.loads(answer, parse_constant=_refuse_constant)
+    value = orjson.loads(answer)
     if not _is_prediction(value):
         raise ValueError("not a prediction")
     return cast("Prediction", value)
-
-
-def _refuse_constant(constant: str) -> NoReturn:
-    # Python would read NaN and Infinity, which JSON.parse in a browser refuses.
-    raise ValueError(f"{constant} is not JSON")
 
 
 def _is_prediction(value: Any) -> bool:  # noqa: ANN401
@@ -67,21 +50,12 @@ def _is_prediction(value: Any) -> bool:  # noqa: ANN401
             "probabilities": dict(probabilities),
             "model": {"name": str(), "version": str()},
         }:
+            numbers, picture = [confidence, *probabilities.values()], value.get("model_input")
+            # A page may contain a PNG, and nothing else that claims to be a picture.
+            is_picture = isinstance(picture, str) and PNG_DATA_URI.fullmatch(picture)
             return (
                 label in probabilities
-                and _is_probability(confidence)
-                and all(map(_is_probability, probabilities.values()))
-                and _is_picture(value.get("model_input"))
+                and all(type(each) in {int, float} and 0 <= each <= 1 for each in numbers)
+                and (picture is None or bool(is_picture))
             )
     return False
-
-
-def _is_picture(model_input: object) -> bool:
-    """Say whether there is no picture, or one that a page may contain."""
-    return model_input is None or (
-        isinstance(model_input, str) and PNG_DATA_URI.fullmatch(model_input) is not None
-    )
-
-
-def _is_probability(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1

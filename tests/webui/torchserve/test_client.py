@@ -15,7 +15,7 @@ from tests.helpers.fake_torchserve import (
     FakeTorchServe,
     error_answer,
 )
-from webui.errors import UploadTooLargeError, WebUIError
+from webui.errors import WebUIError
 from webui.settings import Settings
 from webui.torchserve import errors
 from webui.torchserve.client import READY, TorchServeClient
@@ -144,7 +144,7 @@ def test_refusal_by_the_handler_is_passed_through(
         (400, {"code": 400, "message": "no type"}, errors.ModelServerError),
         (400, [1, 2], errors.ModelServerError),
         (400, b"", errors.ModelServerError),
-        (413, b"", UploadTooLargeError),
+        (413, b"", errors.RejectedImageError),
         (503, b"garbage", errors.ModelServerError),
         (200, b"", errors.ModelServerError),
         (200, b"\xff\xfe", errors.ModelServerError),
