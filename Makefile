@@ -59,7 +59,7 @@ java: $(VENV)/serving.installed
 
 # Playwright drives the system's own Chromium.
 chromium: $(VENV)/development.installed
-	@if $(BIN)/python -m benchmarks.page.chromium >/dev/null; then :; \
+	@if $(BIN)/python -m tests.helpers.browser.chromium >/dev/null; then :; \
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	  echo "Installing Chromium ..."; \
 	  apt-get -qq update && \

@@ -34,10 +34,10 @@ from torch.nn.functional import cross_entropy
 
 from model.archive import ArchiveError, make_archive
 from model.data.cifar10 import load_cifar10
-from model.data.dataset import DataError, Dataset, LabelledImages
+from model.data.dataset import DataError, LabelledImages, Splits
 from model.data.folders import load_folders
 from model.evaluation.report import write_test_files, write_test_report
-from model.evaluation.scores import classify
+from model.evaluation.scores import Evaluation, classify
 from model.export.graph import export_run
 from model.inference.classifier import Classifier
 from model.networks import NETWORKS, Network, to_unit_range
@@ -87,17 +87,17 @@ def train(config: Config, resume: Path | None, processes: ProcessGroup) -> None:
     )
     with processes.connected(device):
         with processes.first_of_each_machine_goes_first():
-            dataset = load_data(config)
-        training, validation, config = hold_out(dataset, config)
-        network = create_network(config, len(dataset.class_names), training)
+            splits = load_data(config)
+        training, validation, config = hold_out(splits, config)
+        network = create_network(config, len(training.class_names), training)
         with Run(config, resume, processes) as run:
             images = training.to(device), validation.to(device)
             history = fit(network, images, run, config, processes)
             if processes.is_first:
-                report(history, dataset, (len(training), len(validation)), run, config)
+                report(history, splits, (len(training), len(validation)), run, config)
 
 
-def load_data(config: Config) -> Dataset:
+def load_data(config: Config) -> Splits:
     """Load the folder-per-class tree, or CIFAR-10 where none is given."""
     if config.data is None:
         return load_cifar10(Path("data"))
@@ -185,26 +185,24 @@ def validate(
 
 def report(
     history: list[EpochMetrics],
-    dataset: Dataset,
+    splits: Splits,
     sizes: tuple[int, int],
     run: Run,
     config: Config,
 ) -> None:
     """Write the model card, the curves and, without ``--no-test``, the report on the test split."""
-    directory = run.directory
-    card = run.create_card(config, history, dataset.class_names, dataset.source, sizes)
-    card = replace(card, test_images=len(dataset.test))
+    directory, test = run.directory, splits["test"]
+    card = run.create_card(config, history, splits, sizes)
     # The exported network classifies, as it will on the server.
-    export_run(directory, card, dataset.train)
+    export_run(directory, card, splits["train"])
     card.save(directory)
     draw_curves(directory, history)
-    if dataset.test_files:
-        write_test_files(directory, dataset.test_files)
+    if config.data:
+        write_test_files(directory, test.names)
     if not config.no_test:
-        files = [config.data / file for file in dataset.test_files] if config.data else []
-        predictions, _ = classify(Classifier.load(directory), dataset.test, files)
-        labels, names = dataset.test.labels, dataset.class_names
-        accuracy, text = write_test_report(directory, labels, predictions, names)
+        files = [config.data / name for name in test.names] if config.data else []
+        evaluation = Evaluation(test, *classify(Classifier.load(directory), test, files))
+        accuracy, text = evaluation.accuracy, write_test_report(directory, evaluation)
         replace(card, test_accuracy=accuracy).save(directory)
         print(f"\nTest split, weights of epoch {card.epochs}: accuracy {accuracy:.2%}\n\n{text}")
     if config.dry_run:

@@ -10,11 +10,9 @@ model/images/ and model/inference/. So an archive is always served by the code t
 with.
 """
 
-import os
 import re
 import shlex
 import shutil
-import subprocess
 import sys
 import tempfile
 import zipfile
@@ -22,6 +20,9 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+
+from model_archiver.model_archiver_config import ModelArchiverConfig
+from model_archiver.model_packaging_utils import ModelExportUtils
 
 from model import PROJECT
 from model.command_line import OneLineParser, tolerate_any_encoding, visible
@@ -74,16 +75,17 @@ def make_archive(
 
     Raises:
         ArchiveError: TorchServe would not accept the name, the source can't be read, the archive
-            can't be written or is that of another model, or torch-model-archiver fails.
+            can't be written, or the archive is that of another model.
     """
     _require_accepted(name or "any", version or "any")
     try:
         files = open_files(source)
         card = Classifier.load(source).card
-        graph = (files / GRAPH_FILE_NAME).read_bytes()
+        graph = files / GRAPH_FILE_NAME
         # What was taken over from Keras has no weights for PyTorch.
         others = [files / name for name in (WEIGHTS_FILE_NAME, QUANTISED_FILE_NAME)]
-        extras = {file.name: file.read_bytes() for file in others if file.exists()}
+        present = [graph, *(file for file in others if file.exists())]
+        network = {file.name: file.read_bytes() for file in present}
     except (OSError, KeyError, ValueError, zipfile.BadZipFile, zlib.error) as error:
         raise ArchiveError(f"{source} is not a finished run or an archive ({error})") from error
     # Only an archive's card names a model and its version.
@@ -94,17 +96,14 @@ def make_archive(
     _require_accepted(card.name, card.version)
     stem = card.name if card.version == FIRST_VERSION else f"{card.name}-{card.version}"
     archive = model_store / f"{stem}.mar"
-    if not force and _holds_another_model(archive, graph):
+    if not force and _holds_another_model(archive, network[GRAPH_FILE_NAME]):
         raise ArchiveError(
             f"{archive} holds another model; choose another --name, or replace it with --force"
         )
     try:
         model_store.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".archive-", dir=model_store) as folder:
-            staging = Path(folder)
-            _stage(staging, extras, graph, card)
-            _run_archiver(staging, card)
-            (staging / f"{card.name}.mar").replace(archive)
+            _pack(Path(folder), network, card).replace(archive)
         archive.with_name(f"{stem}.md").write_text(card.to_markdown(), encoding="utf-8")
     except OSError as error:
         raise ArchiveError(f"{model_store} can't be written ({error})") from error
@@ -134,38 +133,29 @@ def _holds_another_model(archive: Path, graph: bytes) -> bool:
         return True
 
 
-def _stage(staging: Path, extras: dict[str, bytes], graph: bytes, card: ModelCard) -> None:
-    (staging / GRAPH_FILE_NAME).write_bytes(graph)
-    extra = staging / "extra"
-    extra.mkdir()
-    card.save(extra)
-    for name, content in extras.items():
-        (extra / name).write_bytes(content)
-    # The archiver puts the handler itself and its configuration at the top of the archive.
+def _pack(staging: Path, network: dict[str, bytes], card: ModelCard) -> Path:
+    """Make the archive in the folder ``staging``, and return its path."""
+    content = staging / "content"
+    # The handler itself and its configuration are at the top of the archive.
     left_out = shutil.ignore_patterns("__pycache__", HANDLER.name, CONFIGURATION.name)
     for folder in PACKED_FOLDERS:
-        shutil.copytree(PROJECT / folder, extra / folder, ignore=left_out)
-    shutil.copy2(PROJECT / "model" / "__init__.py", extra / "model")
-
-
-def _run_archiver(staging: Path, card: ModelCard) -> None:
-    # Relative paths, as the archiver takes a comma for the end of a path and a * for a pattern. And
-    # in the folder for temporary files, it deletes a folder of the model's name.
-    temporary = staging / "temporary"
-    temporary.mkdir()
-    command = [
-        *(sys.executable, "-m", "model_archiver.model_packaging", "--export-path=."),
-        *(f"--model-name={card.name}", f"--version={card.version}"),
-        *(f"--serialized-file={GRAPH_FILE_NAME}", "--extra-files=extra"),
-        *(f"--handler={HANDLER}", f"--config-file={CONFIGURATION}"),
-    ]
-    environment = {**os.environ, "TMPDIR": str(temporary.resolve())}
-    result = subprocess.run(
-        command, cwd=staging, env=environment, capture_output=True, text=True, check=False
+        shutil.copytree(PROJECT / folder, content / folder, ignore=left_out)
+    shutil.copy2(PROJECT / "model" / "__init__.py", content / "model")
+    for file in (HANDLER, CONFIGURATION):
+        shutil.copy2(file, content)
+    for name, data in network.items():
+        (content / name).write_bytes(data)
+    card.save(content)
+    config = ModelArchiverConfig(
+        card.name,
+        HANDLER.name,
+        card.version,
+        serialized_file=GRAPH_FILE_NAME,
+        config_file=CONFIGURATION.name,
     )
-    if result.returncode != 0:
-        lines = result.stderr.strip().splitlines() or ["no message"]
-        raise ArchiveError(f"torch-model-archiver failed: {lines[-1]}")
+    manifest = ModelExportUtils.generate_manifest_json(config)
+    ModelExportUtils.archive(str(staging), card.name, str(content), manifest)
+    return staging / f"{card.name}.mar"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

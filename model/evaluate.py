@@ -28,9 +28,8 @@ except ModuleNotFoundError:
 
 from model.command_line import OneLineParser, tolerate_any_encoding, visible
 from model.data.cifar10 import load_cifar10
-from model.data.dataset import DataError, LabelledImages
+from model.data.dataset import DataError, LabelledImages, Splits
 from model.data.folders import describe_source, load_splits
-from model.data.image_files import ImageFiles
 from model.evaluation.comparison import write_comparison
 from model.evaluation.page import write_page
 from model.evaluation.report import are_test_files, write_csv, write_test_report
@@ -106,31 +105,29 @@ def evaluate(options: argparse.Namespace) -> None:
         raise EvaluationError(
             f"the models must know the same classes; only one knows {_enumerate(sorted(differing))}"
         )
-    splits, source = _load_splits(options, cards[0].image_size)
-    names = [file for split in splits.values() for file in split.files]
-    chosen, description = _choose_images(options, names, has_test_split="test" in splits)
-    names = [names[index] for index in chosen]
+    splits = _load_splits(options, cards[0].image_size)
+    source = describe_source(options.data)
+    images = _join(splits, cards[0])
+    chosen, description = _choose_images(options, images.names, has_test_split="test" in splits)
+    images = images.subset(chosen)
     if options.data and options.split == "test":
         for path, card in zip(paths, cards, strict=True):
             was_trained_on = source == card.data and description == "all images"
-            _note_training_images(path, names, was_trained_on=was_trained_on)
-    images = _join(splits, cards[0]).subset(torch.tensor(chosen))
+            _note_training_images(path, images.names, was_trained_on=was_trained_on)
     output = options.output or default_output(options.model, *cards)
-    files = [options.data / name for name in names] if options.data else []
+    files = [options.data / name for name in images.names] if options.data else []
     evaluations = []
     try:
         output.mkdir(parents=True, exist_ok=True)
         for path, classifier, card in zip(paths, classifiers, cards, strict=True):
             if card.image_size != images.store.shape[-1]:
-                splits, _ = _load_splits(options, card.image_size)
-                images = _join(splits, cards[0]).subset(torch.tensor(chosen))
+                splits = _load_splits(options, card.image_size)
+                images = _join(splits, cards[0]).subset(chosen)
             predictions, confidences = classify(classifier, images, files)
             evaluation = Evaluation(
                 images,
-                names,
                 _translate(predictions, card.class_names, cards[0]),
                 confidences,
-                cards[0].class_names,
                 model=f"{card.name} {card.version}".rstrip()
                 + (f" ({path})" if options.other else ""),
                 source=f"{source}, {description}",
@@ -154,38 +151,30 @@ def load_classifier(source: Path) -> Classifier:
         raise EvaluationError(f"{source} is not a finished run or an archive ({error})") from error
 
 
-def _load_splits(options: argparse.Namespace, image_size: int) -> tuple[dict[str, ImageFiles], str]:
-    """Return the splits that ``options`` ask for, and where they came from as cards say it."""
+def _load_splits(options: argparse.Namespace, image_size: int) -> Splits:
+    """Return the splits that ``options`` ask for."""
     test_alone = options.split == "test"
     if options.data:
         skip = options.skip_unreadable
-        splits = load_splits(options.data, image_size, skip_unreadable=skip, test_alone=test_alone)
-        return splits, describe_source(options.data)
-    dataset = load_cifar10(Path("data"))
-    loaded = (
-        {"test": dataset.test} if test_alone else {"train": dataset.train, "test": dataset.test}
-    )
-    splits = {}
-    for split, images in loaded.items():
-        names = tuple(f"{split} image {index}" for index in range(len(images)))
-        splits[split] = ImageFiles(names, images, dataset.class_names)
-    return splits, dataset.source
+        return load_splits(options.data, image_size, skip_unreadable=skip, test_alone=test_alone)
+    splits = load_cifar10(Path("data"))
+    return {"test": splits["test"]} if test_alone else splits
 
 
 def _choose_images(
     options: argparse.Namespace, names: Sequence[str], *, has_test_split: bool
-) -> tuple[Sequence[int], str]:
+) -> tuple[Tensor, str]:
     """Return the positions in ``names`` of the images to evaluate, and what these are."""
     if has_test_split and options.split == "test":
-        return range(len(names)), "test images"
+        return torch.arange(len(names)), "test images"
     recorded = are_test_files(options.model, names) if options.data else []
     if options.split == "all" or not any(recorded):
-        return range(len(names)), "all images"
+        return torch.arange(len(names)), "all images"
     print(
         f"{options.data} has no test/ folder: {recorded.count(True):,} of its {len(names):,} "
         f"images are the test split of {options.model}"
     )
-    return np.flatnonzero(recorded).tolist(), "test images"
+    return torch.tensor(recorded).nonzero()[:, 0], "test images"
 
 
 def _note_training_images(model: Path, names: Sequence[str], *, was_trained_on: bool) -> None:
@@ -206,11 +195,13 @@ def _note_training_images(model: Path, names: Sequence[str], *, was_trained_on: 
         )
 
 
-def _join(splits: dict[str, ImageFiles], card: ModelCard) -> LabelledImages:
+def _join(splits: Splits, card: ModelCard) -> LabelledImages:
     """Join splits; the labels are indices of the model's classes."""
-    pixels = torch.cat([split.images.pixels for split in splits.values()])
-    labels = [_translate(split.images.labels, split.class_names, card) for split in splits.values()]
-    return LabelledImages(pixels, torch.cat(labels))
+    images = splits.values()
+    labels = [_translate(split.labels, split.class_names, card) for split in images]
+    names = [name for split in images for name in split.names]
+    pixels = torch.cat([split.pixels for split in images])
+    return LabelledImages(pixels, torch.cat(labels), None, card.class_names, names)
 
 
 def _translate(indices: Tensor, names: Sequence[str], card: ModelCard) -> Tensor:
@@ -241,16 +232,14 @@ def default_output(source: Path, *cards: ModelCard) -> Path:
 
 def _report(output: Path, evaluation: Evaluation, images: str) -> None:
     """Write all results to the folder ``output``, and print the report."""
-    accuracy, text = write_test_report(
-        output, evaluation.images.labels, evaluation.predictions, evaluation.class_names, images
-    )
+    text = write_test_report(output, evaluation, images)
     write_predictions(output / "predictions.csv", evaluation)
     write_page(output / PAGE_FILE_NAME, evaluation)
     total = len(evaluation.images)
     low, high = wilson_interval(evaluation.correct, total)
     print("\n".join(map(visible, text.splitlines())))
     print(
-        f"Accuracy {accuracy:.2%} of {total:,} images ({evaluation.source}); "
+        f"Accuracy {evaluation.accuracy:.2%} of {total:,} images ({evaluation.source}); "
         f"95 % interval {low:.2%} to {high:.2%}"
     )
     print(f"Everything is in {output}/. Open this page to see the pictures behind the numbers:")
@@ -259,9 +248,9 @@ def _report(output: Path, evaluation: Evaluation, images: str) -> None:
 
 def write_predictions(file: Path, evaluation: Evaluation) -> None:
     """Write ``predictions.csv``, with one row for each image."""
-    names = np.array(evaluation.class_names, dtype=object)
+    names = np.array(evaluation.images.class_names, dtype=object)
     columns = (
-        evaluation.names,
+        evaluation.images.names,
         names[evaluation.images.labels.numpy()],
         names[evaluation.predictions.numpy()],
         [f"{confidence:.6f}" for confidence in evaluation.confidences.tolist()],

@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, sync_playwright
 
-from benchmarks.page.chromium import launch_options
 from model.archive import make_archive
+from tests.helpers.browser.chromium import launch_options
 from tests.helpers.pictures import SHARED, encode, make_gradient, write_image_folder
 from tests.helpers.server import Server, running_server
 from tests.helpers.training import FinishedRun, train_once

@@ -188,8 +188,8 @@ def test_a_step_is_the_textbook_one_without_augmentation_and_dropout(tmp_path: P
     run = train_once(folder, "plain", *exact, *plain).path
 
     data = load_folders(folder, 32)
-    chosen, _ = split_training_images(data.train.labels, data.class_names, 4, None)
-    images = data.train.subset(chosen)
+    chosen, _ = split_training_images(data["train"].labels, data["train"].class_names, 4, None)
+    images = data["train"].subset(chosen)
     torch.manual_seed(0)
     network = ReferenceCNN(2, 0.0)
     others = [value for name, value in network.named_parameters() if name != "dense.weight"]

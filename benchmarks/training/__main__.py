@@ -93,10 +93,11 @@ def write_images(options: argparse.Namespace, file: Path) -> tuple[int, int]:
         raise DataError(f"--data: {options.data} is not a folder")
     size = ReferenceCNN.image_size
     data = load_folders(options.data, size) if options.data else load_cifar10(PROJECT / "data")
-    splits = split_training_images(data.train.labels, data.class_names, None, options.limit)
+    train = data["train"]
+    splits = split_training_images(train.labels, train.class_names, None, options.limit)
     arrays = {}
     for split, indices in zip(("training", "validation"), splits, strict=True):
-        images = data.train.subset(indices)
+        images = train.subset(indices)
         arrays[f"{split}_pixels"] = images.pixels.permute(0, 2, 3, 1).numpy()
         arrays[f"{split}_labels"] = images.labels.numpy()
     # allow_pickle is spelt out for the type checker, which takes an array for it otherwise.

@@ -1,7 +1,7 @@
 """Labelled images, in memory or in a file, independent of where they were read from."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from math import prod
 
 import torch
@@ -25,11 +25,15 @@ class LabelledImages:
         store: uint8 ``(M, 3, size, size)``, RGB in 0 to 255, of these images and maybe others.
         labels: int64 ``(N,)``, class indices.
         positions: int64 ``(N,)``, positions in ``store``; None where it holds these images alone.
+        class_names: Names of the classes, by class index.
+        store_names: Names of the images in ``store``, such as their files below the data's folder.
     """
 
     store: Tensor | PixelFile
     labels: Tensor
     positions: Tensor | None = None
+    class_names: tuple[str, ...] = ()
+    store_names: Sequence[str] = ()
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -39,10 +43,17 @@ class LabelledImages:
         """The pixels of all these images, uint8 ``(N, 3, size, size)``, in memory."""
         return self.store[:] if self.positions is None else self.store[self.positions]
 
+    @property
+    def names(self) -> Sequence[str]:
+        """The names of all these images."""
+        if self.positions is None:
+            return self.store_names
+        return [self.store_names[position] for position in self.positions.tolist()]
+
     def subset(self, indices: Tensor) -> "LabelledImages":
         """Return the images at ``indices`` (int64 ``(M,)``), in that order."""
         positions = indices if self.positions is None else self.positions[indices]
-        return LabelledImages(self.store, self.labels[indices], positions)
+        return replace(self, labels=self.labels[indices], positions=positions)
 
     def batches(self, size: int) -> Iterator["LabelledImages"]:
         """Yield all images in order, ``size`` at a time."""
@@ -71,19 +82,5 @@ class LabelledImages:
         return LabelledImages(pixels, self.labels.to(device))
 
 
-@dataclass(frozen=True)
-class Dataset:
-    """Splits of the same classes, and a description of where the images came from.
-
-    The files are relative to the folder of the data; torchvision's CIFAR-10 has none. Where the
-    data has no validation split, validation images are held out of the training split.
-    """
-
-    train: LabelledImages
-    test: LabelledImages
-    class_names: tuple[str, ...]
-    source: str
-    train_files: tuple[str, ...] = ()
-    test_files: tuple[str, ...] = ()
-    validation: LabelledImages | None = None
-    validation_files: tuple[str, ...] = ()
+# The images of each split by its name: ``train``, ``validation`` and ``test``.
+Splits = dict[str, LabelledImages]

@@ -2,15 +2,17 @@
 
 import hashlib
 import json
+import os
 import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+import warnings
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from math import prod
 from pathlib import Path
-from typing import IO
 from uuid import uuid4
 
 import numpy as np
@@ -18,118 +20,117 @@ import PIL
 import pillow_heif
 
 import model.images
+from model.command_line import progress
 from model.data.dataset import DataError
 from model.data.pixel_file import PixelFile
+from model.images.errors import ImageError
+from model.images.preprocessing import prepare
 
+# Number of files that are decoded between two updates of the progress bar.
+DECODING_BATCH_SIZE = 256
 # Time since its last change after which nobody writes a partial file any more.
 LEFTOVER_SECONDS = 3600
 
 
-@dataclass(frozen=True)
-class DecodedImages:
-    """The result of decoding a list of files.
+def read_pixels(
+    cache: Path, directory: Path, files: Sequence[str], image_size: int
+) -> tuple[PixelFile, dict[int, str]]:
+    """Return the pixels of image files, from the cache where it is valid.
 
-    Attributes:
-        pixels: uint8 ``(N, 3, size, size)``, RGB in 0 to 255, of all files in their order; the
-            unreadable ones are black.
-        unreadable: reasons why these files can't be read, by position in the list.
-    """
-
-    pixels: PixelFile
-    unreadable: dict[int, str]
-
-
-class DecodedCache:
-    """A ``.npy`` file of pixels, and a ``.json`` file beside it that describes their origin.
-
-    The cache is valid as long as no image file was added, removed, renamed or written (judged by
+    The cache is a ``.npy`` file of pixels, and a ``.json`` file beside it that describes their
+    origin. It is valid as long as no image file was added, removed, renamed or written (judged by
     path, size and modification time), and the preprocessing code, Pillow and pillow_heif are the
-    same.
+    same. Where its folder can't be written, a temporary file takes the pixels, and a message says
+    so.
 
     Args:
-        file: The file of the pixels; its folder is created if necessary.
+        cache: The ``.npy`` file; its folder is created if necessary.
         directory: The folder that the image files are in, which may be moved or renamed.
-        files: Paths of the image files in it, in the order of the pixels.
+        files: Paths of the image files in it.
         image_size: Side of the decoded images, in pixels.
+
+    Returns:
+        The pixels of all files in their order, uint8 ``(N, 3, size, size)``, RGB in 0 to 255, where
+        the unreadable ones are black; and the reasons why these can't be read, by position.
+
+    Raises:
+        DataError: There is no room for a temporary file, either.
+        OSError: Writing failed.
     """
+    description_file, shape = cache.with_suffix(".json"), (len(files), 3, image_size, image_size)
+    fingerprint = _fingerprint(directory, files, image_size)
+    # Where the cache is missing, stale or damaged, it is written anew.
+    with suppress(OSError, ValueError, EOFError, KeyError, TypeError):
+        description = json.loads(description_file.read_text())
+        unreadable = {int(position): why for position, why in description["unreadable"]}
+        pixels = PixelFile(cache)
+        if description["sha256"] == fingerprint and pixels.shape == shape:
+            return pixels, unreadable
+    print(f"Decoding {len(files):,} images in {directory}, once", flush=True)
+    partial, unreadable = _create_partial(cache, prod(shape)), {}
+    try:
+        with partial.open("wb") as stream:
+            header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+            np.lib.format.write_array_header_1_0(stream, header)
+            for position, image in enumerate(_decode(directory, files, image_size)):
+                if isinstance(image, str):
+                    unreadable[position] = image
+                black = bytes(prod(shape[1:]))
+                stream.write(black if isinstance(image, str) else image.tobytes())
+        is_kept = partial.parent == cache.parent
+        if is_kept:
+            description = {"sha256": fingerprint, "unreadable": list(unreadable.items())}
+            description_file.unlink(missing_ok=True)
+            partial.replace(cache)
+            description_file.write_text(json.dumps(description))
+        # The system keeps a file for as long as it is open.
+        return PixelFile(cache if is_kept else partial), unreadable
+    finally:
+        partial.unlink(missing_ok=True)
 
-    def __init__(self, file: Path, directory: Path, files: Sequence[str], image_size: int) -> None:
-        self._file = file
-        self._description_file = file.with_suffix(".json")
-        self._shape = (len(files), 3, image_size, image_size)
-        self._fingerprint = _fingerprint(directory, files, image_size)
 
-    def read(self) -> DecodedImages | None:
-        """Return the decoded images, or None where the cache is missing, stale or damaged."""
-        try:
-            description = json.loads(self._description_file.read_text())
-            unreadable = {int(position): why for position, why in description["unreadable"]}
-            pixels = PixelFile(self._file)
-            valid = description["sha256"] == self._fingerprint and pixels.shape == self._shape
-        except (OSError, ValueError, EOFError, KeyError, TypeError):
-            return None
-        return DecodedImages(pixels, unreadable) if valid else None
+def _create_partial(cache: Path, size: int) -> Path:
+    """Create an empty file where there is room: beside the cache, or among temporary files."""
+    try:
+        cache.parent.mkdir(exist_ok=True)
+        # What starts that were killed have left, and not what another one writes now.
+        for left in cache.parent.glob(f"{cache.stem}.*.partial"):
+            if time.time() - left.stat().st_mtime > LEFTOVER_SECONDS:
+                left.unlink()
+        return _create_file(cache.parent, cache.stem, size)
+    except OSError as error:
+        print(f"Decoded images are not kept for the next start: {error}", file=sys.stderr)
+    try:
+        return _create_file(Path(tempfile.gettempdir()), cache.stem, size)
+    except OSError as error:
+        raise DataError(f"{error}; set TMPDIR to a folder that has") from error
 
-    def write(self, images: Iterable[np.ndarray | str]) -> DecodedImages:
-        """Write images one by one, and return them all.
 
-        Where the folder of the cache can't be written, a temporary file takes them, and a message
-        says so.
+def _create_file(folder: Path, stem: str, size: int) -> Path:
+    if shutil.disk_usage(folder).free < size:
+        raise OSError(f"{folder} has no room for {size / 2**20:,.0f} MiB")
+    file = folder / f"{stem}.{uuid4().hex}.partial"
+    file.touch(exist_ok=False)
+    return file
 
-        Args:
-            images: For each file its pixels, uint8 ``(3, size, size)``, or the reason why it can't
-                be read.
 
-        Raises:
-            DataError: There is no room for a temporary file, either.
-            OSError: Writing failed.
-        """
-        file = self._file
-        try:
-            file.parent.mkdir(exist_ok=True)
-            # What starts that were killed have left, and not what another one writes now.
-            for left in file.parent.glob(f"{file.stem}.*.partial"):
-                if time.time() - left.stat().st_mtime > LEFTOVER_SECONDS:
-                    left.unlink()
-            partial = self._create_partial(file.parent)
-        except OSError as error:
-            print(f"Decoded images are not kept for the next start: {error}", file=sys.stderr)
-            try:
-                partial = file = self._create_partial(Path(tempfile.gettempdir()))
-            except OSError as no_room:
-                raise DataError(f"{no_room}; set TMPDIR to a folder that has") from no_room
-        try:
-            with partial.open("wb") as stream:
-                unreadable = self._write(stream, images)
-            if file == self._file:
-                description = {"sha256": self._fingerprint, "unreadable": list(unreadable.items())}
-                self._description_file.unlink(missing_ok=True)
-                partial.replace(file)
-                self._description_file.write_text(json.dumps(description))
-            # The system keeps a file for as long as it is open.
-            return DecodedImages(PixelFile(file), unreadable)
-        finally:
-            partial.unlink(missing_ok=True)
+def _decode(directory: Path, files: Sequence[str], image_size: int) -> Iterator[np.ndarray | str]:
+    """Yield for each file its pixels, uint8 ``(3, size, size)``, or why it can't be read."""
+    # The threads share the filters of `warnings` and change them; the block restores them.
+    with warnings.catch_warnings(), ThreadPoolExecutor(os.cpu_count()) as threads:
+        starts = range(0, len(files), DECODING_BATCH_SIZE)
+        for start in progress(starts, "Decoding", unit=f"times {DECODING_BATCH_SIZE} images"):
+            paths = [directory / file for file in files[start : start + DECODING_BATCH_SIZE]]
+            yield from threads.map(_decode_file, paths, [image_size] * len(paths))
 
-    def _create_partial(self, folder: Path) -> Path:
-        needed = prod(self._shape)
-        if shutil.disk_usage(folder).free < needed:
-            raise OSError(f"{folder} has no room for {needed / 2**20:,.0f} MiB")
-        partial = folder / f"{self._file.stem}.{uuid4().hex}.partial"
-        partial.touch(exist_ok=False)
-        return partial
 
-    def _write(self, stream: IO[bytes], images: Iterable[np.ndarray | str]) -> dict[int, str]:
-        """Write a ``.npy`` file, and return why some images are missing, by position."""
-        header = {"descr": "|u1", "fortran_order": False, "shape": self._shape}
-        np.lib.format.write_array_header_1_0(stream, header)
-        unreadable = {}
-        for position, image in enumerate(images):
-            if isinstance(image, str):
-                unreadable[position] = image
-            black = bytes(prod(self._shape[1:]))
-            stream.write(black if isinstance(image, str) else image.tobytes())
-        return unreadable
+def _decode_file(path: Path, image_size: int) -> np.ndarray | str:
+    try:
+        return prepare(path.read_bytes(), image_size).pixels.transpose(2, 0, 1)
+    except ImageError as error:
+        return str(error)
+    except OSError as error:
+        return f"The file can't be opened: {error.strerror}."
 
 
 def _fingerprint(directory: Path, files: Sequence[str], image_size: int) -> str:

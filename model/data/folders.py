@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-from model.data.dataset import DataError, Dataset
-from model.data.image_files import ImageFiles, read_image_files
+from model.data.dataset import DataError, Splits
+from model.data.image_files import read_image_files
 from model.data.notes import print_notes
 from model.data.split_folders import EXPECTED_LAYOUT, find_splits
 from model.data.splits import split_test_images
 
 
-def load_folders(directory: Path, image_size: int, *, skip_unreadable: bool = False) -> Dataset:
+def load_folders(directory: Path, image_size: int, *, skip_unreadable: bool = False) -> Splits:
     """Load a folder-per-class tree to train on.
 
     The splits are ``directory/train/<class>/*`` and, where they exist, ``val`` and ``test`` beside
@@ -21,12 +21,14 @@ def load_folders(directory: Path, image_size: int, *, skip_unreadable: bool = Fa
         DataError: A split or a class is missing or too small, or a file is not a readable picture.
     """
     splits = load_splits(directory, image_size, skip_unreadable=skip_unreadable)
-    train = splits.get("train") or splits.get("all")
-    if not train:
+    if "all" in splits:
+        splits["train"] = splits.pop("all")
+    if "train" not in splits:
         raise DataError(
             f"{directory} has no train/ folder with class folders, but a split for "
             f"{' and '.join(splits)}. {EXPECTED_LAYOUT}"
         )
+    train = splits["train"]
     if len(train.class_names) < 2:  # noqa: PLR2004
         raise DataError(
             f"{directory} has a single class, {train.class_names[0]}; at least two are needed. "
@@ -40,30 +42,20 @@ def load_folders(directory: Path, image_size: int, *, skip_unreadable: bool = Fa
                 f"one of them has {different}."
             )
     if "test" not in splits:
-        remaining, held_out = split_test_images(train.images.labels, train.class_names)
+        remaining, held_out = split_test_images(train.labels, train.class_names)
         print(
-            f"{directory} has no test split: {len(held_out):,} of its {len(train.files):,} images, "
+            f"{directory} has no test split: {len(held_out):,} of its {len(train):,} images, "
             "with every class in proportion, are held out"
         )
-        train, splits["test"] = train.subset(remaining), train.subset(held_out)
-    test, validation = splits["test"], splits.get("validation")
-    dataset = Dataset(
-        train.images,
-        test.images,
-        train.class_names,
-        describe_source(directory),
-        train.files,
-        test.files,
-        validation.images if validation else None,
-        validation.files if validation else (),
-    )
-    print_notes(dataset)
-    return dataset
+        splits |= {"train": train.subset(remaining), "test": train.subset(held_out)}
+    splits = {name: splits[name] for name in ("train", "validation", "test") if name in splits}
+    print_notes(splits)
+    return splits
 
 
 def load_splits(
     directory: Path, image_size: int, *, skip_unreadable: bool = False, test_alone: bool = False
-) -> dict[str, ImageFiles]:
+) -> Splits:
     """Load a folder-per-class tree as it is, with any number of pictures and classes.
 
     Args:
@@ -90,6 +82,6 @@ def load_splits(
     }
 
 
-def describe_source(directory: Path) -> str:
-    """Return what a model card and a report say about where the images came from."""
-    return f"folder {directory.resolve().name}"
+def describe_source(directory: Path | None) -> str:
+    """Return what a card and a report say about where images came from; None is CIFAR-10."""
+    return f"folder {directory.resolve().name}" if directory else "CIFAR-10 from torchvision"

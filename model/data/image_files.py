@@ -3,54 +3,25 @@
 import os
 import sys
 import unicodedata
-import warnings
 from collections import deque
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
-from torch import Tensor
 
-from model.command_line import is_printable, progress
+from model.command_line import is_printable
 from model.data.dataset import DataError, LabelledImages
-from model.data.decoded_cache import DecodedCache
+from model.data.decoded_cache import read_pixels
 from model.data.split_folders import is_visible, visible_folders
-from model.images.errors import ImageError
-from model.images.preprocessing import prepare
-
-# Number of files that are decoded between two updates of the progress bar.
-DECODING_BATCH_SIZE = 256
-
-
-@dataclass(frozen=True)
-class ImageFiles:
-    """The readable pictures of a folder-per-class tree.
-
-    Attributes:
-        files: paths of the pictures, relative to the folder of the data.
-        images: their pixels and classes.
-        class_names: names of the classes, by class index.
-    """
-
-    files: tuple[str, ...]
-    images: LabelledImages
-    class_names: tuple[str, ...]
-
-    def subset(self, indices: Tensor) -> "ImageFiles":
-        """Return the pictures at ``indices`` (int64 ``(M,)``), in that order."""
-        files = tuple(self.files[index] for index in indices.tolist())
-        return ImageFiles(files, self.images.subset(indices), self.class_names)
 
 
 def read_image_files(
     directory: Path, root: str, split: str, image_size: int, *, skip_unreadable: bool
-) -> ImageFiles:
+) -> LabelledImages:
     """Read ``directory/<root>/<class>/*``, from the cache where it is valid.
 
-    ``root`` may be empty. The cache goes by the name of the ``split``.
+    ``root`` may be empty. The cache goes by the name of the ``split``. The images are named after
+    their files, relative to ``directory``.
 
     Raises:
         DataError: A class has no pictures, or a file can't be read.
@@ -65,20 +36,17 @@ def read_image_files(
             "folders."
         )
     files = tuple(file for group in files_by_class.values() for file in group)
-    cache_file = directory / ".decoded" / f"{split}-{image_size}.npy"
-    cache = DecodedCache(cache_file, directory, files, image_size)
-    decoded = cache.read()
-    if decoded is None:
-        print(f"Decoding {len(files):,} images in {folder}, once", flush=True)
-        decoded = cache.write(_decode(directory, files, image_size))
-    if decoded.unreadable:
-        _list_unreadable(directory, files, decoded.unreadable, skipped=skip_unreadable)
+    cache = directory / ".decoded" / f"{split}-{image_size}.npy"
+    pixels, unreadable = read_pixels(cache, directory, files, image_size)
+    if unreadable:
+        _list_unreadable(directory, files, unreadable, skipped=skip_unreadable)
     counts = torch.tensor([len(group) for group in files_by_class.values()])
-    images = LabelledImages(decoded.pixels, torch.arange(len(counts)).repeat_interleave(counts))
+    labels = torch.arange(len(counts)).repeat_interleave(counts)
     is_readable = torch.ones(len(files), dtype=torch.bool)
-    is_readable[list(decoded.unreadable)] = False
-    readable = ImageFiles(files, images, class_names).subset(is_readable.nonzero()[:, 0])
-    known = set(readable.images.labels.tolist())
+    is_readable[list(unreadable)] = False
+    images = LabelledImages(pixels, labels, None, class_names, files)
+    readable = images.subset(is_readable.nonzero()[:, 0])
+    known = set(readable.labels.tolist())
     if empty := [name for index, name in enumerate(class_names) if index not in known]:
         raise DataError(
             f"Classes without a readable picture in {folder}: {', '.join(empty)}. Add pictures to "
@@ -123,25 +91,6 @@ def list_files(directory: Path, root: str) -> dict[str, list[str]]:
 def _identity(folder: str | Path) -> tuple[int, int]:
     status = Path(folder).stat()
     return status.st_dev, status.st_ino
-
-
-def _decode(directory: Path, files: Sequence[str], image_size: int) -> Iterator[np.ndarray | str]:
-    """Yield for each file its pixels, uint8 ``(3, size, size)``, or why it can't be read."""
-    # The threads share the filters of `warnings` and change them; the block restores them.
-    with warnings.catch_warnings(), ThreadPoolExecutor(os.cpu_count()) as threads:
-        starts = range(0, len(files), DECODING_BATCH_SIZE)
-        for start in progress(starts, "Decoding", unit=f"times {DECODING_BATCH_SIZE} images"):
-            paths = [directory / file for file in files[start : start + DECODING_BATCH_SIZE]]
-            yield from threads.map(_decode_file, paths, [image_size] * len(paths))
-
-
-def _decode_file(path: Path, image_size: int) -> np.ndarray | str:
-    try:
-        return prepare(path.read_bytes(), image_size).pixels.transpose(2, 0, 1)
-    except ImageError as error:
-        return str(error)
-    except OSError as error:
-        return f"The file can't be opened: {error.strerror}."
 
 
 def _list_unreadable(

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from model.command_line import visible
-from model.data.dataset import Dataset, LabelledImages
+from model.data.dataset import LabelledImages, Splits
 
 # Number of images that are hashed at once.
 HASHED_IMAGES = 4096
@@ -12,30 +12,25 @@ HASHED_IMAGES = 4096
 MAX_IMBALANCE = 10
 
 
-def print_notes(dataset: Dataset) -> None:
+def print_notes(splits: Splits) -> None:
     """Say where a picture is in two splits, or a class is much larger than another."""
-    splits = [
-        (dataset.train, dataset.train_files),
-        *([(dataset.validation, dataset.validation_files)] if dataset.validation else []),
-        (dataset.test, dataset.test_files),
-    ]
-    hashes = np.concatenate([_hash(images) for images, _ in splits])
-    split_of = np.repeat(np.arange(len(splits)), [len(images) for images, _ in splits])
+    hashes = np.concatenate(list(map(_hash, splits.values())))
+    split_of = np.repeat(np.arange(len(splits)), list(map(len, splits.values())))
     _, first, group = np.unique(hashes, return_index=True, return_inverse=True)
     original = first[group]
     copies = np.flatnonzero(split_of > split_of[original])
     if len(copies):
-        files = [file for _, files in splits for file in files]
+        files = [name for images in splits.values() for name in images.names]
         copy, image = (visible(files[index]) for index in (copies[0], original[copies[0]]))
         print(
             f"note: {len(copies):,} of the {np.count_nonzero(split_of):,} images that are to "
             f"validate and test are in an earlier split, too, such as {copy}, which equals "
             f"{image}; this makes the figures better than the model"
         )
-    counts = torch.bincount(dataset.train.labels, minlength=len(dataset.class_names))
+    names = splits["train"].class_names
+    counts = torch.bincount(splits["train"].labels, minlength=len(names))
     largest, smallest = int(counts.argmax()), int(counts.argmin())
     if counts[largest] > MAX_IMBALANCE * counts[smallest]:
-        names = dataset.class_names
         print(
             f"note: {names[largest]} has {counts[largest]:,} training images, and "
             f"{names[smallest]} has {counts[smallest]:,}; --class-weights balanced lets every "

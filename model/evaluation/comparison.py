@@ -58,12 +58,17 @@ def compare(a: Evaluation, b: Evaluation, groups: dict[str, Tensor]) -> dict[str
     """Return what ``comparison.json`` holds; shares are in [0, 1], and differences are B - A."""
     models = {"A": a, "B": b}
     p, verdict = judge(len(groups["Only A is right"]), len(groups["Only B is right"]))
+    names, labels, image_names = a.images.class_names, a.images.labels, a.images.names
+    scores = zip(a.scores["classes"].items(), b.scores["classes"].values(), strict=True)
     classes = {
-        name: {"images": x.images, "A": x.recall, "B": y.recall, "difference": y.recall - x.recall}
-        for name, x, y in zip(a.class_names, a.scores, b.scores, strict=True)
-        if x.images
+        name: {
+            "images": int(x["support"]),
+            "A": x["recall"],
+            "B": y["recall"],
+            "difference": y["recall"] - x["recall"],
+        }
+        for (name, x), y in scores
     }
-    names, labels = a.class_names, a.images.labels
     return {
         letter: {
             "model": model.model,
@@ -80,7 +85,7 @@ def compare(a: Evaluation, b: Evaluation, groups: dict[str, Tensor]) -> dict[str
         "classes": dict(sorted(classes.items(), key=lambda item: -item[1]["difference"])),
         "pictures": {
             group: [
-                {"image": a.names[index], "class": names[labels[index]]}
+                {"image": image_names[index], "class": names[labels[index]]}
                 | {
                     letter: [names[model.predictions[index]], float(model.confidences[index])]
                     for letter, model in models.items()

@@ -86,14 +86,14 @@ def render_page(
 
 
 def format_share(share: float) -> str:
-    """Format a share in [0, 1] as a percentage with one decimal, and NaN as a dash."""
-    return "–" if math.isnan(share) else f"{share:.1%}".replace("%", " %")
+    """Format a share in [0, 1] as a percentage with one decimal."""
+    return f"{100 * share:.1f} %"
 
 
 def template_variables(evaluation: Evaluation) -> dict[str, Any]:
     """Return the variables of the template by name."""
-    has_matrix = len(evaluation.class_names) <= MAX_CLASSES_IN_MATRIX
-    names = [visible(name) for name in evaluation.class_names]
+    has_matrix = len(evaluation.images.class_names) <= MAX_CLASSES_IN_MATRIX
+    names = [visible(name) for name in evaluation.images.class_names]
     images = evaluation.images_by_cell
     wrong = [cell for cell in images if cell[0] != cell[1]]
     confusions = sorted(wrong, key=lambda cell: (-len(images[cell]), cell))
@@ -133,7 +133,7 @@ def shade(count: int, images_of_class: int) -> int:
 
 def describe_cells(evaluation: Evaluation, cells: Sequence[Cell]) -> list[dict[str, Any]]:
     """Describe the cells that have images, with the pictures that the page has room for."""
-    images = evaluation.images_by_cell
+    images, names = evaluation.images_by_cell, evaluation.images.names
     filled = {cell: images[cell] for cell in cells if cell in images}
     pixels_per_picture = math.prod(evaluation.images.store.shape[2:])
     chosen = choose_pictures(filled, MAX_PIXELS // pixels_per_picture)
@@ -141,7 +141,7 @@ def describe_cells(evaluation: Evaluation, cells: Sequence[Cell]) -> list[dict[s
     def describe(index: int) -> list[object]:
         pixels = evaluation.images.subset(torch.tensor([index])).pixels[0]
         confidence = round(float(evaluation.confidences[index]), 4)
-        return [visible(evaluation.names[index]), confidence, encode_picture(pixels)]
+        return [visible(names[index]), confidence, encode_picture(pixels)]
 
     return [
         {

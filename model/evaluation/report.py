@@ -3,14 +3,10 @@
 import csv
 import json
 from collections.abc import Iterable, Sequence
-from functools import partial
 from pathlib import Path
-from typing import Any
-
-from sklearn.metrics import accuracy_score, classification_report, confusion_matrix
-from torch import Tensor
 
 from model.evaluation.confusion_figure import draw_confusion_matrix
+from model.evaluation.scores import Evaluation
 
 TEST_FILES_FILE_NAME = "test_files.txt"
 
@@ -38,67 +34,37 @@ def _on_one_line(file: str) -> str:
     return ascii(file)[1:-1]
 
 
-def write_test_report(
-    directory: Path,
-    labels: Tensor,
-    predictions: Tensor,
-    class_names: Sequence[str],
-    images: str = "test images",
-) -> tuple[float, str]:
+def write_test_report(directory: Path, evaluation: Evaluation, images: str = "test images") -> str:
     """Write scikit-learn's classification report and the confusion matrix.
 
-    The report has the classes that ``labels`` has, and its means are over these.
-
-    Args:
-        directory: The folder to write to.
-        labels: int64 ``(N,)``, true class indices.
-        predictions: int64 ``(N,)``, predicted class indices.
-        class_names: Names of the classes, by class index.
-        images: What the images are, for the title of the figure.
+    The report has the classes that have images, and its means are over these. The title of the
+    figure says what the ``images`` are.
 
     Returns:
-        The accuracy in [0, 1], and the text of the report.
+        The text of the report.
 
     Raises:
         OSError: A file can't be written.
     """
-    as_dict, text = _score(labels, predictions, class_names)
+    scores, text, names = evaluation.scores, _as_text(evaluation), evaluation.images.class_names
     (directory / "classification_report.txt").write_text(text, encoding="utf-8")
-    (directory / "classification_report.json").write_text(json.dumps(as_dict, indent=2) + "\n")
-    matrix = confusion_matrix(labels, predictions, labels=range(len(class_names)))
-    rows = ([name, *row] for name, row in zip(class_names, matrix.tolist(), strict=True))
-    write_csv(directory / "confusion_matrix.csv", ["true \\ predicted", *class_names], rows)
-    draw_confusion_matrix(directory / "confusion_matrix.png", matrix, class_names, images)
-    return as_dict["accuracy"], text
+    (directory / "classification_report.json").write_text(json.dumps(scores, indent=2) + "\n")
+    rows = ([name, *row] for name, row in zip(names, evaluation.matrix.tolist(), strict=True))
+    write_csv(directory / "confusion_matrix.csv", ["true \\ predicted", *names], rows)
+    draw_confusion_matrix(directory / "confusion_matrix.png", evaluation.matrix, names, images)
+    return text
 
 
-def _score(
-    labels: Tensor, predictions: Tensor, class_names: Sequence[str]
-) -> tuple[dict[str, Any], str]:
-    """Return the scores as they are in the JSON file, and as a table."""
-    present = labels.unique().tolist()
-    names = [class_names[index] for index in present]
+def _as_text(evaluation: Evaluation) -> str:
+    names, total = [*evaluation.scores["classes"]], len(evaluation.images)
     width = max(map(len, [*names, "balanced accuracy"]))
-    report = partial(
-        classification_report, labels, predictions, labels=present, digits=4, zero_division=0
-    )
-    # By index, because a class may be called "accuracy" or "macro avg".
-    scores = report(output_dict=True, target_names=list(map(str, present)))
-    as_dict = {
-        "classes": {name: scores[str(index)] for name, index in zip(names, present, strict=True)},
-        "accuracy": float(accuracy_score(labels, predictions)),
-        # This is its definition; scikit-learn's function warns of answers with other classes.
-        "balanced accuracy": scores["macro avg"]["recall"],
-        "macro avg": scores["macro avg"],
-        "weighted avg": scores["weighted avg"],
-    }
-    lines = report(target_names=[name.rjust(width) for name in names]).splitlines()
+    lines = evaluation.report([name.rjust(width) for name in names]).splitlines()
     # Where there are answers with other classes, scikit-learn writes "micro avg" in this line.
     lines[-3:-2] = [
-        f"{name:>{width}} {as_dict[name]:>30.4f} {len(labels):>9}"
+        f"{name:>{width}} {evaluation.scores[name]:>30.4f} {total:>9}"
         for name in ("accuracy", "balanced accuracy")
     ]
-    return as_dict, "\n".join(lines) + "\n"
+    return "\n".join(lines) + "\n"
 
 
 def write_csv(file: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 from scipy.stats import binomtest
-from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+from sklearn.metrics import classification_report, confusion_matrix
 from torch import Tensor
 
 from model.command_line import progress
@@ -21,44 +21,28 @@ from model.inference.classifier import Classifier
 BATCH_SIZE = 250
 
 
-class ClassScores(NamedTuple):
-    """How well one class is recognised: its number of images, and shares in [0, 1].
-
-    The precision is NaN without an answer with this class, the recall without an image of it.
-    """
-
-    images: int
-    precision: float
-    recall: float
-    f1: float
-
-
 @dataclass(frozen=True)
 class Evaluation:
     """The answers of a classifier for labelled images.
 
     Attributes:
         images: The images, whose labels are class indices of the classifier.
-        names: Names of the images: their files, or their positions in the data.
         predictions: int64 ``(N,)``, predicted class indices.
         confidences: float32 ``(N,)`` in [0, 1], probabilities of the predicted classes.
-        class_names: Names of the classifier's classes, by class index.
         model: Name and version of the classifier.
         source: A description of the images.
     """
 
     images: LabelledImages
-    names: Sequence[str]
     predictions: Tensor
     confidences: Tensor
-    class_names: tuple[str, ...]
-    model: str
-    source: str
+    model: str = ""
+    source: str = ""
 
     @cached_property
     def matrix(self) -> np.ndarray:
         """Numbers of images by true (row) and predicted (column) class index, int64 ``(C, C)``."""
-        indices = range(len(self.class_names))
+        indices = range(len(self.images.class_names))
         return np.asarray(confusion_matrix(self.images.labels, self.predictions, labels=indices))
 
     @property
@@ -72,23 +56,31 @@ class Evaluation:
         return self.correct / len(self.images)
 
     @cached_property
-    def scores(self) -> list[ClassScores]:
-        """The scores of the classes, by class index."""
-        labels = range(len(self.class_names))
-        *shares, images = precision_recall_fscore_support(
-            self.images.labels, self.predictions, labels=labels, zero_division=np.nan
-        )
-        rows = np.stack(shares, axis=1).tolist()
-        return [ClassScores(count, *row) for count, row in zip(images.tolist(), rows, strict=True)]
+    def scores(self) -> dict[str, Any]:
+        """Accuracies, averages and the scores of each class that has images, by their names."""
+        present = self.images.labels.unique().tolist()
+        # By index, because a class may be called "accuracy" or "macro avg".
+        scores = self.report(list(map(str, present)), output_dict=True)
+        return {
+            "classes": {self.images.class_names[index]: scores[str(index)] for index in present},
+            "accuracy": self.accuracy,
+            # This is its definition; scikit-learn's function warns of answers with other classes.
+            "balanced accuracy": scores["macro avg"]["recall"],
+            "macro avg": scores["macro avg"],
+            "weighted avg": scores["weighted avg"],
+        }
 
-    @property
-    def macro_average(self) -> ClassScores:
-        """The means over the classes that have images; that of the recall is balanced accuracy."""
-        labels = self.images.labels.unique()
-        *shares, _ = precision_recall_fscore_support(
-            self.images.labels, self.predictions, labels=labels, average="macro", zero_division=0
+    def report(self, names: Sequence[str], **options: object) -> Any:  # noqa: ANN401
+        """Return scikit-learn's classification report, with ``names`` of the classes it is on."""
+        return classification_report(
+            self.images.labels,
+            self.predictions,
+            labels=self.images.labels.unique().tolist(),
+            target_names=names,
+            digits=4,
+            zero_division=0,
+            **options,
         )
-        return ClassScores(len(self.images), *map(float, shares))
 
     @cached_property
     def images_by_cell(self) -> dict[tuple[int, int], list[int]]:

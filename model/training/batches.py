@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from model.command_line import progress
-from model.data.dataset import Dataset, LabelledImages
+from model.data.dataset import LabelledImages, Splits
 from model.data.splits import split_training_images
 from model.networks import to_unit_range
 from model.training import RunError
@@ -33,22 +33,24 @@ class Batch(NamedTuple):
     size: int
 
 
-def hold_out(dataset: Dataset, config: Config) -> tuple[LabelledImages, LabelledImages, Config]:
+def hold_out(splits: Splits, config: Config) -> tuple[LabelledImages, LabelledImages, Config]:
     """Return the training images, those held out for validation, and what suits their numbers.
 
     Raises:
         DataError: There are too few images.
         RunError: A refit is asked for, and nothing was held out.
     """
-    images, number = dataset.train, config.validation_images
-    if dataset.validation and number == 0:
+    images, number = splits["train"], config.validation_images
+    if "validation" in splits and number == 0:
         raise RunError("--refit: nothing was held out, as the data has validation images already")
-    if dataset.validation and number is None:
+    if "validation" in splits and number is None:
         number = 0
     chosen, held_out = split_training_images(
-        images.labels, dataset.class_names, number, config.limit
+        images.labels, images.class_names, number, config.limit
     )
-    validation = (dataset.validation if number == 0 else None) or images.subset(held_out)
+    validation = images.subset(held_out)
+    if number == 0:
+        validation = splits.get("validation", validation)
     config = config.adapted_to(len(chosen), len(validation))
     if config.dry_run:
         # One batch, or on a GPU as many as it takes until a step is captured.

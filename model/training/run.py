@@ -12,6 +12,8 @@ from typing import Self, cast
 
 import torch
 
+from model.data.dataset import Splits
+from model.data.folders import describe_source
 from model.inference import CARD_FILE_NAME, GRAPH_FILE_NAME, QUANTISED_FILE_NAME
 from model.inference.card import ModelCard
 from model.networks import NETWORKS
@@ -125,13 +127,12 @@ class Run:
         self,
         config: Config,
         history: list[EpochMetrics],
-        class_names: tuple[str, ...],
-        data: str,
+        splits: Splits,
         sizes: tuple[int, int],
     ) -> ModelCard:
         """Describe the trained network, which has not been tested yet.
 
-        ``data`` says where the images came from; ``sizes`` counts those that train and validate.
+        ``sizes`` counts the images that train and validate.
         """
         kept = history[kept_epoch(history, config.recipe) - 1]
         network = NETWORKS[config.recipe.architecture]
@@ -141,15 +142,15 @@ class Run:
             architecture=config.recipe.architecture,
             dropout=config.recipe.dropout,
             image_size=network.image_size,
-            class_names=class_names,
-            data=data,
+            class_names=splits["train"].class_names,
+            data=describe_source(config.data),
             training_images=sizes[0],
             validation_images=sizes[1],
             recipe=config.description,
             epochs=kept.epoch,
             validation_accuracy=kept.validation_accuracy,
             test_accuracy=None,
-            test_images=0,
+            test_images=len(splits["test"]),
             created=datetime.now(UTC).date().isoformat(),
             fit="keep-aspect" if network.takes_any_shape else "resize",
         )

@@ -22,7 +22,6 @@ from benchmarks.common.programs import (
     watch_memory,
 )
 from benchmarks.common.report import Report, first_line, processor, table
-from benchmarks.page.__main__ import COMMAND as PAGE
 from benchmarks.serving.__main__ import COMMAND as SERVING
 from benchmarks.training.__main__ import COMMAND as TRAINING
 from benchmarks.under_fire.__main__ import COMMAND as UNDER_FIRE
@@ -78,7 +77,7 @@ def test_what_cannot_be_measured_is_one_line_and_an_exit_code(
         (TRAINING, ["--epochs", "0"], "at least 1"),
         (SERVING, ["--connections", "many"], "at least 1"),
         (SERVING, ["--pictures", "gif"], "--pictures"),
-        (PAGE, ["--output", "result.txt"], "end in .md"),
+        (SERVING, ["--output", "result.txt"], "end in .md"),
         (UNDER_FIRE, ["--output", "README.md"], "exists already"),
     ],
 )

@@ -6,8 +6,8 @@ from contextlib import ExitStack
 import pytest
 from playwright.sync_api import Browser, Page
 
-from benchmarks.page.chromium import launch_options
 from model.inference.classifier import Classifier
+from tests.helpers.browser.chromium import launch_options
 from tests.helpers.browser.pages import opened_page
 from tests.helpers.browser.web_uis import running_web_ui, running_web_uis
 from tests.helpers.pictures import SHIPPED_ARCHIVE

@@ -17,12 +17,11 @@ def make_evaluation(
     labels, predictions, confidences = zip(*answers, strict=True)
     colours = torch.arange(len(answers))[:, None] * torch.tensor([7, 31, 101])
     pixels = (colours % 256).to(torch.uint8)[:, :, None, None].expand(-1, 3, 32, 32).contiguous()
+    names = names or [f"test/{index:04}.png" for index in range(len(answers))]
     return Evaluation(
-        LabelledImages(pixels, torch.tensor(labels)),
-        names or [f"test/{index:04}.png" for index in range(len(answers))],
+        LabelledImages(pixels, torch.tensor(labels), None, tuple(class_names), names),
         torch.tensor(predictions),
         torch.tensor(confidences),
-        tuple(class_names),
         model="weather 3.1",
         source="folder pictures, test images",
     )

@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from benchmarks.page.chromium import launch_options
 from model import PROJECT
+from tests.helpers.browser.chromium import launch_options
 from tests.helpers.browser.states import SHIP_FILE, STATES, drawings, show_answers, showing
 from tests.helpers.browser.web_uis import USUAL, running_web_uis
 from tests.helpers.server import running_server

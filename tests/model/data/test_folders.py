@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 import model.data.cifar10
-import model.data.image_files
+import model.data.decoded_cache
 from model.data.cifar10 import load_cifar10
 from model.data.dataset import DataError
 from model.data.folders import load_folders, load_splits
@@ -35,11 +35,11 @@ def forbid_decoding(*_arguments: object) -> None:
 
 def test_folders_become_labelled_pixels(folder: Path) -> None:
     dataset = load_folders(folder, 32)
-    assert dataset.class_names == ("night", "snow")
-    assert dataset.train.labels.tolist() == [0, 0, 0, 1, 1, 1]
-    assert dataset.train.pixels.shape == (6, 3, 32, 32)
-    assert dataset.test_files[5] == "test/snow/002.png"
-    assert torch.equal(dataset.test.pixels[5], decode(folder / dataset.test_files[5]))
+    assert dataset["train"].class_names == ("night", "snow")
+    assert dataset["train"].labels.tolist() == [0, 0, 0, 1, 1, 1]
+    assert dataset["train"].pixels.shape == (6, 3, 32, 32)
+    assert dataset["test"].names[5] == "test/snow/002.png"
+    assert torch.equal(dataset["test"].pixels[5], decode(folder / dataset["test"].names[5]))
 
 
 @pytest.mark.parametrize("spelling", ["absolute", "relative"])
@@ -48,12 +48,12 @@ def test_the_second_start_reads_the_cache_however_the_folder_is_spelt(
 ) -> None:
     first = load_folders(folder, 32)
     cached = np.load(folder / ".decoded" / "train-32.npy")
-    assert np.array_equal(cached, first.train.pixels.numpy())
-    monkeypatch.setattr(model.data.image_files, "prepare", forbid_decoding)
+    assert np.array_equal(cached, first["train"].pixels.numpy())
+    monkeypatch.setattr(model.data.decoded_cache, "prepare", forbid_decoding)
     monkeypatch.chdir(folder.parent)
     second = load_folders(folder if spelling == "absolute" else Path(folder.name), 32)
-    assert torch.equal(first.train.pixels, second.train.pixels)
-    assert torch.equal(first.test.labels, second.test.labels)
+    assert torch.equal(first["train"].pixels, second["train"].pixels)
+    assert torch.equal(first["test"].labels, second["test"].labels)
 
 
 @pytest.mark.parametrize("change", ["edit", "add", "remove", "rename", "touch"])
@@ -73,17 +73,17 @@ def test_the_cache_notices_that_the_data_changed(folder: Path, change: str) -> N
     else:
         file.write_bytes(black + bytes(status.st_size - len(black)))
         assert file.stat().st_size == status.st_size
-    again = load_folders(folder, 32).train
+    again = load_folders(folder, 32)["train"]
     files = sorted((folder / "train").glob("*/*.png"))
     expected = torch.stack([decode(path) for path in files])
     assert torch.equal(again.pixels, expected)
 
 
 def test_a_damaged_cache_is_made_again(folder: Path) -> None:
-    pixels = load_folders(folder, 32).train.pixels
+    pixels = load_folders(folder, 32)["train"].pixels
     for damage in (b"", b"damaged"):
         (folder / ".decoded" / "train-32.npy").write_bytes(damage)
-        assert torch.equal(load_folders(folder, 32).train.pixels, pixels)
+        assert torch.equal(load_folders(folder, 32)["train"].pixels, pixels)
 
 
 def test_what_a_killed_start_has_left_is_removed(folder: Path) -> None:
@@ -100,13 +100,13 @@ def test_without_room_for_the_pixels_nothing_is_decoded(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _folder: SimpleNamespace(free=6 * 3072 - 1))
-    monkeypatch.setattr(model.data.image_files, "prepare", forbid_decoding)
+    monkeypatch.setattr(model.data.decoded_cache, "prepare", forbid_decoding)
     with pytest.raises(DataError, match=r"has no room for .* TMPDIR"):
         load_folders(folder, 32)
 
 
 def test_a_cache_that_is_cut_short_while_it_is_read_is_an_error(folder: Path) -> None:
-    train = load_folders(folder, 32).train
+    train = load_folders(folder, 32)["train"]
     os.truncate(folder / ".decoded" / "train-32.npy", 10_000)
     assert len(train.subset(torch.tensor([0, 1])).pixels) == 2
     with pytest.raises(OSError, match=r"train-32\.npy has been cut short"):
@@ -117,7 +117,7 @@ def test_data_that_cannot_be_written_beside_is_used_without_a_cache(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (folder / ".decoded").write_text("a file in the cache's place")
-    train = load_folders(folder, 32).train
+    train = load_folders(folder, 32)["train"]
     assert torch.equal(train.pixels[5], decode(folder / "train/snow/002.png"))
     assert "not kept" in capsys.readouterr().err
 
@@ -125,7 +125,7 @@ def test_data_that_cannot_be_written_beside_is_used_without_a_cache(
 def test_unreadable_files_are_listed_and_can_be_left_out(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    good = load_folders(folder, 32).train
+    good = load_folders(folder, 32)["train"]
     (folder / "train" / "night" / "000.png").write_bytes(b"not a picture")
     (folder / "train" / "snow" / "notes.txt").write_text("of the photographer")
     for _ in ("decoded", "from the cache"):
@@ -135,7 +135,7 @@ def test_unreadable_files_are_listed_and_can_be_left_out(
         assert len(listed) == 2
         assert str(folder / "train" / "night" / "000.png") in listed[0]
         assert str(folder / "train" / "snow" / "notes.txt") in listed[1]
-        train = load_folders(folder, 32, skip_unreadable=True).train
+        train = load_folders(folder, 32, skip_unreadable=True)["train"]
         assert torch.equal(train.pixels, good.pixels[1:])
         assert train.labels.tolist() == [0, 0, 1, 1, 1]
         assert "2 of 7 files can't be read as pictures and are left out" in capsys.readouterr().err
@@ -166,14 +166,14 @@ def test_without_a_test_folder_a_fifth_of_every_class_is_held_out_and_announced(
     if layout == "flat":
         folder = folder / "train"
     dataset = load_folders(folder, 32)
-    assert torch.bincount(dataset.train.labels).tolist() == [8, 8]
-    assert torch.bincount(dataset.test.labels).tolist() == [2, 2]
+    assert torch.bincount(dataset["train"].labels).tolist() == [8, 8]
+    assert torch.bincount(dataset["test"].labels).tolist() == [2, 2]
     assert "4 of its 20 images" in capsys.readouterr().out
-    for file, pixels in zip(dataset.test_files, dataset.test.pixels, strict=True):
+    for file, pixels in zip(dataset["test"].names, dataset["test"].pixels, strict=True):
         assert torch.equal(decode(folder / file), pixels)
-    assert torch.equal(load_folders(folder, 32).test.pixels, dataset.test.pixels)
-    held_out = {tuple(image.flatten().tolist()) for image in dataset.test.pixels}
-    assert not held_out & {tuple(image.flatten().tolist()) for image in dataset.train.pixels}
+    assert torch.equal(load_folders(folder, 32)["test"].pixels, dataset["test"].pixels)
+    held_out = {tuple(image.flatten().tolist()) for image in dataset["test"].pixels}
+    assert not held_out & {tuple(image.flatten().tolist()) for image in dataset["train"].pixels}
 
 
 def test_a_test_folder_can_be_read_alone(make_image_folder: MakeFolder) -> None:
@@ -196,9 +196,8 @@ def test_a_class_that_is_too_small_to_be_split_is_named(make_image_folder: MakeF
 def test_a_validation_folder_is_the_validation_split(folder: Path) -> None:
     shutil.copytree(folder / "test", folder / "valid")
     dataset = load_folders(folder, 32)
-    assert dataset.validation is not None
-    assert torch.equal(dataset.validation.pixels, dataset.test.pixels)
-    assert dataset.validation_files[5] == "valid/snow/002.png"
+    assert torch.equal(dataset["validation"].pixels, dataset["test"].pixels)
+    assert dataset["validation"].names[5] == "valid/snow/002.png"
     shutil.rmtree(folder / "valid" / "snow")
     with pytest.raises(
         DataError, match=r"train and validation splits .* only one of them has snow"
@@ -223,7 +222,7 @@ def test_a_single_class_cannot_be_trained(
 def test_names_in_every_script_are_classes(folder: Path, name: str) -> None:
     for split in ("train", "test"):
         (folder / split / "snow").rename(folder / split / name)
-    assert name in load_folders(folder, 32).class_names
+    assert name in load_folders(folder, 32)["train"].class_names
 
 
 @pytest.mark.parametrize("name", ["bell\x07", "two\nlines", "line\u2028", "\udcff", "\u202eleft"])
@@ -236,7 +235,7 @@ def test_names_that_cannot_be_shown_are_refused(folder: Path, name: str) -> None
 def test_names_in_other_normal_forms_are_the_same_class(folder: Path) -> None:
     for split, name in (("train", "cafe\u0301"), ("test", "caf\xe9")):
         (folder / split / "snow").rename(folder / split / name)
-    assert load_folders(folder, 32).class_names == ("caf\xe9", "night")
+    assert load_folders(folder, 32)["train"].class_names == ("caf\xe9", "night")
 
 
 def test_cifar10_from_torchvision_is_read_as_folders_are(
@@ -247,7 +246,7 @@ def test_cifar10_from_torchvision_is_read_as_folders_are(
 
     def downloaded(_root: str, *, train: bool, download: bool) -> SimpleNamespace:
         assert download
-        split = expected.train if train else expected.test
+        split = expected["train"] if train else expected["test"]
         return SimpleNamespace(
             data=split.pixels.permute(0, 2, 3, 1).contiguous().numpy(),
             targets=split.labels.tolist(),
@@ -256,8 +255,11 @@ def test_cifar10_from_torchvision_is_read_as_folders_are(
 
     monkeypatch.setattr(model.data.cifar10, "CIFAR10", downloaded)
     dataset = load_cifar10(folder)
-    assert dataset.class_names == expected.class_names
-    for ours, theirs in ((dataset.train, expected.train), (dataset.test, expected.test)):
+    assert dataset["train"].class_names == expected["train"].class_names
+    for ours, theirs in (
+        (dataset["train"], expected["train"]),
+        (dataset["test"], expected["test"]),
+    ):
         assert torch.equal(ours.pixels, theirs.pixels)
         assert torch.equal(ours.labels, theirs.labels)
 
@@ -279,7 +281,7 @@ def test_what_computers_leave_behind_is_neither_a_class_nor_an_image(
     (folder / "train" / "snow" / ".DS_Store").write_bytes(os.urandom(10))
     (folder / "train" / name).mkdir()
     shutil.copytree(folder / "train" / "snow", folder / "train" / "night" / name)
-    train = load_folders(folder, 32).train
+    train = load_folders(folder, 32)["train"]
     assert train.labels.tolist() == [0, 0, 0, 1, 1, 1]
 
 
@@ -295,8 +297,8 @@ def test_no_link_leads_to_the_same_picture_again(folder: Path, tmp_path: Path) -
     }.items():
         (night / name).symlink_to(target, target_is_directory=True)
     dataset = load_folders(folder, 32)
-    assert torch.bincount(dataset.train.labels).tolist() == [6, 3]
-    assert dataset.train_files[3] == "train/night/x/more/000.png"
+    assert torch.bincount(dataset["train"].labels).tolist() == [6, 3]
+    assert dataset["train"].names[3] == "train/night/x/more/000.png"
 
 
 def test_a_picture_in_two_splits_is_noted(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,12 +3,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from matplotlib.font_manager import fontManager
 from PIL import Image
 
 from model.evaluation.confusion_figure import draw_confusion_matrix
 from model.evaluation.report import write_test_report
+from tests.helpers.evaluations import make_evaluation
 
 MOST_PIXELS = 3000
 
@@ -48,12 +48,13 @@ def test_a_name_is_drawn_as_itself_where_a_font_has_its_letters_and_its_number_i
 
 def test_names_of_classes_and_of_rows_of_the_report_can_be_the_same(tmp_path: Path) -> None:
     names = ["accuracy", "absent", "macro avg", "weighted avg", "micro avg"]
-    labels, predictions = torch.tensor([0, 0, 0, 2, 3, 4]), torch.tensor([0, 0, 2, 2, 1, 0])
-    accuracy, text = write_test_report(tmp_path, labels, predictions, names)
+    answers = [(0, 0), (0, 0), (0, 2), (2, 2), (3, 1), (4, 0)]
+    evaluation = make_evaluation(names, [(*answer, 0.5) for answer in answers])
+    text = write_test_report(tmp_path, evaluation)
     report = json.loads((tmp_path / "classification_report.json").read_text())
     assert list(report["classes"]) == [names[index] for index in (0, 2, 3, 4)]
     assert report["classes"]["accuracy"]["support"] == 3
-    assert report["accuracy"] == accuracy == 0.5
+    assert report["accuracy"] == evaluation.accuracy == 0.5
     # As scikit-learn's balanced_accuracy_score, which warns of the answer "absent".
     assert report["balanced accuracy"] == pytest.approx((2 / 3 + 1) / 4)
     assert report["macro avg"]["precision"] == pytest.approx((2 / 3 + 1 / 2) / 4)

@@ -1,5 +1,3 @@
-import math
-
 import pytest
 
 from model.evaluation.scores import wilson_interval
@@ -20,14 +18,12 @@ def test_the_interval_is_wilsons(correct: int, total: int, low: float, high: flo
     assert wilson_interval(correct, total) == pytest.approx((low, high), abs=5e-5)
 
 
-def test_scores_of_a_class_without_images_are_nan() -> None:
+def test_scores_are_those_of_the_classes_that_have_images() -> None:
     evaluation = make_evaluation(["cat", "dog", "none"], [(0, 0, 0.9), (0, 1, 0.8), (1, 1, 0.7)])
-    cat, dog, none = evaluation.scores
-    assert (cat.images, cat.precision, cat.recall) == (2, 1.0, 0.5)
-    assert (dog.images, dog.precision, dog.recall) == (1, 0.5, 1.0)
-    assert none.images == 0
-    assert all(map(math.isnan, (none.precision, none.recall)))
-    average = evaluation.macro_average
-    assert (average.images, average.precision, average.recall) == (3, 0.75, 0.75)
+    cat, dog = evaluation.scores["classes"].values()
+    assert (cat["support"], cat["precision"], cat["recall"]) == (2, 1.0, 0.5)
+    assert (dog["support"], dog["precision"], dog["recall"]) == (1, 0.5, 1.0)
+    average = evaluation.scores["macro avg"]
+    assert (average["support"], average["precision"], average["recall"]) == (3, 0.75, 0.75)
     assert evaluation.accuracy == pytest.approx(2 / 3)
     assert evaluation.matrix.tolist() == [[1, 1, 0], [0, 1, 0], [0, 0, 0]]

@@ -1,4 +1,4 @@
-"""Finds the system's Chromium; ``python -m benchmarks.page.chromium`` prints where it is."""
+"""Finds the system's Chromium; ``python -m tests.helpers.browser.chromium`` prints where it is."""
 
 import shutil
 import sys

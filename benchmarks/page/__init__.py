@@ -1,1 +1,0 @@
-"""How soon does the web page answer, in a real browser?"""
