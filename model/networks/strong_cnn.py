@@ -1,4 +1,4 @@
-"""A network of seven convolutions, which is right where the reference network is not."""
+"""A network of ten convolutions, which is right where the reference network is not."""
 
 from typing import cast
 
@@ -14,7 +14,7 @@ WHITENING_EPSILON = 5e-4
 
 
 class Block(nn.Module):
-    """Two convolutions of 3×3 pixels, the first of which halves the side of the picture.
+    """Three convolutions of 3×3 pixels: one that halves the side of the picture, and a residual.
 
     The scales of the batch normalisations stay 1: the next convolution, or the optimiser that keeps
     the size of its filters, makes up for them.
@@ -34,8 +34,10 @@ class Block(nn.Module):
         self.norm1: nn.Module = _normalisation(channels_out)
         self.conv2 = nn.Conv2d(channels_out, channels_out, 3, padding=1, bias=False)
         self.norm2: nn.Module = _normalisation(channels_out)
+        self.conv3 = nn.Conv2d(channels_out, channels_out, 3, padding=1, bias=False)
+        self.norm3: nn.Module = _normalisation(channels_out)
         self.pool = nn.MaxPool2d(2)
-        for convolution in (self.conv1, self.conv2):
+        for convolution in (self.conv1, self.conv2, self.conv3):
             # At first, as many outputs as there are inputs pass on one input each.
             nn.init.dirac_(convolution.weight.data[: convolution.in_channels])
 
@@ -43,16 +45,18 @@ class Block(nn.Module):
         """Let the convolutions do the work of the normalisations, too."""
         self.conv1 = fuse_conv_bn_eval(self.conv1, cast("nn.BatchNorm2d", self.norm1))
         self.conv2 = fuse_conv_bn_eval(self.conv2, cast("nn.BatchNorm2d", self.norm2))
-        self.norm1 = self.norm2 = nn.Identity()
+        self.conv3 = fuse_conv_bn_eval(self.conv3, cast("nn.BatchNorm2d", self.norm3))
+        self.norm1 = self.norm2 = self.norm3 = nn.Identity()
 
     def forward(self, images: Tensor) -> Tensor:
         """Map ``(N, channels_in, S, S)`` to ``(N, channels_out, S // 2, S // 2)``."""
-        hidden = gelu(self.norm1(self.pool(self.conv1(images))))
-        return gelu(self.norm2(self.conv2(hidden)))
+        halved = gelu(self.norm1(self.pool(self.conv1(images))))
+        hidden = gelu(self.norm2(self.conv2(halved)))
+        return gelu(halved + self.norm3(self.conv3(hidden)))
 
 
 class StrongCNN(nn.Module):
-    """A whitening layer, three blocks of two convolutions, the largest values, a linear layer.
+    """A whitening layer, three blocks of three convolutions, the largest values, a linear layer.
 
     After "94% on CIFAR-10 in 3.29 Seconds on a Single GPU" (Jordan 2024, arXiv:2404.00498), where
     each of its parts is shown to pay.
