@@ -155,8 +155,11 @@ def test_torchserve_is_started_anew_when_it_has_lost_its_keys_or_its_files(
     server = Server(psutil.Process(process.pid), ports, settings, greeting)
     # serve.py sees it work, and has no more patience with a start.
     time.sleep(3)
+    (java,) = processes_named("java", psutil.Process(process.pid))
     settings.key_file.write_text("")
     wait_for_line(process, "TorchServe does not work")
+    # Until then, the old one answers the web UI, which knows its keys.
+    java.wait(60)
     wait_until(lambda: answers(server, png), START_SECONDS, pause=0.2)
     time.sleep(3)
     workers = server.worker_pids()
