@@ -39,5 +39,9 @@ def test_a_server_that_is_about_to_stop_is_not_ready_and_takes_no_pictures(
     for response in (client.get("/readyz"), upload(client, accept=AS_JSON)):
         assert status_and_type(response) == (503, "StoppingError")
         assert response.headers["Retry-After"] == "5"
+    for path in ("/v1/models/zoo", "/v2/health/ready", "/v2/models/zoo/ready"):
+        response = client.get(path)
+        assert (response.status_code, response.headers["Retry-After"]) == (503, "5")
+        assert "about to stop" in response.text
     assert client.get("/healthz").status_code == 200
     assert torchserve.images == []

@@ -83,8 +83,9 @@ def report_health() -> Response:
 @open_inference.get(f"{MODEL}/ready")
 @open_inference.get(f"{VERSION}/ready")
 def report_readiness(name: str | None = None, version: str | None = None) -> Response:
-    """Say whether a version classifies pictures."""
-    g.client.require_ready(version)
+    """Say whether a version classifies pictures, and the server is not about to stop."""
+    with current_app.extensions["admission"].probe():
+        g.client.require_ready(version)
     return jsonify(ready=True, **({"name": name} if name else {}))
 
 
