@@ -14,6 +14,7 @@ import argparse
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from typing import NamedTuple
 
 import psutil
@@ -77,9 +78,7 @@ def send(
     server: Server, numbers: range, options: argparse.Namespace, answers: Counter[tuple[str, str]]
 ) -> int:
     """Send the requests of these numbers, count the answers, and return the workers' bytes."""
-    samples = make_samples()
-    classifier = Classifier.load(ARCHIVES["2.0"])
-    labels = {name: classifier.classify(sample)["label"] for name, sample in samples.items()}
+    samples, labels = label_samples()
     # TorchServe closes the connection after an error, so a kept one may be gone.
     retries = urllib3.Retry(2, allowed_methods=None, status=0)
     pool = urllib3.PoolManager(maxsize=options.connections, retries=retries, timeout=ANSWER_SECONDS)
@@ -91,6 +90,14 @@ def send(
     with ThreadPoolExecutor(options.connections) as threads:
         answers.update(threads.map(ask, numbers))
     return sum(one.memory_info().rss for one in find_workers(server.pid))
+
+
+@cache
+def label_samples() -> tuple[dict[str, bytes], dict[str, str]]:
+    """Return the samples that requests are made of, and the right label of each, by name."""
+    samples = make_samples()
+    classifier = Classifier.load(ARCHIVES["2.0"])
+    return samples, {name: classifier.classify(data)["label"] for name, data in samples.items()}
 
 
 def _answer(pool: urllib3.PoolManager, server: Server, shot: Shot, label: str) -> str:

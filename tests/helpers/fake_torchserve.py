@@ -5,6 +5,7 @@ import json
 import threading
 import time
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -194,3 +195,12 @@ class FakeTorchServe:
                 """Keep the tests' output clean."""
 
         return Handler
+
+
+@contextlib.contextmanager
+def running_fake_torchserve(directory: Path) -> Iterator[FakeTorchServe]:
+    """Run a server that keeps its keys in ``directory``."""
+    fake = FakeTorchServe(directory)
+    fake.start()
+    yield fake
+    fake.stop()

@@ -8,7 +8,7 @@ import pytest
 
 from serving import readiness
 from serving.readiness import IMPAIRED_SECONDS, NO_ANSWER_SECONDS, find_patience
-from tests.helpers.fake_torchserve import FakeTorchServe
+from tests.helpers.fake_torchserve import FakeTorchServe, running_fake_torchserve
 from webui.settings import Settings
 
 GONE = [{"workers": [{"status": "UNLOADING"}]}]
@@ -16,10 +16,8 @@ GONE = [{"workers": [{"status": "UNLOADING"}]}]
 
 @pytest.fixture
 def torchserve(tmp_path: Path) -> Iterator[FakeTorchServe]:
-    fake = FakeTorchServe(tmp_path)
-    fake.start()
-    yield fake
-    fake.stop()
+    with running_fake_torchserve(tmp_path) as fake:
+        yield fake
 
 
 def patience_with(torchserve: FakeTorchServe) -> float:

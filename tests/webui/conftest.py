@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 from jinja2 import BytecodeCache
 from jinja2.bccache import Bucket
 
-from tests.helpers.fake_torchserve import FakeTorchServe
+from tests.helpers.fake_torchserve import FakeTorchServe, running_fake_torchserve
 from webui import create_app
 from webui.settings import Settings
 from webui.waitress_server import create_server, serve
@@ -49,10 +49,8 @@ def compiled_templates() -> Iterator[None]:
 @pytest.fixture
 def torchserve(tmp_path: Path) -> Iterator[FakeTorchServe]:
     """Return a server that speaks as TorchServe does."""
-    fake = FakeTorchServe(tmp_path)
-    fake.start()
-    yield fake
-    fake.stop()
+    with running_fake_torchserve(tmp_path) as fake:
+        yield fake
 
 
 @pytest.fixture
