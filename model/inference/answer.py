@@ -35,14 +35,17 @@ def answer(
     Returns:
         ``label`` and ``confidence`` of the likeliest class, ``probabilities`` by class, highest
         first, ``model`` with name and version, and ``image`` with the format, the size in pixels,
-        and the way in which the picture got the size of the network. If asked for,
+        and the way in which the picture got the size of the network. ``reliability`` tells how
+        many held-out pictures with a confidence in the same ``band`` were ``right``, as a share,
+        and ``of`` how many; models for which few pictures were held out lack it. If asked for,
         ``model_input`` comes last: the pixels as the ``data:`` URL of a lossless PNG.
     """
     ranked = sorted(range(len(probabilities)), key=probabilities.__getitem__, reverse=True)
     by_class = {card.class_names[index]: probabilities[index] for index in ranked[:top_k]}
+    confidence = probabilities[ranked[0]]
     answered: dict[str, Any] = {
         "label": card.class_names[ranked[0]],
-        "confidence": probabilities[ranked[0]],
+        "confidence": confidence,
         "probabilities": by_class,
         "model": {"name": card.name, "version": card.version},
         "image": {
@@ -52,6 +55,10 @@ def answer(
             "fit": image.fit,
         },
     }
+    # The last band includes 1.
+    for band in [one for one in card.bands if one.low <= confidence][-1:]:
+        share = round(band.right / band.of, 4)
+        answered["reliability"] = {"band": [band.low, band.high], "right": share, "of": band.of}
     if model_input:
         answered["model_input"] = _data_url(image.pixels)
     return answered

@@ -10,7 +10,7 @@ from PIL import Image
 from model.images.errors import ImageTooLargeError, UnsupportedFormatError
 from model.images.preprocessing import PreparedImage
 from model.inference.answer import answer, error_answer
-from model.inference.card import ModelCard
+from model.inference.card import Band, ModelCard
 from model.inference.classifier import Classifier
 from tests.helpers.pictures import SHIPPED_ARCHIVE
 
@@ -21,7 +21,7 @@ IMAGE = PreparedImage(np.zeros((32, 32, 3), np.uint8), "JPEG", 640, 480, "resize
 @pytest.fixture(scope="module")
 def card() -> ModelCard:
     card = Classifier.load(SHIPPED_ARCHIVE).card
-    return replace(card, class_names=("a", "b", "c", "d"), name="letters", version="2")
+    return replace(card, bands=(), class_names=("a", "b", "c", "d"), name="letters", version="2")
 
 
 def test_an_answer_ranks_all_classes_and_names_model_and_image(card: ModelCard) -> None:
@@ -34,6 +34,19 @@ def test_an_answer_ranks_all_classes_and_names_model_and_image(card: ModelCard) 
         "image": {"format": "JPEG", "width": 640, "height": 480, "fit": "resize"},
     }
     assert list(answered["probabilities"]) == ["b", "c", "a", "d"]
+
+
+@pytest.mark.parametrize(
+    ("confidence", "band", "right"),
+    [(0.3, [0.0, 0.5], 0.25), (0.5, [0.5, 1.0], 0.9333), (1.0, [0.5, 1.0], 0.9333)],
+)
+def test_an_answer_tells_how_often_the_model_was_right_when_it_was_this_sure(
+    card: ModelCard, confidence: float, band: list[float], right: float
+) -> None:
+    card = replace(card, bands=(Band(0.0, 0.5, 10, 40), Band(0.5, 1.0, 28, 30)))
+    answered = answer(card, [confidence, 0.0], IMAGE)
+    assert answered["reliability"]["band"] == band
+    assert answered["reliability"]["right"] == right
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,144 @@
+"""How far probabilities can be believed: the temperature that mends them, and how often they hold.
+
+After "On Calibration of Modern Neural Networks" (Guo et al. 2017, arXiv:1706.04599).
+"""
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+from sklearn.metrics import log_loss
+
+from model.inference.card import Band
+
+# Number of bins of the expected calibration error.
+BINS = 15
+# Standard deviation of the temperature's logarithm that is expected before any picture is seen. A
+# few pictures that are all right would make the network infinitely sure otherwise.
+EXPECTED_DEVIATION = 0.5
+# Confidences that part the bands, and the least number of pictures in a band.
+BAND_EDGES = (0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
+LEAST_PICTURES = 30
+
+
+def fit_temperature(probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
+    """Return the temperature that makes labels likeliest, most probably near 1 for few pictures.
+
+    Args:
+        probabilities: ``(N, C)``, of pictures that the network was not trained on; N may be 0.
+        labels: Their class indices ``(N,)``.
+    """
+
+    def cost(logarithm: float) -> float:
+        scaled = apply_temperature(probabilities, np.exp(logarithm))
+        likelihood = np.log(scaled[np.arange(len(labels)), labels]).sum()
+        return float((logarithm / EXPECTED_DEVIATION) ** 2 / 2 - likelihood)
+
+    return float(np.exp(minimize_scalar(cost, bounds=(-3, 3), method="bounded").x))
+
+
+def apply_temperature(
+    probabilities: NDArray[np.float64], temperature: float
+) -> NDArray[np.float64]:
+    """Return the probabilities ``(N, C)`` that come of logits divided by the temperature."""
+    smallest = np.finfo(np.float32).tiny
+    logits = np.log(np.maximum(probabilities, smallest)) / temperature
+    scaled = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return np.maximum(scaled / scaled.sum(axis=1, keepdims=True), smallest)
+
+
+def find_bands(probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> tuple[Band, ...]:
+    """Count how often the likeliest class is right, by its confidence.
+
+    Bands with few pictures are joined with the next, and there is none if there are few at all.
+
+    Args:
+        probabilities: ``(N, C)``, of pictures that the network was not trained on.
+        labels: Their class indices ``(N,)``.
+    """
+    confidences, right = probabilities.max(axis=1, initial=0), _is_right(probabilities, labels)
+    bands: list[Band] = []
+    low = 0.0
+    for high in (*BAND_EDGES, 1.0):
+        inside = (low <= confidences) & ((confidences < high) | (high == 1))
+        if inside.sum() >= LEAST_PICTURES:
+            bands.append(Band(low, high, int(right[inside].sum()), int(inside.sum())))
+            low = high
+    if bands and low < 1:
+        # What is left at the upper end belongs to the last band.
+        last = bands.pop()
+        inside = confidences >= last.low
+        bands.append(Band(last.low, 1.0, int(right[inside].sum()), int(inside.sum())))
+    return tuple(bands)
+
+
+def measure_calibration(
+    probabilities: NDArray[np.float64], labels: NDArray[np.int64]
+) -> dict[str, float]:
+    """Return what is usual to say about probabilities ``(N, C)``, by its name; N is 1 or more.
+
+    The expected calibration errors are shares in [0, 1], with 15 bins of equal width and of equally
+    many pictures; the negative log-likelihood is in nats, and the Brier score in [0, 2].
+    """
+    truth = np.eye(probabilities.shape[1])[labels]
+    confidences = probabilities.max(axis=1)
+    return {
+        "expected calibration error": _calibration_error(
+            probabilities, labels, np.linspace(0, 1, BINS + 1)
+        ),
+        "expected calibration error, equal mass": _calibration_error(
+            probabilities, labels, np.quantile(confidences, np.linspace(0, 1, BINS + 1))
+        ),
+        "negative log-likelihood": float(
+            log_loss(labels, probabilities, labels=range(probabilities.shape[1]))
+        ),
+        "Brier score": float(((probabilities - truth) ** 2).sum(axis=1).mean()),
+    }
+
+
+def _calibration_error(
+    probabilities: NDArray[np.float64], labels: NDArray[np.int64], edges: NDArray[np.float64]
+) -> float:
+    confidences, right = probabilities.max(axis=1), _is_right(probabilities, labels)
+    bins = np.searchsorted(edges[1:-1], confidences)
+    gaps = np.bincount(bins, confidences - right, minlength=BINS)
+    return float(np.abs(gaps).sum() / len(labels))
+
+
+def draw_reliability(
+    file: Path,
+    before: NDArray[np.float64],
+    after: NDArray[np.float64],
+    labels: NDArray[np.int64],
+    images: str,
+) -> None:
+    """Draw how often probabilities ``(N, C)`` are right, before and after they were mended.
+
+    The title says what the ``images`` are.
+
+    Raises:
+        OSError: The file can't be written.
+    """
+    figure = Figure(figsize=(5, 5), layout="constrained")
+    axes = figure.subplots()
+    axes.plot([0, 1], [0, 1], color="grey", linestyle=":", label="as often as it says")
+    for probabilities, style, label in ((before, "o--", "before"), (after, "s-", "after")):
+        confidences, right = probabilities.max(axis=1), _is_right(probabilities, labels)
+        bins = (confidences * BINS).astype(int).clip(max=BINS - 1)
+        counts = np.bincount(bins, minlength=BINS)
+        some = counts > 0
+        means = [
+            np.bincount(bins, each, BINS)[some] / counts[some] for each in (confidences, right)
+        ]
+        axes.plot(*means, style, markersize=4, label=f"{label} temperature scaling")
+    axes.set(xlabel="confidence", ylabel="share that is right", title=f"Reliability: {images}")
+    axes.grid(alpha=0.3)
+    axes.legend()
+    figure.savefig(file, dpi=150)
+
+
+def _is_right(probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> NDArray[np.bool_]:
+    right: NDArray[np.bool_] = probabilities.argmax(axis=1) == labels
+    return right
