@@ -107,7 +107,6 @@ def test_mistake_in_the_program_shows_nothing_of_its_inside(
     client: FlaskClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(TorchServeClient, "predict", fail)
-    monkeypatch.setattr(TorchServeClient, "require_ready", fail)
     answer = upload(client, accept=AS_JSON)
     assert answer.get_json()["type"] == "InternalError"
     for response in (answer, upload(client), upload(client, path=CARD), client.get("/readyz")):

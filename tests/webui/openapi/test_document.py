@@ -144,16 +144,15 @@ def test_answers_to_those_who_send_too_many_are_as_described(client_with: Create
 
 
 def test_answers_of_probes_are_as_described(
-    client: FlaskClient, torchserve: FakeTorchServe, monkeypatch: pytest.MonkeyPatch
+    client: FlaskClient, torchserve: FakeTorchServe
 ) -> None:
-    monkeypatch.setattr("webui.torchserve.client.PROBE_SECONDS", 0)
     paths = ("/readyz", "/v1/models/{name}", "/v2/health/ready", "/v2/models/{name}/ready")
     for status in (200, 503):
         for path in paths:
             response = client.get(path.replace("{name}", "zoo"))
             assert response.status_code == status
             assert_as_described(response, path, "get")
-        torchserve.will_describe(200, [{"workers": []}])
+        torchserve.workers["7.3"] = []
         torchserve.will_answer_error(503, "ServiceUnavailableException", times=len(paths))
 
 
@@ -206,7 +205,7 @@ def test_page_holds_the_whole_document(page: Page) -> None:
 
 
 def test_page_shows_calls_that_can_be_pasted(page: Page) -> None:
-    assert "curl -H 'Accept: application/json' -F image=@picture.jpg http://localhost/predict" in (
+    assert "curl -H 'Accept: application/json' -F 'image=@"picture.jpg"' http://localhost/predict" in (
         page.words
     )
     assert "'http://localhost/predict'" in page.words
