@@ -109,8 +109,9 @@ def format_duration(seconds: float) -> str:
 def describe_image(image: object) -> str | None:
     """Return the handler's words as in "JPEG, 4000 × 3000 pixels"; None for other words."""
     match image:
-        case {"format": str(), "width": int(), "height": int()}:
-            return str(gettext("%(format)s, %(width)d × %(height)d pixels", **image))
+        case {"format": str(name), "width": int(width), "height": int(height)}:
+            values = {"format": name, "width": width, "height": height}
+            return str(gettext("%(format)s, %(width)d × %(height)d pixels", **values))
     return None
 
 

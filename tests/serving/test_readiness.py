@@ -11,6 +11,7 @@ from serving.readiness import IMPAIRED_SECONDS, NO_ANSWER_SECONDS, find_patience
 from tests.helpers.fake_torchserve import FakeTorchServe, running_fake_torchserve
 from webui.settings import Settings
 
+
 @pytest.fixture
 def torchserve(tmp_path: Path) -> Iterator[FakeTorchServe]:
     with running_fake_torchserve(tmp_path) as fake:

@@ -133,9 +133,9 @@ class TorchServeClient:
             described["modelVersion"]: [worker["status"] for worker in described["workers"]]
             for described in orjson.loads(reply.content)
         }
-        versions = sorted(workers, key=order_of_version, reverse=True)
         default = self._settings.model_version
-        return {version: workers[version] for version in sorted(versions, key=default.__ne__)}
+        versions = sorted(workers, key=lambda one: (one == default, order_of_version(one)))
+        return {version: workers[version] for version in reversed(versions)}
 
     def has_ready_worker(self, version: str | None = None) -> bool:
         """Say whether a version, or the default, has a worker that calls itself ready."""
