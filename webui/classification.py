@@ -1,6 +1,6 @@
 """Several pictures of one request, and what became of each."""
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from time import perf_counter
@@ -68,7 +68,7 @@ class Outcome:
 
 def classify_all(
     uploads: list[Upload],
-    versions: Iterable[str | None] = (None,),
+    versions: Collection[str | None] = (None,),
     *,
     with_model_input: bool = False,
 ) -> list[Outcome]:

@@ -24,7 +24,6 @@ from webui.uploads import FIELD_NAME, read_uploads
 
 # Parameter that names the version of the model, and its value for all versions side by side.
 VERSION, ALL_VERSIONS = "version", "all"
-
 # Number of classes that an answer shows at once; a click shows the others.
 SHOWN_CLASSES = 5
 # Pages that can be asked for again in another language.
