@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import orjson
 
+from handler.buffered_messages import buffer_messages
 from handler.metrics import HandlerMetrics
 from handler.request import ImageRequest, read_request
 from model.images.errors import ImageError
@@ -61,6 +62,7 @@ class ImageHandler:
         logging.getLogger("ts.metrics").setLevel(logging.INFO)
         # So that TorchServe does not parse bodies that claim to be JSON or text.
         os.environ["TS_DECODE_INPUT_REQUEST"] = "false"
+        buffer_messages()
 
     def handle(self, data: list[dict[str, Any]], context: "Context") -> list[bytes]:
         """Answer a batch of requests.
