@@ -28,13 +28,15 @@ MAX_LOG_BYTES = 10_000_000
 CHECK_SECONDS = 10
 # Seconds that a program has from its start until it works.
 START_SECONDS = 180
-# Seconds before a program is started anew.
-PAUSE_SECONDS = 5
+# Seconds before a program is started anew; they double each time, unless it was up long enough.
+FIRST_PAUSE_SECONDS = 1
+MAX_PAUSE_SECONDS = 60
+LONG_ENOUGH_SECONDS = 300
 
 
 @dataclass
 class Server:
-    """A program that is started anew, after a pause, when it has ended or does not work.
+    """A program that is started anew, after a growing pause, when it has ended or does not work.
 
     Attributes:
         name: What messages call it.
@@ -47,13 +49,15 @@ class Server:
     find_patience: Callable[[], float] = lambda: math.inf
     _running: ExitStack = field(default_factory=ExitStack)
     _process: psutil.Popen | None = None
+    _pause: float = 0
+    _started: float = 0
     _worked: float = 0
     _due: float = 0
 
     def start(self) -> None:
         """Start the program."""
-        self._due = time.monotonic()
-        self._worked = self._due + START_SECONDS
+        self._started = self._due = time.monotonic()
+        self._worked = self._started + START_SECONDS
         self._process = self._running.enter_context(self.run())
 
     def stop(self) -> None:
@@ -86,11 +90,14 @@ class Server:
                 self._put_off("does not work")
 
     def _put_off(self, failure: str) -> None:
+        was_sound = time.monotonic() - self._started > LONG_ENOUGH_SECONDS
+        pause = FIRST_PAUSE_SECONDS if was_sound else 2 * self._pause
+        self._pause = min(max(pause, FIRST_PAUSE_SECONDS), MAX_PAUSE_SECONDS)
         # The disk may be full.
         with suppress(OSError):
-            print(f"{self.name} {failure}; it starts anew in {PAUSE_SECONDS} s", flush=True)
+            print(f"{self.name} {failure}; it starts anew in {self._pause:.0f} s", flush=True)
         self.stop()
-        self._due = time.monotonic() + PAUSE_SECONDS
+        self._due = time.monotonic() + self._pause
 
 
 def keep_running(servers: Sequence[Server], logs: Sequence[Path], stop: threading.Event) -> None:

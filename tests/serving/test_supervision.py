@@ -14,8 +14,10 @@ import pytest
 
 from serving import ServeError, supervision
 from serving.supervision import (
+    FIRST_PAUSE_SECONDS,
+    LONG_ENOUGH_SECONDS,
     MARK,
-    PAUSE_SECONDS,
+    MAX_PAUSE_SECONDS,
     START_SECONDS,
     Server,
     running,
@@ -68,7 +70,33 @@ def create_server(tmp_path: Path) -> Iterator[Run]:
         server.stop()
 
 
-def test_what_has_ended_or_does_not_start_is_tried_again_after_a_pause(
+def pauses(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    return [line.rpartition(" in ")[2] for line in capsys.readouterr().out.splitlines()]
+
+
+def test_pauses_grow_until_it_was_up_for_some_minutes(
+    create_server: Run, clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server = create_server(["false"])
+    server.start()
+    pause = FIRST_PAUSE_SECONDS
+    for _ in range(8):
+        wait_until(server.has_ended)
+        server.look_after()
+        clock.now += min(pause, MAX_PAUSE_SECONDS) - 0.1
+        server.look_after()
+        assert not server.has_ended()
+        clock.now += 0.2
+        server.look_after()
+        pause *= 2
+    wait_until(server.has_ended)
+    clock.now += LONG_ENOUGH_SECONDS + 1
+    server.look_after()
+    expected = [*(f"{2**power} s" for power in range(6)), "60 s", "60 s", "1 s"]
+    assert pauses(capsys) == expected
+
+
+def test_what_does_not_start_is_tried_again(
     tmp_path: Path, clock: Clock, capsys: pytest.CaptureFixture[str]
 ) -> None:
     starts = []
@@ -84,10 +112,10 @@ def test_what_has_ended_or_does_not_start_is_tried_again_after_a_pause(
     server = Server("It", run)
     server.start()
     wait_until(server.has_ended)
-    for _ in range(4 * PAUSE_SECONDS):
+    for _ in range(80):
         server.look_after()
-        clock.now += 1
-    assert [start - 1000 for start in starts] == [0, *(PAUSE_SECONDS * each for each in (1, 2, 3))]
+        clock.now += 0.1
+    assert [round(start - 1000) for start in starts] == [0, 1, 3, 7]
     assert "does not start (no archive)" in capsys.readouterr().out
     server.stop()
 
@@ -116,10 +144,10 @@ def test_a_start_may_take_longer(
     server.start()
     clock.now += START_SECONDS + 50
     server.look_after()
-    assert capsys.readouterr().out == ""
+    assert pauses(capsys) == []
     clock.now += 20
     server.look_after()
-    assert "does not work; it starts anew" in capsys.readouterr().out
+    assert pauses(capsys) == ["1 s"]
 
 
 def test_nothing_survives_of_what_ignores_the_request_to_end(
