@@ -1,7 +1,7 @@
 """Reads TorchServe's messages through a buffer.
 
-TorchServe 0.12 makes a system call for each number and each text of a request, about forty in all: a
-quarter of what a worker computes for a small picture and a small network.
+TorchServe 0.12 makes a system call for each number and each text of a request, about forty in all,
+which is a quarter of what a worker computes for a small picture and a small network.
 """
 
 import sys
