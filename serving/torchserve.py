@@ -118,11 +118,19 @@ def temporary_folder(directory: Path) -> Iterator[Path]:
 
     It is new, because TorchServe takes a second start with the same one for a restart. If its path
     were too long for a socket, it is below the user's home instead.
+
+    Raises:
+        ServeError: Both paths are too long.
     """
-    folder = directory / "tmp"
-    if len(os.fsencode(folder / LONGEST_SOCKET)) > MAX_SOCKET_PATH_BYTES:
-        name = f"torchserve-{hashlib.sha256(os.fsencode(directory)).hexdigest()[:8]}"
-        folder = Path.home() / ".cache" / name
+    name = f"torchserve-{hashlib.sha256(os.fsencode(directory)).hexdigest()[:8]}"
+    for folder in (directory / "tmp", Path.home() / ".cache" / name):
+        if len(os.fsencode(folder / LONGEST_SOCKET)) <= MAX_SOCKET_PATH_BYTES:
+            break
+    else:
+        raise ServeError(
+            f"the path of {directory} is too long for TorchServe's sockets: set "
+            "TORCHSERVE_RUN_DIRECTORY to one of at most 80 characters"
+        )
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(mode=0o700, parents=True)
     try:
@@ -136,7 +144,7 @@ def torchserve(settings: Settings, java_home: str) -> Iterator[psutil.Popen]:
     """Run TorchServe in its working directory, which holds keys and logs, and stop it at the end.
 
     Raises:
-        ServeError: There is no archive.
+        ServeError: There is no place for its temporary files, or no archive.
     """
     log, _ = log_files(settings)
     directory = log.parent

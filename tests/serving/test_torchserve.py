@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from serving import ServeError
 from serving.torchserve import temporary_folder
 
 
@@ -24,3 +25,12 @@ def test_a_long_run_directory_has_its_temporary_files_elsewhere(
     with temporary_folder(long) as folder, temporary_folder(tmp_path / "long" / long.name) as other:
         assert folder != other
         assert folder.parent == other.parent == tmp_path / ".cache"
+
+
+def test_where_every_path_is_too_long_the_start_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long = tmp_path / ("x" * 100)
+    monkeypatch.setenv("HOME", str(long))
+    with pytest.raises(ServeError, match="set TORCHSERVE_RUN_DIRECTORY"), temporary_folder(long):
+        pass
