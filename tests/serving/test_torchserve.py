@@ -18,13 +18,14 @@ def test_temporary_folder_is_a_new_one_in_the_run_directory(tmp_path: Path) -> N
 
 
 def test_a_long_run_directory_has_its_temporary_files_elsewhere(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path))
+    home = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("HOME", str(home))
     long = tmp_path / ("x" * 100)
     with temporary_folder(long) as folder, temporary_folder(tmp_path / "long" / long.name) as other:
         assert folder != other
-        assert folder.parent == other.parent == tmp_path / ".cache"
+        assert folder.parent == other.parent == home / ".cache"
 
 
 def test_where_every_path_is_too_long_the_start_says_so(
