@@ -99,11 +99,11 @@ class ImageHandler:
         return documents
 
     def _prepare(self, image: bytes | ImageError, budget: Budget) -> Outcome:
+        if isinstance(image, ImageError):
+            return image
         started = perf_counter()
         try:
-            return (
-                image if isinstance(image, ImageError) else self._classifier.prepare(image, budget)
-            )
+            return self._classifier.prepare(image, budget)
         except ImageError as error:
             return error
         finally:
@@ -137,7 +137,7 @@ def _read(row: dict[str, Any], headers: dict[str, Any]) -> ImageRequest:
     try:
         return read_request(row, headers)
     except ImageError as error:
-        return ImageRequest([error], top_k=None, model_input=False, as_instances=False)
+        return ImageRequest([error])
 
 
 def _status(outcomes: list[Outcome]) -> HTTPStatus:

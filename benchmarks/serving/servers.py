@@ -45,7 +45,7 @@ def write_network(archive: Path, directory: Path) -> None:
     """Write the graphs of an archive and ``classes.json`` for the peers."""
     with zipfile.ZipFile(archive) as files:
         files.extractall(directory, set(GRAPHS.values()) & set(files.namelist()))
-    class_names = ModelCard.load(zipfile.Path(archive)).class_names
+    class_names = ModelCard.load(archive).class_names
     (directory / "classes.json").write_text(json.dumps(class_names))
 
 

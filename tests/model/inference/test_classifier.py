@@ -60,7 +60,7 @@ def test_what_is_missing_or_damaged_is_refused(tmp_path: Path, classifier: Class
 
 def test_a_card_survives_its_file(tmp_path: Path, classifier: Classifier) -> None:
     classifier.card.save(tmp_path)
-    assert ModelCard.from_json((tmp_path / "model_card.json").read_text()) == classifier.card
+    assert ModelCard.load(tmp_path) == classifier.card
 
 
 @pytest.mark.parametrize("damaged", ["directory", "content"])
