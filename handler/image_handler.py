@@ -142,7 +142,5 @@ def _read(row: dict[str, Any], headers: dict[str, Any]) -> ImageRequest:
 
 def _status(outcomes: list[Outcome]) -> HTTPStatus:
     """Return 200 if there is at least one answer, else the status of the first error."""
-    first = outcomes[0]
-    if isinstance(first, ImageError) and all(isinstance(each, ImageError) for each in outcomes):
-        return HTTPStatus(first.code)
-    return HTTPStatus.OK
+    codes = [each.code for each in outcomes if isinstance(each, ImageError)]
+    return HTTPStatus(codes[0]) if len(codes) == len(outcomes) else HTTPStatus.OK

@@ -143,7 +143,7 @@ def test_top_k_may_have_blanks_and_zeros_before_it_and_be_larger_than_any_model(
 
 
 @pytest.mark.parametrize(
-    "value", ["0", "0000", "-1", "+1", "1.5", "1e1", "0x1", "1_0", "10000", "", " ", "\0", "١"]
+    "value", ["0", "0000", "-1", "+1", "1.5", "1e1", "0x1", "1_0", "10000", "", " ", "\0"]
 )
 def test_a_top_k_that_is_not_a_number_of_classes_is_refused(value: str) -> None:
     with pytest.raises(InvalidParameterError, match="1 to 9999"):
