@@ -68,10 +68,10 @@ def read_request(row: Mapping[str, bytes], headers: Mapping[str, object]) -> Ima
                 f"{', '.join(fields)[:200]}."
             )
         raise EmptyBodyError
-    # No picture begins like this, so the content type, which may be wrong, is not needed.
-    as_instances = content[:64].lstrip().startswith((b"{", b"["))
-    images = _read_instances(content) if as_instances else [content]
-    return ImageRequest(images, top_k, model_input, as_instances)
+    if content[:64].lstrip().startswith((b"{", b"[")):
+        # No picture begins like this, so the content type, which may be wrong, is not needed.
+        return ImageRequest(_read_instances(content), top_k, model_input, as_instances=True)
+    return ImageRequest([content], top_k, model_input)
 
 
 def _read_parameters(
