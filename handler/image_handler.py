@@ -101,11 +101,11 @@ class ImageHandler:
         return documents
 
     def _prepare(self, image: bytes | ImageError, budget: Budget) -> Outcome:
+        if isinstance(image, ImageError):
+            return image
         started = perf_counter()
         try:
-            return (
-                image if isinstance(image, ImageError) else self._classifier.prepare(image, budget)
-            )
+            return self._classifier.prepare(image, budget)
         except ImageError as error:
             return error
         finally:
@@ -139,12 +139,10 @@ def _read(row: dict[str, Any], headers: dict[str, Any]) -> ImageRequest:
     try:
         return read_request(row, headers)
     except ImageError as error:
-        return ImageRequest([error], top_k=None, model_input=False, as_instances=False)
+        return ImageRequest([error])
 
 
 def _status(outcomes: list[Outcome]) -> HTTPStatus:
     """Return 200 if there is at least one answer, else the status of the first error."""
-    first = outcomes[0]
-    if isinstance(first, ImageError) and all(isinstance(each, ImageError) for each in outcomes):
-        return HTTPStatus(first.code)
-    return HTTPStatus.OK
+    codes = [each.code for each in outcomes if isinstance(each, ImageError)]
+    return HTTPStatus(codes[0]) if len(codes) == len(outcomes) else HTTPStatus.OK
