@@ -7,7 +7,7 @@ which is a quarter of what a worker computes for a small picture and a small net
 import sys
 from functools import cache
 from io import BufferedReader
-from socket import socket
+from socket import SocketIO, socket
 
 from ts.protocol import otf_message_handler
 
@@ -33,4 +33,4 @@ def _receive(connection: socket, length: int) -> bytes:
 
 @cache
 def _reader(connection: socket) -> BufferedReader:
-    return connection.makefile("rb", BUFFER_BYTES)
+    return BufferedReader(SocketIO(connection, "r"), BUFFER_BYTES)
