@@ -23,7 +23,7 @@ from serving import ServeError
 from serving.java import find_java_home
 from serving.readiness import find_patience, wait_for_answer, web_ui_url
 from serving.supervision import Server, keep_running, running
-from serving.torchserve import find_archives, log_files, run_directory, torchserve
+from serving.torchserve import log_files, run_directory, torchserve
 from webui.settings import Settings, SettingsError
 
 
@@ -33,8 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="serve.py",
         description=__doc__,
-        epilog="environment variables:\n"
-        + "\n".join(f"  {s.variable}={s.default}\n      {s.help}" for s in Settings.describe()),
+        epilog=Settings.help(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
@@ -73,7 +72,6 @@ def serve(settings: Settings) -> int:
 
     for signal_number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(signal_number, request_stop)
-    find_archives(settings)
     java_home = find_java_home()
     with ExitStack() as opened:
         opened.enter_context(run_directory(settings))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import orjson
 
+from handler.buffered_messages import buffer_messages
 from handler.metrics import HandlerMetrics
 from handler.request import ImageRequest, read_request
 from model.images.errors import ImageError
@@ -61,6 +62,7 @@ class ImageHandler:
         logging.getLogger("ts.metrics").setLevel(logging.INFO)
         # So that TorchServe does not parse bodies that claim to be JSON or text.
         os.environ["TS_DECODE_INPUT_REQUEST"] = "false"
+        buffer_messages()
 
     def handle(self, data: list[dict[str, Any]], context: "Context") -> list[bytes]:
         """Answer a batch of requests.
@@ -99,11 +101,11 @@ class ImageHandler:
         return documents
 
     def _prepare(self, image: bytes | ImageError, budget: Budget) -> Outcome:
+        if isinstance(image, ImageError):
+            return image
         started = perf_counter()
         try:
-            return (
-                image if isinstance(image, ImageError) else self._classifier.prepare(image, budget)
-            )
+            return self._classifier.prepare(image, budget)
         except ImageError as error:
             return error
         finally:
@@ -137,12 +139,10 @@ def _read(row: dict[str, Any], headers: dict[str, Any]) -> ImageRequest:
     try:
         return read_request(row, headers)
     except ImageError as error:
-        return ImageRequest([error], top_k=None, model_input=False, as_instances=False)
+        return ImageRequest([error])
 
 
 def _status(outcomes: list[Outcome]) -> HTTPStatus:
     """Return 200 if there is at least one answer, else the status of the first error."""
-    first = outcomes[0]
-    if isinstance(first, ImageError) and all(isinstance(each, ImageError) for each in outcomes):
-        return HTTPStatus(first.code)
-    return HTTPStatus.OK
+    codes = [each.code for each in outcomes if isinstance(each, ImageError)]
+    return HTTPStatus(codes[0]) if len(codes) == len(outcomes) else HTTPStatus.OK

@@ -1,7 +1,6 @@
 """Reads a request: one picture as the raw body or a form field, or several in JSON."""
 
 import base64
-import binascii
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,10 +11,7 @@ from model.images.errors import EmptyBodyError, ImageError
 
 # Maximum number of pictures in a request.
 MAX_INSTANCES = 64
-# Keys of the picture: TorchServe's name for a raw body, and the field of a form.
-BODY, FIELD = "body", "data"
-TOP_K, MODEL_INPUT = "top_k", "model_input"
-PARAMETERS = {TOP_K, MODEL_INPUT}
+PARAMETERS = {"top_k", "model_input"}
 # Pattern of a whole number from 1 to 9999; int() would also accept "1_0" and digits of any script.
 POSITIVE = re.compile(r"\s*0*[1-9][0-9]{0,3}\s*")
 BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
@@ -33,9 +29,6 @@ class TooManyInstancesError(ImageError):
     """The request holds more than :data:`MAX_INSTANCES` pictures."""
 
     code = 413
-    default_message = (
-        f"A request may hold at most {MAX_INSTANCES} instances. Send several requests."
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +44,9 @@ class ImageRequest:
     """
 
     images: list[bytes | ImageError]
-    top_k: int | None
-    model_input: bool
-    as_instances: bool
+    top_k: int | None = None
+    model_input: bool = False
+    as_instances: bool = False
 
 
 def read_request(row: Mapping[str, bytes], headers: Mapping[str, object]) -> ImageRequest:
@@ -66,71 +59,53 @@ def read_request(row: Mapping[str, bytes], headers: Mapping[str, object]) -> Ima
     Raises:
         ImageError: The request holds no picture, or a parameter is invalid.
     """
-    parameters = _parameters(row, headers)
-    top_k, model_input = _top_k(parameters), _model_input(parameters)
-    content = row.get(FIELD, row.get(BODY))
+    top_k, model_input = _read_parameters(row, headers)
+    content = row.get("data", row.get("body"))
     if content is None:
         if fields := sorted(set(row) - PARAMETERS):
             raise InvalidRequestError(
-                f"Send the picture in the form field “{FIELD}”. The form has only: "
+                "Send the picture in the form field “data”. The form has only: "
                 f"{', '.join(fields)[:200]}."
             )
         raise EmptyBodyError
     if content[:64].lstrip().startswith((b"{", b"[")):
         # No picture begins like this, so the content type, which may be wrong, is not needed.
-        return ImageRequest(_instances(content), top_k, model_input, as_instances=True)
-    return ImageRequest([content], top_k, model_input, as_instances=False)
+        return ImageRequest(_read_instances(content), top_k, model_input, as_instances=True)
+    return ImageRequest([content], top_k, model_input)
 
 
-def _parameters(row: Mapping[str, bytes], headers: Mapping[str, object]) -> dict[str, str]:
-    """Return the parameters by name; a form field takes precedence over a header."""
-    found: dict[str, object] = {name: row[name] for name in row if name in PARAMETERS}
-    for header in headers:
-        name = header.lower().replace("-", "_")
-        if name in PARAMETERS:
-            found.setdefault(name, headers[header])
-    return {name: _text(value) for name, value in found.items()}
+def _read_parameters(
+    row: Mapping[str, bytes], headers: Mapping[str, object]
+) -> tuple[int | None, bool]:
+    """Return ``top_k`` and ``model_input``; a form field takes precedence over a header."""
+    found = {name.lower().replace("-", "_"): str(value) for name, value in headers.items()}
+    found |= {name: row[name].decode(errors="replace") for name in PARAMETERS & row.keys()}
+    top_k, model_input = found.get("top_k"), found.get("model_input", "false").strip().lower()
+    if top_k is not None and not POSITIVE.fullmatch(top_k):
+        raise InvalidParameterError("top_k must be a whole number from 1 to 9999.")
+    if model_input not in BOOLEANS:
+        raise InvalidParameterError("model_input must be true or false.")
+    return None if top_k is None else int(top_k), BOOLEANS[model_input]
 
 
-def _text(value: object) -> str:
-    if isinstance(value, bytes | bytearray):
-        return value.decode(errors="replace")
-    return str(value)
-
-
-def _top_k(parameters: Mapping[str, str]) -> int | None:
-    text = parameters.get(TOP_K)
-    if text is None:
-        return None
-    if not POSITIVE.fullmatch(text):
-        raise InvalidParameterError(f"{TOP_K} must be a whole number from 1 to 9999.")
-    return int(text)
-
-
-def _model_input(parameters: Mapping[str, str]) -> bool:
-    text = parameters.get(MODEL_INPUT)
-    if text is None:
-        return False
-    chosen = BOOLEANS.get(text.strip().lower())
-    if chosen is None:
-        raise InvalidParameterError(f"{MODEL_INPUT} must be true or false.")
-    return chosen
-
-
-def _instances(content: bytes) -> list[bytes | ImageError]:
-    shape = '{"instances": [{"b64": "…"}]}, where each b64 is a file in base64'
+def _read_instances(content: bytes) -> list[bytes | ImageError]:
     try:
-        request = orjson.loads(content)
+        document = orjson.loads(content)
     except orjson.JSONDecodeError as error:
         raise InvalidRequestError(f"The body is not valid JSON ({error}).") from error
-    if not isinstance(request, dict) or not isinstance(request.get("instances"), list):
-        raise InvalidRequestError(f"The JSON must have this shape: {shape}.")
-    instances = request["instances"]
-    if not instances:
-        raise EmptyBodyError("The list of instances is empty. Send at least one.")
-    if len(instances) > MAX_INSTANCES:
-        raise TooManyInstancesError
-    return [_decode(instance) for instance in instances]
+    match document:
+        case {"instances": []}:
+            raise EmptyBodyError("The list of instances is empty. Send at least one.")
+        case {"instances": list(instances)} if len(instances) > MAX_INSTANCES:
+            raise TooManyInstancesError(
+                f"A request may hold at most {MAX_INSTANCES} instances. Send several requests."
+            )
+        case {"instances": list(instances)}:
+            return [_decode(instance) for instance in instances]
+    raise InvalidRequestError(
+        'The JSON must have this shape: {"instances": [{"b64": "…"}]}, where each b64 is a file in '
+        "base64."
+    )
 
 
 def _decode(instance: object) -> bytes | ImageError:
@@ -138,6 +113,6 @@ def _decode(instance: object) -> bytes | ImageError:
         case {"b64": str(text)}:
             try:
                 return base64.b64decode(text, validate=True)
-            except (binascii.Error, ValueError):
+            except ValueError:
                 return InvalidRequestError("The instance's b64 is not valid base64.")
     return InvalidRequestError('An instance must have this shape: {"b64": "…"}.')

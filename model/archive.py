@@ -15,9 +15,8 @@ import shlex
 import shutil
 import sys
 import tempfile
-import zipfile
-import zlib
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,12 +25,7 @@ from model_archiver.model_packaging_utils import ModelExportUtils
 
 from model import PROJECT
 from model.command_line import OneLineParser, tolerate_any_encoding, visible
-from model.inference import (
-    GRAPH_FILE_NAME,
-    QUANTISED_FILE_NAME,
-    WEIGHTS_FILE_NAME,
-    open_files,
-)
+from model.inference import GRAPH_FILE_NAME, QUANTISED_FILE_NAME, WEIGHTS_FILE_NAME, read_file
 from model.inference.card import ModelCard
 from model.inference.classifier import Classifier
 
@@ -77,23 +71,25 @@ def make_archive(
         ArchiveError: TorchServe would not accept the name, the source can't be read, the archive
             can't be written, or the archive is that of another model.
     """
-    _require_accepted(name or "any", version or "any")
     try:
-        files = open_files(source)
         card = Classifier.load(source).card
-        graph = files / GRAPH_FILE_NAME
-        # What was taken over from Keras has no weights for PyTorch.
-        others = [files / name for name in (WEIGHTS_FILE_NAME, QUANTISED_FILE_NAME)]
-        present = [graph, *(file for file in others if file.exists())]
-        network = {file.name: file.read_bytes() for file in present}
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+        network = {GRAPH_FILE_NAME: read_file(source, GRAPH_FILE_NAME)}
+        for file in (WEIGHTS_FILE_NAME, QUANTISED_FILE_NAME):
+            # What was taken over from Keras has no weights for PyTorch.
+            with suppress(FileNotFoundError):
+                network[file] = read_file(source, file)
+    except (OSError, ValueError) as error:
         raise ArchiveError(f"{source} is not a finished run or an archive ({error})") from error
     # Only an archive's card names a model and its version.
     if not card.version:
         card = replace(card, name=_name_after(source), version=FIRST_VERSION)
     card = replace(card, name=name or card.name, version=version or card.version)
-    # An archive may come from anywhere.
-    _require_accepted(card.name, card.version)
+    for chosen in (card.name, card.version):
+        if not ACCEPTED_NAME.fullmatch(chosen):
+            raise ArchiveError(
+                f"{chosen} can't be a name or a version for TorchServe: it needs letters, digits, "
+                "'_', '-' and '.', with a letter or digit first, and 251 of them at most"
+            )
     stem = card.name if card.version == FIRST_VERSION else f"{card.name}-{card.version}"
     archive = model_store / f"{stem}.mar"
     if not force and _holds_another_model(archive, network[GRAPH_FILE_NAME]):
@@ -110,15 +106,6 @@ def make_archive(
     return archive
 
 
-def _require_accepted(*names: str) -> None:
-    for name in names:
-        if not ACCEPTED_NAME.fullmatch(name):
-            raise ArchiveError(
-                f"{name} can't be a name or a version for TorchServe: it needs letters, digits, "
-                "'_', '-' and '.', with a letter or digit first, and 251 of them at most"
-            )
-
-
 def _name_after(run: Path) -> str:
     name = re.sub(r"[^A-Za-z0-9_.-]+", "-", run.resolve().name).lstrip("_.-")
     return name[:251] or "model"
@@ -128,8 +115,8 @@ def _holds_another_model(archive: Path, graph: bytes) -> bool:
     if not archive.exists():
         return False
     try:
-        return zipfile.Path(archive, GRAPH_FILE_NAME).read_bytes() != graph
-    except (OSError, KeyError, zipfile.BadZipFile, zlib.error):
+        return read_file(archive, GRAPH_FILE_NAME) != graph
+    except (OSError, ValueError):
         return True
 
 
@@ -183,7 +170,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ArchiveError as error:
         print(f"model.archive: error: {visible(error)}", file=sys.stderr)
         return 2
-    name = ModelCard.load(zipfile.Path(archive)).name
+    name = ModelCard.load(archive).name
     elsewhere = store.resolve() != MODEL_STORE
     setting = f" MODEL_STORE={shlex.quote(str(store))}" if elsewhere else ""
     print(visible(f"{archive} is ready. To serve it: MODEL_NAME={name}{setting} make serve"))

@@ -107,12 +107,9 @@ def format_percentage(fraction: float) -> str:
 
     Only a certain 1 is "100.0 %" and only a certain 0 is "0.0 %", as on the web page.
     """
-    sign, shown = "", fraction
     if 0 < fraction < SMALLEST_SHOWN:
-        sign, shown = "< ", SMALLEST_SHOWN
-    elif LARGEST_SHOWN < fraction < 1:
-        sign, shown = "> ", LARGEST_SHOWN
-    return f"{sign}{100 * shown:.1f} %"
+        return "< 0.1 %"
+    return "> 99.9 %" if LARGEST_SHOWN < fraction < 1 else f"{100 * fraction:.1f} %"
 
 
 def is_printable(text: str) -> bool:

@@ -37,20 +37,13 @@ from model.evaluation.scores import Evaluation, classify, wilson_interval
 from model.inference.card import ModelCard
 from model.inference.classifier import Classifier
 
-PAGE_FILE_NAME = "confusion_matrix.html"
-
 
 class EvaluationError(ValueError):
     """The evaluation can't be made as it was asked for; the message says what to do."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command.
-
-    Returns:
-        The exit code: 0 for success, 2 for data or a model that can't be used, and 130 after
-        Ctrl-C.
-    """
+    """Run the command and return its exit code."""
     tolerate_any_encoding()
     parser = create_parser()
     options = parser.parse_intermixed_args(arguments)
@@ -234,7 +227,8 @@ def _report(output: Path, evaluation: Evaluation, images: str) -> None:
     """Write all results to the folder ``output``, and print the report."""
     text = write_test_report(output, evaluation, images)
     write_predictions(output / "predictions.csv", evaluation)
-    write_page(output / PAGE_FILE_NAME, evaluation)
+    page = output / "confusion_matrix.html"
+    write_page(page, evaluation)
     total = len(evaluation.images)
     low, high = wilson_interval(evaluation.correct, total)
     print("\n".join(map(visible, text.splitlines())))
@@ -243,7 +237,7 @@ def _report(output: Path, evaluation: Evaluation, images: str) -> None:
         f"95 % interval {low:.2%} to {high:.2%}"
     )
     print(f"Everything is in {output}/. Open this page to see the pictures behind the numbers:")
-    print(output / PAGE_FILE_NAME)
+    print(page)
 
 
 def write_predictions(file: Path, evaluation: Evaluation) -> None:

@@ -13,12 +13,9 @@ logits, to which softmax is added. Code in the file, such as a Lambda layer's, i
 import os
 import shlex
 import sys
-import tempfile
 import textwrap
 import warnings
-import zipfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +39,6 @@ except ModuleNotFoundError as missing:
         "`python -m pip install --group keras` installs it"
     )
 
-# Maximum size of what a .keras file unpacks to; VGG16 with its training state has 1.7 GB.
-MAX_BYTES = 2 * 1024**3
 CIFAR10_CLASS_NAMES = (
     *("airplane", "automobile", "bird", "cat", "deer"),
     *("dog", "frog", "horse", "ship", "truck"),
@@ -54,6 +49,7 @@ PIXEL_SCALE = 0.1
 SUM_TOLERANCE = 1e-3
 # What to do about a file that Keras refuses, by words in its message.
 REMEDIES = {
+    "File format not supported": "it is read by the end of its name, .keras or .h5; rename it",
     "No model config": "it holds weights alone; save the whole model with model.save('net.keras')",
     "unsafe_deserialization": "it holds code, such as a Lambda layer's, which is not run, because "
     "it could do anything; use Keras' own layers instead",
@@ -67,31 +63,20 @@ class ConversionError(ValueError):
     """The run can't be made as requested; the message says what to do."""
 
 
-class _PixelsToProbabilities(nn.Module):
+class _PixelsToOutputs(nn.Module):
     def __init__(self, model: KerasModel, black: float, white: float) -> None:
         super().__init__()
         self.model, self.black, self.scale = model, black, (white - black) / 255
-        self.adds_softmax = False
 
     def forward(self, pixels: Tensor) -> Tensor:
-        scaled = pixels.float() * self.scale + self.black
-        outputs: Tensor = self.model(scaled, training=False).float()
-        return outputs.softmax(dim=1) if self.adds_softmax else outputs
+        outputs: Tensor = self.model(pixels.float() * self.scale + self.black, training=False)
+        return outputs.float()
 
 
 def convert(
-    file: Path,
-    run: Path,
-    class_names: str | None = None,
-    input_range: Sequence[float] | None = None,
+    file: Path, run: Path, class_names: str | None, input_range: Sequence[float] | None
 ) -> ModelCard:
-    """Make a run from a Keras file.
-
-    Args:
-        file: A file that Keras' ``model.save`` wrote.
-        run: The run's directory, which must not exist; it gets the graph and the card.
-        class_names: Names of the classes, as the command line takes them.
-        input_range: What the model takes for black and for white, as there.
+    """Make a run from a Keras file, with the class names and the range of the command line.
 
     Returns:
         The run's card.
@@ -102,15 +87,22 @@ def convert(
     """
     if not is_printable(run.name) or run.exists():
         raise ConversionError("the run exists already or has an odd name; choose another --name")
-    with _errors_on_one_line():
-        model = _load(file)
-        image_size, num_classes = _find_sizes(model)
-        names = _choose_class_names(class_names, num_classes, image_size)
-        black, white = input_range or _find_input_range(model)
-        network = _PixelsToProbabilities(model, black, white)
-        with torch.inference_mode():
-            network.adds_softmax = _gives_logits(model, network(random_pixels(image_size)))
-        graph = to_onnx(network, image_size)
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            model = _load(file)
+            image_size, num_classes = _find_sizes(model)
+            names = _choose_class_names(class_names, num_classes, image_size)
+            black, white = input_range or _find_input_range(model)
+            network: nn.Module = _PixelsToOutputs(model, black, white)
+            gives_logits = _gives_logits(model, network, image_size)
+            if gives_logits:
+                network = nn.Sequential(network, nn.Softmax(dim=1))
+            graph = to_onnx(network, image_size)
+    except ConversionError:
+        raise
+    except Exception as error:
+        # Damaged files and layers that can't be exported lead to errors of many kinds.
+        raise ConversionError(_explain(str(error))) from error
     card = ModelCard(
         name=run.name,
         version="",
@@ -121,8 +113,8 @@ def convert(
         data=f"not recorded in the Keras file {visible(file.name)}",
         training_images=0,
         validation_images=0,
-        recipe=f"keras, {'logits' if network.adds_softmax else 'softmax'} of pixels from {black:g} "
-        f"to {white:g}",
+        recipe=f"keras, {'logits' if gives_logits else 'softmax'} of pixels from {black:g} to "
+        f"{white:g}",
         epochs=0,
         validation_accuracy=None,
         test_accuracy=None,
@@ -135,41 +127,23 @@ def convert(
     return card
 
 
-@contextmanager
-def _errors_on_one_line() -> Iterator[None]:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    except ConversionError:
-        raise
-    except Exception as error:
-        # Damaged files and layers that can't be exported lead to errors of many kinds.
-        message = str(error).rpartition("Exception encountered: ")[2]
-        remedies = [remedy for words, remedy in REMEDIES.items() if words in message]
-        remedy = (
-            f"Keras {keras.__version__} can't read or export it; save the whole model again, of "
-            f"its own layers, with model.save('net.keras') ({textwrap.shorten(message, 160)})"
-        )
-        raise ConversionError([*remedies, remedy][0]) from error
-
-
 def _load(file: Path) -> KerasModel:
     if not file.is_file():
         found = "it is a folder" if file.is_dir() else "there is no such file"
         raise ConversionError(f"{found}; give a file that model.save('net.keras') wrote")
-    is_zip = zipfile.is_zipfile(file)
-    if is_zip:
-        with zipfile.ZipFile(file) as archive:
-            if sum(member.file_size for member in archive.infolist()) > MAX_BYTES:
-                raise ConversionError(
-                    f"it unpacks to more than {MAX_BYTES:,} bytes; make it smaller"
-                )
-    with tempfile.TemporaryDirectory() as directory:
-        # Keras goes by the end of the name, which may be missing or wrong.
-        link = Path(directory, "model.keras" if is_zip else "model.h5")
-        link.symlink_to(file.resolve())
-        return keras.saving.load_model(link, compile=False, safe_mode=True)
+    return keras.saving.load_model(file, compile=False, safe_mode=True)
+
+
+def _explain(message: str) -> str:
+    """Return what to do about a file that Keras refuses with ``message``."""
+    cause = message.rpartition("Exception encountered: ")[2]
+    for words, remedy in REMEDIES.items():
+        if words in cause:
+            return remedy
+    return (
+        f"Keras {keras.__version__} can't read or export it; save the whole model again, of its "
+        f"own layers, with model.save('net.keras') ({textwrap.shorten(cause, 160)})"
+    )
 
 
 def _find_sizes(model: KerasModel) -> tuple[int, int]:
@@ -209,12 +183,13 @@ def _find_input_range(model: KerasModel) -> tuple[int, int]:
     return 0, 1
 
 
-def _gives_logits(model: KerasModel, outputs: Tensor) -> bool:
-    """Tell whether ``outputs`` of a model, float32 ``(N, C)``, are logits or probabilities."""
+def _gives_logits(model: KerasModel, network: nn.Module, image_size: int) -> bool:
+    """Tell whether a model, and the network around it, give logits or probabilities."""
+    with torch.inference_mode():
+        outputs = network(random_pixels(image_size))
     *_, last = _steps(model)
     activation = getattr(getattr(last, "activation", None), "__name__", "linear")
-    sums = outputs.sum(dim=1)
-    sum_to_1 = outputs.min() >= 0 and (sums - 1).abs().max() < SUM_TOLERANCE
+    sum_to_1 = outputs.min() >= 0 and (outputs.sum(dim=1) - 1).abs().max() < SUM_TOLERANCE
     if activation == "softmax" or sum_to_1:
         return False
     if activation != "linear":

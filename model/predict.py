@@ -43,11 +43,7 @@ Answers = Iterable[tuple[str, dict[str, Any]]]
 
 
 def predict(options: argparse.Namespace, classifier: Classifier) -> int:
-    """Print the answers of ``classifier`` as the command line in ``options`` asks for them.
-
-    Returns:
-        The exit code: 0, or 1 if a file could not be classified.
-    """
+    """Print the answers that ``options`` ask for; return 1 if a file could not be classified."""
     files = find_files(options.files)
     # On a terminal the answers themselves show the progress.
     shown = files if sys.stdout.isatty() else progress(files, "Classifying", unit="files")
@@ -65,11 +61,11 @@ def predict(options: argparse.Namespace, classifier: Classifier) -> int:
     if options.json:
         lines = format_json(report_errors())
     else:
-        widths = (
-            min(max(len(visible(name)) for name in ("file", *files)), MAX_NAME_WIDTH),
-            max(len(visible(name)) for name in ("label", *classifier.card.class_names)),
-        )
-        lines = format_table(report_errors(), widths, options.top_k)
+        # Longer names are shown in full, and move the rest of their line.
+        width = min(max(len(visible(name)) for name in ("file", *files)), MAX_NAME_WIDTH)
+        label = max(len(visible(name)) for name in ("label", *classifier.card.class_names))
+        row = f"{{:<{width}}}  {{:<{label}}}  {{:>10}}  {{}}"
+        lines = format_table(report_errors(), row, options.top_k)
     for line in lines:
         print(line)
     sys.stdout.flush()
@@ -86,19 +82,12 @@ def format_json(answers: Answers) -> Iterator[str]:
     yield "]"
 
 
-def format_table(answers: Answers, widths: tuple[int, int], top_k: int) -> Iterator[str]:
+def format_table(answers: Answers, row: str, top_k: int) -> Iterator[str]:
     """Yield the lines of a table: file, label, confidence and the next best of ``top_k`` classes.
 
-    Errors are left out. Of the first two columns, ``widths`` in characters are given; longer names
-    of files are shown in full, and move the rest of their line.
+    Errors are left out. Every line is made by the format string ``row``.
     """
-
-    def row(*cells: str) -> str:
-        return "{:<{}}  {:<{}}  {:>10}  {}".format(
-            cells[0], widths[0], cells[1], widths[1], *cells[2:]
-        ).rstrip()
-
-    yield row("file", "label", "confidence", "next best" if top_k > 1 else "")
+    yield row.format("file", "label", "confidence", "next best" if top_k > 1 else "").rstrip()
     for file, answer in answers:
         if "error" not in answer:
             (label, confidence), *others = [
@@ -106,7 +95,7 @@ def format_table(answers: Answers, widths: tuple[int, int], top_k: int) -> Itera
                 for name, probability in islice(answer["probabilities"].items(), top_k)
             ]
             next_best = ", ".join(map(" ".join, others))
-            yield row(visible(file), label, confidence, next_best)
+            yield row.format(visible(file), label, confidence, next_best).rstrip()
 
 
 def create_parser() -> OneLineParser:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from http import HTTPStatus
+from itertools import chain
 
 import urllib3
 
@@ -13,7 +14,7 @@ from serving import ServeError
 from serving.supervision import START_SECONDS, Server
 from webui.errors import WebUIError
 from webui.settings import Settings
-from webui.torchserve.client import READY, TorchServeClient
+from webui.torchserve.client import PIXEL, READY, TorchServeClient
 from webui.torchserve.errors import ModelServerTimeoutError, OverloadedError
 
 # Seconds that a model may be without an answer.
@@ -58,16 +59,17 @@ def find_patience(settings: Settings) -> float:
     # A new client knows no keys yet, and so finds out whether the key file can be read.
     client = TorchServeClient(replace(settings, torchserve_timeout_seconds=ANSWER_SECONDS))
     try:
-        client.require_ready()
+        client.predict(PIXEL)
+        states = {*chain(*client.fetch_workers().values())}
     except OverloadedError:
         # Starting anew would only lose the pictures that it is busy with.
         return math.inf
     except ModelServerTimeoutError:
         # A worker calls itself ready also while it tries to start.
-        return IMPAIRED_SECONDS if READY in client.fetch_worker_states() else NO_ANSWER_SECONDS
+        return IMPAIRED_SECONDS if client.has_ready_worker() else NO_ANSWER_SECONDS
     except WebUIError:
         return NO_ANSWER_SECONDS
-    return math.inf if {READY} == {*client.fetch_worker_states("/all")} else IMPAIRED_SECONDS
+    return math.inf if states == {READY} else IMPAIRED_SECONDS
 
 
 def web_ui_url(settings: Settings) -> str:

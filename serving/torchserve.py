@@ -5,12 +5,11 @@ import hashlib
 import json
 import os
 import shutil
-import socket
 import sys
 import zipfile
 import zlib
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +23,10 @@ from webui.settings import LATEST, Settings, order_of_version
 
 # Folder on the workers' import path; the module in it says why.
 PYTORCH_STAND_IN = PROJECT / "serving" / "pytorch_stand_in"
-# Name as long as that of any socket that TorchServe makes in its temporary folder.
+# Name as long as that of any socket that TorchServe makes in its temporary folder, and the longest
+# path that a socket may have (on macOS; on Linux four more).
 LONGEST_SOCKET = ".ts.sock.65535"
+MAX_SOCKET_PATH_BYTES = 103
 
 
 def find_archives(settings: Settings) -> list[Path]:
@@ -115,27 +116,23 @@ def run_directory(settings: Settings) -> Iterator[None]:
 def temporary_folder(directory: Path) -> Iterator[Path]:
     """Create a run directory's folder for temporary files, where nothing cleans while it is used.
 
-    It is new, because TorchServe takes a second start with the same one for a restart.
+    It is new, because TorchServe takes a second start with the same one for a restart. If its path
+    were too long for a socket, it is below the user's home instead.
 
     Raises:
-        ServeError: No folder takes a socket, whose path must be shorter than 108 characters.
+        ServeError: Both paths are too long.
     """
     name = f"torchserve-{hashlib.sha256(os.fsencode(directory)).hexdigest()[:8]}"
-    folders = [directory / "tmp"]
-    for variable, parent in (("XDG_RUNTIME_DIR", ""), ("HOME", ".cache")):
-        if os.environ.get(variable):
-            folders.append(Path(os.environ[variable], parent, name))
-    for folder in folders:
-        with suppress(OSError), socket.socket(socket.AF_UNIX) as probe:
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir(mode=0o700, parents=True)
-            probe.bind(str(folder / LONGEST_SOCKET))
+    for folder in (directory / "tmp", Path.home() / ".cache" / name):
+        if len(os.fsencode(folder / LONGEST_SOCKET)) <= MAX_SOCKET_PATH_BYTES:
             break
     else:
         raise ServeError(
-            f"there can be no socket in {' or '.join(map(str, folders))}: set "
-            "TORCHSERVE_RUN_DIRECTORY to a directory with a path of at most 80 characters"
+            f"the path of {directory} is too long for TorchServe's sockets: set "
+            "TORCHSERVE_RUN_DIRECTORY to one of at most 80 characters"
         )
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700, parents=True)
     try:
         yield folder
     finally:

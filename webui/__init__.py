@@ -1,9 +1,8 @@
 """The web UI: a form that accepts pictures, and a page that says what the model sees in them."""
 
-import os
-from dataclasses import replace
+from http import HTTPStatus
 
-from flask import Flask, Response, request
+from flask import Flask, Response
 from flask.json.provider import DefaultJSONProvider
 from flask_compress import Compress
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -23,25 +22,17 @@ from webui.protocols.views import kserve, open_inference
 from webui.security import add_security_headers, refuse_other_sites, refuse_unknown_hosts
 from webui.settings import Settings
 from webui.torchserve.client import TorchServeClient
-from webui.torchserve.versions import keep_version
 from webui.uploads import FORM_OVERHEAD_BYTES, MAX_OTHER_PARTS, MAX_TEXT_BYTES, FormRequest
 from webui.views import pages, probes
 
-# Seconds that a page waits for what it can do without.
-MOST_SECONDS_FOR_A_PAGE = 1.0
 # Size up to which answers are compressed; longer ones are pages full of pictures, which are.
 MAX_COMPRESSED_BYTES = 256 * 1024
-PARTIAL_CONTENT = 206
+
+compression = Compress()
 
 
-def create_app(settings: Settings | None = None) -> Flask:
-    """Create the web UI as a WSGI application, with the environment's settings by default.
-
-    Raises:
-        SettingsError: The environment holds a value that cannot be used.
-    """
-    if settings is None:
-        settings = Settings.from_environment(os.environ)
+def create_app(settings: Settings) -> Flask:
+    """Create the web UI as a WSGI application."""
     app = Flask(__name__)
     app.request_class = FormRequest
     app.json = DefaultJSONProvider(app)
@@ -63,8 +54,6 @@ def create_app(settings: Settings | None = None) -> Flask:
         settings.rate_limit, settings.torchserve_timeout_seconds
     )
     app.extensions["torchserve"] = TorchServeClient(settings)
-    impatient = replace(settings, torchserve_timeout_seconds=MOST_SECONDS_FOR_A_PAGE)
-    app.extensions["impatient_torchserve"] = TorchServeClient(impatient)
     app.jinja_env.filters.update(
         percentage=format_percentage,
         size=format_size,
@@ -72,7 +61,6 @@ def create_app(settings: Settings | None = None) -> Flask:
         image_description=describe_image,
     )
     Languages(app)
-    app.url_defaults(keep_version)
     for before in (identify_request, refuse_unknown_hosts, refuse_other_sites):
         app.before_request(before)
     for blueprint in (pages, probes, api, kserve, open_inference):
@@ -80,25 +68,20 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.register_error_handler(Exception, answer_exception)
     app.after_request(add_security_headers)
     app.after_request(add_request_id)
-    _compress(app)
+    compression.init_app(app)
+    app.after_request(_compress)
     if count := settings.proxies:
         proxied = ProxyFix(app.wsgi_app, count, count, count, x_prefix=count)
         app.wsgi_app = proxied  # type: ignore[method-assign]
     return app
 
 
-def _compress(app: Flask) -> None:
-    compression = Compress(app)
-
-    @app.after_request
-    def compress(response: Response) -> Response:
-        is_part = response.status_code == PARTIAL_CONTENT
-        is_long = (response.content_length or 0) > MAX_COMPRESSED_BYTES
-        accepted = request.accept_encodings
-        # Flask-Compress would compress parts of files, and for those who take "gzip;q=0".
-        if is_part or is_long or (accepted and not accepted["gzip"]):
-            return response
-        # It would leave files open that are read piece by piece.
-        response.direct_passthrough = False
-        response.make_sequence()
-        return compression.after_request(response)
+def _compress(response: Response) -> Response:
+    is_long = (response.content_length or 0) > MAX_COMPRESSED_BYTES
+    # Flask-Compress would compress parts of files, too.
+    if is_long or response.status_code == HTTPStatus.PARTIAL_CONTENT:
+        return response
+    # It would leave files open that are read piece by piece.
+    response.direct_passthrough = False
+    response.make_sequence()
+    return compression.after_request(response)

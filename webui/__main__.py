@@ -1,4 +1,4 @@
-"""Run the web UI: ``python -m webui``."""
+"""Run the web UI alone, until Ctrl-C or SIGTERM; `make serve` starts TorchServe as well."""
 
 import argparse
 import os
@@ -12,8 +12,6 @@ from webui.logs import log_to_stderr
 from webui.settings import Settings, SettingsError
 from webui.waitress_server import create_server, serve
 
-EXIT_CANNOT_START = 1
-EXIT_WRONG_SETTING = 2
 # Open files: each connection may need one for its body, too.
 MAX_FILES = 10_000
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -25,19 +23,26 @@ def main() -> int:
     Returns:
         The exit status: 0 after a signal, 1 if the port is taken, 2 if a setting is wrong.
     """
-    _create_parser().parse_args()
+    argparse.ArgumentParser(
+        prog="python -m webui",
+        description=__doc__,
+        epilog=Settings.help(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    ).parse_args()
     try:
         settings = Settings.from_environment(os.environ)
     except SettingsError as error:
-        return _fail(str(error), EXIT_WRONG_SETTING)
+        print(f"webui: {error}", file=sys.stderr)
+        return 2
     _allow_many_connections()
     host, port = settings.webui_host, settings.webui_port
     app = create_app(settings)
     try:
         server = create_server(app, host, port)
     except OSError as error:
-        message = f"cannot listen on {host}:{port}: {error.strerror}; set WEBUI_HOST or WEBUI_PORT"
-        return _fail(message, EXIT_CANNOT_START)
+        reason = f"cannot listen on {host}:{port}: {error.strerror}"
+        print(f"webui: {reason}; set WEBUI_HOST or WEBUI_PORT", file=sys.stderr)
+        return 1
     log_to_stderr()
     stopping = app.extensions["admission"].stopping
 
@@ -55,29 +60,11 @@ def main() -> int:
     return 0
 
 
-def _create_parser() -> argparse.ArgumentParser:
-    settings = (f"  {s.variable:<31} {s.help} (default: {s.default})" for s in Settings.describe())
-    return argparse.ArgumentParser(
-        prog="python -m webui",
-        description=(
-            "Serve the web UI, which shows what the model behind TorchServe sees in a picture.\n"
-            "Stop it with Ctrl-C. Start TorchServe and the web UI together with: make serve"
-        ),
-        epilog="\n".join(["environment variables:", *settings]),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-
-
 def _allow_many_connections() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if 0 <= soft < MAX_FILES:
         wanted = min(MAX_FILES, hard) if hard >= 0 else MAX_FILES
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-
-
-def _fail(message: str, status: int) -> int:
-    print(f"webui: {message}", file=sys.stderr)
-    return status
 
 
 if __name__ == "__main__":

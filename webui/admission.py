@@ -5,11 +5,9 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from functools import wraps
 from math import ceil
-from typing import Any
 
-from flask import current_app, request
+from flask import request
 from limits import parse_many
 from limits.storage import MemoryStorage
 from limits.strategies import FixedWindowRateLimiter
@@ -17,7 +15,7 @@ from limits.strategies import FixedWindowRateLimiter
 from webui.errors import RateLimitError, StoppingError, TooManyPicturesError
 from webui.settings import UNLIMITED
 from webui.torchserve.errors import OverloadedError
-from webui.uploads import Upload, read_uploads
+from webui.uploads import Upload
 
 # Requests with pictures that are accepted, those that wait included, of all addresses and of one.
 MOST_ACCEPTED = (64, 32)
@@ -57,16 +55,18 @@ class Admission:
         return self._counted(self._probes, "", MOST_PROBES, 0)
 
     @contextmanager
-    def turn(self, address: str) -> Iterator[None]:
-        """Wait until the current request, which is from ``address``, may run."""
+    def turn(self, read: Callable[[], list[Upload]]) -> Iterator[list[Upload]]:
+        """Wait until the current request may run, and give the pictures that ``read`` finds."""
         self._require_open()
+        address = request.remote_addr or ""
         with (
             self._counted(self._accepted, address, MOST_ACCEPTED, 0),
             self._counted(self._running, address, MOST_RUNNING, self._patience),
         ):
+            uploads = read()
             if self._limits:
-                self._charge(address, read_uploads())
-            yield
+                self._charge(address, uploads)
+            yield uploads
 
     def sending(self, upload: Upload) -> AbstractContextManager[None]:
         """Return what waits until a picture may go to TorchServe."""
@@ -110,14 +110,3 @@ class Admission:
                 if not counts[key]:
                     del counts[key]
                 self._changed.notify_all()
-
-
-def admitted(view: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a view that takes pictures as a view that the app's :class:`Admission` protects."""
-
-    @wraps(view)
-    def admit(**values: str) -> Any:  # noqa: ANN401
-        with current_app.extensions["admission"].turn(request.remote_addr or ""):
-            return view(**values)
-
-    return admit

@@ -1,16 +1,16 @@
 """Several pictures of one request, and what became of each."""
 
-from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Collection
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING
 
 from flask import current_app, g
 
-from webui.code_snippets import CodeSnippets, create_code_snippets
+from webui.code_snippets import create_code_snippets
 from webui.error_handling import log_error
-from webui.errors import EmptyFileError, InternalError, UploadTooLargeError, WebUIError
+from webui.errors import EmptyFileError, UploadTooLargeError, WebUIError
 from webui.torchserve.predictions import Prediction
 from webui.uploads import Upload, to_data_uri
 
@@ -34,11 +34,6 @@ class Answer:
 
     prediction: Prediction
     seconds: float
-
-    @property
-    def ranking(self) -> list[tuple[str, float]]:
-        """The classes and their probabilities (0 to 1), the likeliest first."""
-        return sorted(self.prediction["probabilities"].items(), key=lambda item: -item[1])
 
 
 @dataclass(frozen=True)
@@ -66,14 +61,14 @@ class Outcome:
         return to_data_uri(self.upload.content)
 
     @property
-    def code(self) -> CodeSnippets:
-        """Code that asks for the same answer."""
+    def code(self) -> dict[str, str]:
+        """Code that asks for the same answer, by its language."""
         return create_code_snippets(self.upload.filename)
 
 
 def classify_all(
     uploads: list[Upload],
-    versions: Sequence[str | None] = (None,),
+    versions: Collection[str | None] = (None,),
     *,
     with_model_input: bool = False,
 ) -> list[Outcome]:
@@ -110,14 +105,8 @@ def classify_all(
     if len(uploads) == 1:
         return [classify(uploads[0])]
     with ThreadPoolExecutor(PICTURES_AT_ONCE) as pool:
-        futures = [pool.submit(classify, upload) for upload in uploads]
-    return [_settle(upload, future) for upload, future in zip(uploads, futures, strict=True)]
-
-
-def _settle(upload: Upload, future: "Future[Outcome]") -> Outcome:
-    """Return what became of one picture of several, even if this program failed at it."""
-    mistake = future.exception()
-    outcome = Outcome(upload, error=InternalError()) if mistake else future.result()
-    if outcome.error:
-        log_error(outcome.error, mistake or outcome.error)
-    return outcome
+        outcomes = list(pool.map(classify, uploads))
+    for outcome in outcomes:
+        if outcome.error:
+            log_error(outcome.error, outcome.error)
+    return outcomes

@@ -2,7 +2,6 @@
 
 import re
 import shlex
-from typing import NamedTuple
 
 from flask import url_for
 
@@ -12,7 +11,6 @@ from webui.uploads import FIELD_NAME
 FALLBACK_FILENAME = "picture.jpg"
 # Names that no file has, and the one that curl takes for standard input.
 UNUSABLE_FILENAMES = {"", ".", "..", "-"}
-PLAIN_FILENAME = re.compile(r"[A-Za-z0-9._-]+")
 
 PYTHON = """\
 import json
@@ -27,22 +25,11 @@ request = Request(
 print(json.load(urlopen(request)))"""
 
 
-class CodeSnippets(NamedTuple):
-    """The same call twice; each works as pasted, in the folder that holds the picture.
+def create_code_snippets(filename: str) -> dict[str, str]:
+    """Return the code for one picture by its language, for the server of the current request.
 
-    Attributes:
-        curl: A command for a shell.
-        python: A program that needs the standard library only.
-    """
-
-    curl: str
-    python: str
-
-
-def create_code_snippets(filename: str) -> CodeSnippets:
-    """Return the code for one picture, which addresses the server of the current request.
-
-    A name that no file can have, or that cannot be seen in full, is replaced by ``picture.jpg``.
+    Each works as pasted, in the folder that holds the picture; Python needs its standard library
+    only. ``picture.jpg`` replaces a name that no file can have, or that cannot be seen in full.
     """
     if (
         not filename.isprintable()
@@ -51,16 +38,10 @@ def create_code_snippets(filename: str) -> CodeSnippets:
     ):
         filename = FALLBACK_FILENAME
     url = url_for("pages.predict", _external=True, **{PARAMETER: None})
-    part = _quote_for_curl(filename)
-    return CodeSnippets(
-        curl=f"curl -H 'Accept: application/json' -F {part} {shlex.quote(url)}",
-        python=PYTHON.format(url=url, filename=filename),
-    )
-
-
-def _quote_for_curl(filename: str) -> str:
-    if PLAIN_FILENAME.fullmatch(filename):
-        return f"{FIELD_NAME}=@{filename}"
-    # The name needs quotes of its own: a comma or a semicolon would end it for curl.
-    escaped = filename.replace('"', '\\"')
-    return shlex.quote(f'{FIELD_NAME}=@"{escaped}"')
+    # Without quotes of its own, a name with a comma or a semicolon would end there for curl.
+    quoted = filename.replace('"', '\\"')
+    part = shlex.quote(f'{FIELD_NAME}=@"{quoted}"')
+    return {
+        "curl": f"curl -H 'Accept: application/json' -F {part} {shlex.quote(url)}",
+        "Python": PYTHON.format(url=url, filename=filename),
+    }

@@ -6,7 +6,7 @@ Numbers and sizes, too, are written as people read them in that language.
 from babel import Locale, negotiate_locale
 from babel.numbers import get_decimal_symbol
 from flask import Flask, Response, request
-from flask_babel import Babel, LazyString, get_locale, gettext, lazy_gettext, ngettext
+from flask_babel import Babel, LazyString, get_locale, gettext, ngettext
 
 PARAMETER = "language"
 # The language of the texts in the code; every other one is a folder in translations/.
@@ -15,8 +15,6 @@ SMALLEST_SHOWN = 0.001
 LARGEST_SHOWN = 0.999
 BYTES_PER_UNIT = 1024
 MILLISECONDS_PER_SECOND = 1000
-# How the model makes a picture square, by the handler's name for it.
-FITS = dict.fromkeys(("resize", "keep-aspect"), lazy_gettext("resized as a whole"))
 
 Text = str | LazyString
 
@@ -109,18 +107,11 @@ def format_duration(seconds: float) -> str:
 
 
 def describe_image(image: object) -> str | None:
-    """Return the handler's words as in "JPEG, 4000 × 3000 pixels, resized as a whole".
-
-    None stands for an unknown format or size.
-    """
+    """Return the handler's words as in "JPEG, 4000 × 3000 pixels"; None for other words."""
     match image:
-        case {"format": str(name), "width": int(width), "height": int(height), **others}:
+        case {"format": str(name), "width": int(width), "height": int(height)}:
             values = {"format": name, "width": width, "height": height}
-            description = str(gettext("%(format)s, %(width)d × %(height)d pixels", **values))
-            fit = others.get("fit")
-            if isinstance(fit, str) and fit in FITS and width != height:
-                description += f", {FITS[fit]}"
-            return description
+            return str(gettext("%(format)s, %(width)d × %(height)d pixels", **values))
     return None
 
 

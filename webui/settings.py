@@ -174,6 +174,12 @@ class Settings:
             for setting in fields(cls)
         )
 
+    @classmethod
+    def help(cls) -> str:
+        """Return what the help of a command says about the environment variables."""
+        lines = (f"  {one.variable}={one.default}\n      {one.help}" for one in cls.describe())
+        return "\n".join(["environment variables:", *lines])
+
     @property
     def hosts(self) -> frozenset[str]:
         """Names of hosts that requests may be sent to; any if there are none."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from io import BytesIO
 
-from flask import Request, current_app, g, request
+from flask import Request, current_app, request
 
 from webui.errors import NoFileError, TooManyPicturesError, UnsupportedMediaTypeError
 from webui.work import estimate_work
@@ -54,9 +54,7 @@ class Upload:
 
 
 def read_uploads() -> list[Upload]:
-    """Return the pictures in the current request: the files of a form, or the body itself.
-
-    They are read once, at least one and at most as many as are allowed.
+    """Return the pictures in the current request, one or more: a form's files, or the body itself.
 
     Raises:
         NoFileError: The form contains no picture.
@@ -65,16 +63,6 @@ def read_uploads() -> list[Upload]:
         RequestEntityTooLarge: The body is larger than all pictures may be together, or a form with
             too many fields or too much text.
     """
-    if "uploads" not in g:
-        g.uploads = _read_uploads()
-    uploads: list[Upload] = g.uploads
-    return uploads
-
-
-def _read_uploads() -> list[Upload]:
-    if "read_body" in g:
-        uploads: list[Upload] = g.read_body()
-        return uploads
     if request.mimetype == "application/octet-stream" or request.mimetype.startswith("image/"):
         return [Upload("", request.get_data())]
     if request.mimetype not in FORM_TYPES:

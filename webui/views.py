@@ -1,7 +1,6 @@
 """The pages, which are the form and the result, and the probes."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from flask import (
@@ -17,16 +16,14 @@ from flask import (
 )
 from werkzeug.wrappers import Response as BaseResponse
 
-from webui.admission import admitted
 from webui.classification import Outcome, classify_all
-from webui.errors import EmptyFileError, UploadTooLargeError
+from webui.errors import EmptyFileError, UploadTooLargeError, WebUIError
 from webui.negotiation import negotiated, wants_card, wants_json
-from webui.torchserve.versions import PARAMETER, asked_versions, list_versions
+from webui.torchserve.client import PIXEL, TorchServeClient
 from webui.uploads import FIELD_NAME, read_uploads
 
-if TYPE_CHECKING:
-    from webui.torchserve.client import TorchServeClient
-
+# Parameter that names the version of the model, and its value for all versions side by side.
+VERSION, ALL_VERSIONS = "version", "all"
 # Number of classes that an answer shows at once; a click shows the others.
 SHOWN_CLASSES = 5
 # Pages that can be asked for again in another language.
@@ -55,8 +52,8 @@ def show_form() -> str:
         max_bytes=most_bytes,
         max_pictures=most_pictures,
         modules=MODULES,
-        versions=list_versions(),
-        chosen_version=request.args.get(PARAMETER),
+        versions=_list_versions(),
+        chosen_version=request.args.get(VERSION),
         # The page's script finds these before it sends a picture, and shows the same words.
         errors=[EmptyFileError(), UploadTooLargeError(max_bytes=most_bytes)],
     )
@@ -69,10 +66,15 @@ def show_form_again() -> BaseResponse:
 
 
 @pages.post("/predict")
-@admitted
 def predict() -> Response:
     """Say what the model sees in each picture, as a page, as cards of it, or as JSON."""
-    outcomes = classify_all(read_uploads(), asked_versions(), with_model_input=not wants_json())
+    with current_app.extensions["admission"].turn(read_uploads) as uploads:
+        asked = request.args.get(VERSION) or None
+        versions = _client().fetch_workers() if asked == ALL_VERSIONS else [asked]
+        return _answer(classify_all(uploads, versions, with_model_input=not wants_json()))
+
+
+def _answer(outcomes: list[Outcome]) -> Response:
     errors = [outcome.error for outcome in outcomes if outcome.error]
     if errors and len(outcomes) == 1:
         raise errors[0]
@@ -84,9 +86,6 @@ def predict() -> Response:
     if len(errors) == len(outcomes):
         response.status_code = errors[0].code
         response.headers.update(errors[0].headers)
-    answers = [answer for outcome in outcomes for answer in outcome.answers]
-    slowest = max((answer.seconds for answer in answers), default=0)
-    response.headers["Server-Timing"] = f"model;dur={slowest * 1000:.1f}"
     return negotiated(response)
 
 
@@ -99,9 +98,8 @@ def report_health() -> Response:
 @probes.get("/readyz")
 def report_readiness() -> Response:
     """Say whether the model answers, and the server is not about to stop."""
-    client: TorchServeClient = current_app.extensions["torchserve"]
     with current_app.extensions["admission"].probe():
-        client.require_ready()
+        _client().predict(PIXEL)
     return jsonify(status="ready")
 
 
@@ -118,6 +116,26 @@ def _to_json(outcomes: list[Outcome]) -> object:
     if len(answers) == 1 or all(outcome.error for outcome in outcomes):
         return answers[0]
     return {"predictions": answers}
+
+
+def _list_versions() -> list[str]:
+    """Return all versions, the default first; none where TorchServe does not answer."""
+    try:
+        return list(_client().fetch_workers())
+    except WebUIError:
+        return []
+
+
+def _client() -> TorchServeClient:
+    client: TorchServeClient = current_app.extensions["torchserve"]
+    return client
+
+
+@pages.app_url_defaults
+def _keep_version(endpoint: str, values: dict[str, object]) -> None:
+    """Pass a version that was chosen on to every page that a page links to."""
+    if request and (chosen := request.args.get(VERSION)) and endpoint != "static":
+        values.setdefault(VERSION, chosen)
 
 
 @pages.app_context_processor

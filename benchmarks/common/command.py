@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
+from benchmarks.common.programs import ProgramError
 from benchmarks.common.report import Report, describe_machine
 from model import PROJECT
 from model.command_line import OneLineParser, whole_number
@@ -32,14 +34,10 @@ def option(name: str, meaning: str, default: object = None, **settings: object) 
 
 @dataclass(frozen=True)
 class Command:
-    """A benchmark as a command.
+    """A benchmark as a command, named after its package below ``benchmarks``.
 
-    Attributes:
-        name: The package below ``benchmarks``; the results are named after it.
-        description: What ``--help`` says, with examples.
-        options: The benchmark's own options.
-        measure: Measures; raises ``ProgramError``, ``OSError`` or ``ValueError`` where it can't.
-        needs_quiet: Whether other programs change the figures.
+    ``measure`` raises one of the errors that :meth:`run` catches where it can't. ``needs_quiet``
+    says whether other programs change the figures.
     """
 
     name: str
@@ -76,8 +74,7 @@ class Command:
             options.output.parent.mkdir(parents=True, exist_ok=True)
             options.output.write_text(report.to_markdown())
             options.output.with_suffix(".json").write_text(json.dumps(document, indent=2) + "\n")
-        # ProgramError is a RuntimeError.
-        except (RuntimeError, OSError, ValueError) as error:
+        except (ProgramError, subprocess.CalledProcessError, OSError, ValueError) as error:
             print(f"benchmarks.{self.name}: error: {error}", file=sys.stderr)
             return 2
         except KeyboardInterrupt:

@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -60,10 +60,7 @@ def mebibytes(count: float) -> str:
 
 def describe_machine() -> dict[str, str]:
     """Return date, commit, machine, load and software, each by its name."""
-    packages = [f"python {platform.python_version()}"]
-    for package in PACKAGES:
-        with suppress(PackageNotFoundError):
-            packages.append(f"{package} {version(package)}")
+    packages = ", ".join(f"{package} {version(package)}" for package in PACKAGES)
     physical = psutil.cpu_count(logical=False)
     return {
         "date": datetime.now(UTC).date().isoformat(),
@@ -73,7 +70,7 @@ def describe_machine() -> dict[str, str]:
         "memory": f"{psutil.virtual_memory().total / 2**30:.1f} GiB",
         "system": platform.platform(terse=True),
         "load before": f"{os.getloadavg()[0]:.2f} (average of a minute)",
-        "here": ", ".join(packages),
+        "here": f"python {platform.python_version()}, {packages}",
     }
 
 

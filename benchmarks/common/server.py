@@ -5,7 +5,7 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,34 +13,25 @@ from typing import Any, NamedTuple
 import psutil
 import urllib3
 
+from benchmarks.common.pictures import small_picture
 from benchmarks.common.programs import Process, ProgramError, process_tree, running
-from model import BEST_ARCHIVE, PROJECT
+from model import BEST_ARCHIVE
 from webui.settings import Settings
 
 # The shipped archives by version.
-ARCHIVES = {
-    "2.0": BEST_ARCHIVE,
-    "1.0": PROJECT / "model_store" / "cifar10.mar",
-}
+ARCHIVES = {"2.0": BEST_ARCHIVE, "1.0": BEST_ARCHIVE.with_name("cifar10.mar")}
 START_SECONDS = 180
 ANSWER_SECONDS = 60
 OK = 200
 BYTES = {"Content-Type": "application/octet-stream"}
 
 
-class Request(NamedTuple):
-    """What is sent: ``body`` by POST to ``url``."""
-
-    url: str
-    body: bytes
-    headers: Mapping[str, str]
-
-
 class Server(NamedTuple):
-    """A running server: its root process, how a file is sent to it, and its page, if it has one."""
+    """A running server: its root process, where a picture is sent, and its page, if it has one."""
 
     pid: int
-    request: Callable[[bytes], Request]
+    url: str
+    headers: Mapping[str, str] = BYTES
     web_ui: str = ""
 
 
@@ -68,7 +59,7 @@ def our_server(version: str = "2.0", rate_limit: str = "unlimited") -> Iterator[
             torchserve = next(
                 one.pid for one in process_tree(process.pid) if "ts.model_server" in one.cmdline()
             )
-            yield Server(torchserve, lambda body: Request(url, body, headers), web_ui)
+            yield Server(torchserve, url, headers, web_ui)
 
 
 def free_ports(count: int) -> list[int]:
@@ -88,32 +79,32 @@ def _read_key(file: Path, process: Process) -> str:
     raise ProgramError("TorchServe left no keys")
 
 
-def ask(request: Request) -> dict[str, Any]:
-    """Send a request; raises ``ProgramError`` where there is no answer, or another than 200."""
-    url, body, headers = request
+def ask(server: Server, picture: bytes) -> dict[str, Any]:
+    """Send a picture; raises ``ProgramError`` where there is no answer, or another than 200."""
+    http = urllib3.PoolManager(headers=server.headers, timeout=ANSWER_SECONDS, retries=False)
     try:
-        response = urllib3.request(
-            "POST", url, body=body, headers=dict(headers), timeout=ANSWER_SECONDS, retries=False
-        )
-        if response.status == OK:
-            return dict(response.json())
-    except (urllib3.exceptions.HTTPError, ValueError, TypeError) as error:
+        response = http.request("POST", server.url, body=picture)
+    except urllib3.exceptions.HTTPError as error:
         raise ProgramError(f"it gives no answer: {error}") from error
-    beginning = response.data[:200].decode(errors="replace")
-    raise ProgramError(f"it answers {response.status}: {beginning}")
+    if response.status != OK:
+        beginning = response.data[:200].decode(errors="replace")
+        raise ProgramError(f"it answers {response.status}: {beginning}")
+    return dict(response.json())
 
 
-def wait_until_ready(request: Request, pid: int) -> float:
-    """Return the seconds until a server answers; ``ProgramError`` if it ends or takes too long."""
-    started = time.monotonic()
+def wait_until_ready(server: Server) -> None:
+    """Wait until a server answers; ``ProgramError`` if it ends or takes too long."""
+    deadline = time.monotonic() + START_SECONDS
     while True:
         try:
-            ask(request)
-            return time.monotonic() - started
+            ask(server, small_picture())
         except ProgramError as error:
             # A process that has ended is a zombie until its parent asks for its exit code.
+            pid = server.pid
             if not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
                 raise ProgramError("it ended by itself while it started") from error
-            if time.monotonic() - started > START_SECONDS:
+            if time.monotonic() > deadline:
                 raise
             time.sleep(0.2)
+        else:
+            return

@@ -11,9 +11,7 @@ each of the two gets right, and how long it takes, from the command to the repor
 
 import argparse
 import json
-import shlex
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -23,8 +21,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.common.command import Command, option
+from benchmarks.common.programs import run_to_end
 from benchmarks.common.report import Report, table
-from model import PROJECT
 from model.command_line import format_percentage, progress, whole_number
 from model.data.image_files import list_files
 
@@ -100,13 +98,10 @@ def lay_out(chosen: Mapping[str, Sequence[str]], source: Path, pictures: int, ta
 
 def _train(folder: Path, more: Sequence[str]) -> tuple[float, float]:
     """Run ``train.py`` on ``folder/data``, and return the accuracy in [0, 1] and the seconds."""
-    arguments = ["--data", folder / "data", "--runs", folder, "--name", "run", *more]
-    command = [sys.executable, *map(str, (PROJECT / "train.py", *arguments))]
+    arguments = ["--data", str(folder / "data"), "--runs", str(folder), "--name", "run", *more]
     started = time.perf_counter()
-    process = subprocess.run(command, capture_output=True, text=True, check=False)
+    run_to_end([sys.executable, "train.py", *arguments], {})
     seconds = time.perf_counter() - started
-    if process.returncode:
-        raise RuntimeError(f"{shlex.join(command)}: {process.stderr.strip()}")
     report = json.loads((folder / "run" / "classification_report.json").read_text())
     return report["accuracy"], seconds
 

@@ -1,6 +1,6 @@
 """FastAPI with ONNX Runtime, as most would write it, in two processes of uvicorn.
 
-NETWORK=DIR GRAPH=model.onnx uvicorn benchmarks.serving.fastapi_serving:app --workers 2
+GRAPH=DIR/model.onnx uvicorn benchmarks.serving.fastapi_serving:app --workers 2
 """
 
 import io
@@ -15,14 +15,12 @@ from fastapi import FastAPI, Request
 from PIL import Image
 
 app = FastAPI()
-directory = Path(os.environ["NETWORK"])
-classes = json.loads((directory / "classes.json").read_text())
+graph = Path(os.environ["GRAPH"])
+classes = json.loads(graph.with_name("model_card.json").read_text())["class_names"]
 options = onnxruntime.SessionOptions()
 # The processes are the parallelism.
 options.intra_op_num_threads = 1
-session = onnxruntime.InferenceSession(
-    directory / os.environ["GRAPH"], options, providers=["CPUExecutionProvider"]
-)
+session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
 
 
 @app.post("/predict")

@@ -6,16 +6,15 @@ what our figures are divided by theirs. The Keras program gets a virtual environ
 below .venv-benchmarks/ in the first run. Nothing else should run meanwhile.
 
   python -m benchmarks.training                             CIFAR-10, downloaded; 10 epochs of each
-  python -m benchmarks.training --data DIR --rounds 3       to measure: an hour or more
   python -m benchmarks.training --data DIR --only ours ours-original       without TensorFlow
   python -m benchmarks.training --data DIR --epochs 2 --output /tmp/trial.md      does it work?
 """
 
 import argparse
-import math
+import json
+import sys
 import tempfile
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -24,25 +23,37 @@ from typing import NamedTuple
 import numpy as np
 
 from benchmarks.common.command import Command, option
-from benchmarks.common.peer_environment import pins
-from benchmarks.common.programs import MEMORY_METHOD, take_turns
+from benchmarks.common.peer_environment import pins, prepare
+from benchmarks.common.programs import MEMORY_METHOD, run_to_end
 from benchmarks.common.report import Report, available_cpus, mebibytes, table
-from benchmarks.training.programs import GROUP, PROGRAMS, Run
 from model import PROJECT
-from model.command_line import whole_number
 from model.data.cifar10 import load_cifar10
-from model.data.dataset import DataError
 from model.data.folders import load_folders
-from model.data.splits import split_training_images
 from model.networks.reference_cnn import ReferenceCNN
+from model.training.batches import hold_out
+from model.training.config import Config
+from model.training.metrics import read_metrics
 
+GROUP = "training-benchmark"
+# Recipes of train.py by what --only takes.
+RECIPES = {"ours": "tuned", "ours-original": "original"}
+LABELS = {
+    **{name: f"ours, recipe `{recipe}`" for name, recipe in RECIPES.items()},
+    "keras": "the original, Keras on TensorFlow",
+}
 # Validation accuracy in [0, 1] that the way is timed to.
 TARGET = 0.65
-TO_TARGET = f"seconds to {100 * TARGET:.0f} %"
-LABELS = {
-    "ours": "ours, recipe `tuned`",
-    "ours-original": "ours, recipe `original`",
-    "keras": "the original, Keras on TensorFlow",
+HEADER = (
+    "program",
+    "seconds an epoch",
+    "peak memory",
+    f"seconds to {TARGET:.0%}",
+    "final validation accuracy",
+)
+# By default PyTorch takes the physical cores and TensorFlow the logical ones.
+THREADS = {
+    name: str(available_cpus())
+    for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
 }
 OPTIONS = (
     option(
@@ -54,136 +65,112 @@ OPTIONS = (
     option(
         "--only",
         "run these alone; ours-original is ours with the original's settings (default: all)",
-        PROGRAMS,
+        LABELS,
         nargs="+",
-        choices=PROGRAMS,
+        choices=LABELS,
     ),
     option("--epochs", "passes of each program over the training images", 10),
-    option("--rounds", "times that each program runs, in turns, with other seeds", 1),
-    option(
-        "--limit",
-        "train on N images only, to try it out; the figures mean nothing then",
-        type=whole_number(),
-        metavar="N",
-    ),
 )
 
 
+class Run(NamedTuple):
+    """One training: seconds of each epoch, validation accuracies in [0, 1], and bytes of memory."""
+
+    seconds: list[float]
+    accuracies: list[float]
+    peak_memory: int
+    precision: str
+
+
 def measure(options: argparse.Namespace) -> Report:
-    """Run every program that was asked for, in every round; raises ``DataError``."""
-    names = [name for name in PROGRAMS if name in options.only]
+    """Run every program that was asked for; ``DataError`` where the data can't be used."""
+    runs = {}
     with tempfile.TemporaryDirectory() as directory:
-        images = Path(directory) / "images.npz"
-        counts = write_images(options, images)
-        trainings = {name: partial(PROGRAMS[name], options, images) for name in names}
-        runs, failures = take_turns(trainings, options.rounds)
-    return make_report(options, counts, names, runs, failures)
-
-
-def write_images(options: argparse.Namespace, file: Path) -> tuple[int, int]:
-    """Split the training images as ``train.py`` does, and write them as the Keras program's task.
-
-    Returns:
-        The numbers of training and validation images.
-
-    Raises:
-        DataError: the data can't be used, or is too little for the split or the limit.
-    """
-    if options.data and not options.data.is_dir():
-        raise DataError(f"--data: {options.data} is not a folder")
-    size = ReferenceCNN.image_size
-    data = load_folders(options.data, size) if options.data else load_cifar10(PROJECT / "data")
-    train = data["train"]
-    splits = split_training_images(train.labels, train.class_names, None, options.limit)
-    arrays = {}
-    for split, indices in zip(("training", "validation"), splits, strict=True):
-        images = train.subset(indices)
-        arrays[f"{split}_pixels"] = images.pixels.permute(0, 2, 3, 1).numpy()
-        arrays[f"{split}_labels"] = images.labels.numpy()
-    # allow_pickle is spelt out for the type checker, which takes an array for it otherwise.
-    np.savez(file, allow_pickle=False, **arrays)
-    return len(splits[0]), len(splits[1])
-
-
-class Summary(NamedTuple):
-    """The medians of all runs of one program: seconds, bytes, and an accuracy in [0, 1].
-
-    An epoch is one after the first, in which TensorFlow traces its graph. The way to the target
-    ends with the first epoch above it, and is infinite where half of the runs have no such epoch.
-    """
-
-    epoch_seconds: float
-    peak_memory: float
-    seconds_to_target: float
-    training_seconds: float
-    accuracy: float
-
-
-def summarise(runs: Sequence[Run]) -> Summary:
-    """Return the medians of ``runs``, of which there is at least one."""
-    return Summary(
-        median(median(epoch.seconds for epoch in run.epochs[1:] or run.epochs) for run in runs),
-        median(run.peak_memory for run in runs),
-        median(map(_seconds_to_target, runs)),
-        median(sum(epoch.seconds for epoch in run.epochs) for run in runs),
-        median(run.epochs[-1].validation_accuracy for run in runs),
-    )
-
-
-def _seconds_to_target(run: Run) -> float:
-    seconds = 0.0
-    for epoch in run.epochs:
-        seconds += epoch.seconds
-        if epoch.validation_accuracy > TARGET:
-            return seconds
-    return math.inf
-
-
-def make_report(
-    options: argparse.Namespace,
-    images: tuple[int, int],
-    names: Sequence[str],
-    runs: Mapping[str, Sequence[Run]],
-    failures: Mapping[str, str],
-) -> Report:
-    """Return the report; ``images`` are the numbers of training and validation images."""
-    summaries = {name: summarise(values) for name, values in runs.items()}
-    header = ("program", "seconds an epoch", "peak memory", TO_TARGET, "final validation accuracy")
-    rows = [_row(name, summaries.get(name), summaries.get("keras")) for name in names]
-    note = "In parentheses: ours divided by Keras' figure; below 1, ours needs less."
+        folder = Path(directory)
+        images = write_images(options.data, folder / "images.npz")
+        for name in filter(options.only.__contains__, LABELS):
+            print(f"{LABELS[name]} ...", flush=True)
+            train = train_keras if name == "keras" else partial(train_ours, RECIPES[name])
+            runs[name] = train(options, folder)
     facts = {
         "data": f"folder {options.data.resolve().name}" if options.data else "CIFAR-10",
-        "images": f"{images[0]:,} to train, {images[1]:,} to validate, the same for all",
+        "images": images,
         "epochs": f"{options.epochs} at batch 64",
-        "rounds": f"{options.rounds}; the figures are medians",
         "threads": available_cpus(),
         "peak memory": MEMORY_METHOD,
-        "precision": ", ".join(f"{name} {values[0].precision}" for name, values in runs.items()),
-        "peers": pins(GROUP) if "keras" in runs else "in the same environment",
+        "precision": ", ".join(f"{name} {run.precision}" for name, run in runs.items()),
+        "peers": pins(GROUP) if "keras" in runs else "none",
     }
-    data = {name: [asdict(run) for run in values] for name, values in runs.items()}
-    failed = {LABELS[name]: message for name, message in failures.items()}
-    return Report("Training", [table(header, rows), note], {"runs": data}, facts, failed)
+    data = {"runs": {name: run._asdict() for name, run in runs.items()}}
+    return Report("Training", make_parts(runs), data, facts, {})
 
 
-def _row(name: str, summary: Summary | None, keras: Summary | None) -> list[str]:
-    if summary is None:
-        return [LABELS[name], "failed"]
-    never = f"never ({summary.training_seconds:.0f} s)"
-    seconds = summary.seconds_to_target
-    cells = [
-        f"{summary.epoch_seconds:.1f}",
-        mebibytes(summary.peak_memory),
-        never if math.isinf(seconds) else f"{seconds:.0f}",
-    ]
-    if keras and name != "keras":
-        ratios = [ours / its for ours, its in zip(summary, keras, strict=True)]
-        # Where one of the two never arrives, there is none.
-        cells = [
-            f"{cell} ({ratio:.2f})" if 0 < ratio < math.inf else cell
-            for cell, ratio in zip(cells, ratios[:3], strict=True)
-        ]
-    return [LABELS[name], *cells, f"{100 * summary.accuracy:.2f} %"]
+def write_images(data: Path | None, file: Path) -> str:
+    """Write what ``train.py`` trains and validates with for Keras, and return how many these are.
+
+    Raises:
+        DataError: The data can't be used, or is too little.
+    """
+    splits = load_folders(data, ReferenceCNN.image_size) if data else load_cifar10(PROJECT / "data")
+    training, validation, _ = hold_out(splits, Config())
+    np.savez(
+        file,
+        training_pixels=training.pixels.permute(0, 2, 3, 1).numpy(),
+        training_labels=training.labels.numpy(),
+        validation_pixels=validation.pixels.permute(0, 2, 3, 1).numpy(),
+        validation_labels=validation.labels.numpy(),
+    )
+    return f"{len(training):,} to train, {len(validation):,} to validate, the same for all"
+
+
+def train_ours(recipe: str, options: argparse.Namespace, folder: Path) -> Run:
+    """Run ``train.py`` as a user does, and read its ``metrics.csv``."""
+    command = [sys.executable, "train.py", "--no-test", "--epochs", str(options.epochs)]
+    # On the CPU, as TensorFlow here has no other device.
+    command += ["--device", "cpu", "--recipe", recipe, "--runs", str(folder), "--name", recipe]
+    command += ["--data", str(options.data.resolve())] if options.data else []
+    peak_memory = run_to_end(command, THREADS)
+    epochs = read_metrics(folder / recipe)
+    accuracies = [epoch.validation_accuracy or 0 for epoch in epochs]
+    precision = Config.load(folder / recipe)[0].precision
+    return Run([epoch.seconds for epoch in epochs], accuracies, peak_memory, precision)
+
+
+def train_keras(options: argparse.Namespace, folder: Path) -> Run:
+    """Run the Keras program, and read the file that it leaves."""
+    images, result = folder / "images.npz", folder / "keras.json"
+    command = [str(prepare(GROUP)), "-m", "benchmarks.training.keras_training"]
+    command += [str(images), str(result), str(options.epochs)]
+    # As TensorFlow here has no GPU, nobody takes one.
+    peak_memory = run_to_end(command, {**THREADS, "CUDA_VISIBLE_DEVICES": ""})
+    return Run(**json.loads(result.read_text()), peak_memory=peak_memory, precision="fp32")
+
+
+def make_parts(runs: Mapping[str, Run]) -> list[str]:
+    """Return the table, and how to read it."""
+    rows = []
+    for name, run in runs.items():
+        epoch, memory, to_target = figures(run)
+        limit = "" if max(run.accuracies) > TARGET else "> "
+        cells = [f"{epoch:.1f}", mebibytes(memory), f"{limit}{to_target:.0f}"]
+        if name != "keras" and "keras" in runs:
+            pairs = zip(figures(run), figures(runs["keras"]), strict=True)
+            ratios = [ours / its for ours, its in pairs]
+            cells = [f"{cell} ({ratio:.2f})" for cell, ratio in zip(cells, ratios, strict=True)]
+        rows.append([LABELS[name], *cells, f"{100 * run.accuracies[-1]:.2f} %"])
+    note = "In parentheses: ours divided by Keras' figure; below 1, ours needs less."
+    return [table(HEADER, rows), note]
+
+
+def figures(run: Run) -> tuple[float, float, float]:
+    """Return the seconds of an epoch, the bytes of memory, and the seconds to the target.
+
+    An epoch is one after the first, in which TensorFlow traces its graph. The way to the target
+    ends with the first epoch above it, or with the last where none is.
+    """
+    above = (index for index, accuracy in enumerate(run.accuracies, 1) if accuracy > TARGET)
+    to_target = sum(run.seconds[: next(above, None)])
+    return median(run.seconds[1:] or run.seconds), run.peak_memory, to_target
 
 
 COMMAND = Command("training", __doc__, OPTIONS, measure)

@@ -1,14 +1,14 @@
 """The Keras program that this project began as, on TensorFlow, in an environment of its own.
 
-    python -m benchmarks.training.keras_training IMAGES --epochs 10
+    python -m benchmarks.training.keras_training IMAGES.npz RESULT.json EPOCHS
 
 It has the original's network, augmentation and settings. But it shows no progress bar, which costs
 time (``verbose=0``), and its pixels are float32 from the start, as NumPy's own division would make
 them float64.
 """
 
-import argparse
 import json
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -21,18 +21,20 @@ from keras import layers, regularizers
 BATCH_SIZE = 64
 
 
-class PrintEpochs(keras.callbacks.Callback):
-    """Prints a line for each epoch, with its validation included in its seconds."""
+class Timer(keras.callbacks.Callback):
+    """Takes the seconds of each epoch, with its validation."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seconds: list[float] = []
 
     def on_epoch_begin(self, _epoch: int, _logs: dict[str, float]) -> None:
         """Note the time."""
         self.started = time.monotonic()
 
-    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
-        """Print the line."""
-        seconds, accuracy = time.monotonic() - self.started, logs["val_accuracy"]
-        record = {"epoch": epoch + 1, "seconds": seconds, "validation_accuracy": accuracy}
-        print(json.dumps(record), flush=True)
+    def on_epoch_end(self, _epoch: int, _logs: dict[str, float]) -> None:
+        """Note the time that has passed."""
+        self.seconds.append(time.monotonic() - self.started)
 
 
 def build_network(classes: int) -> Any:  # noqa: ANN401 (Keras has no types here)
@@ -54,8 +56,12 @@ def build_network(classes: int) -> Any:  # noqa: ANN401 (Keras has no types here
     return network
 
 
-def train(images: Path, epochs: int) -> None:
-    """Fit the network to a file of uint8 pixels ``(N, 32, 32, 3)`` and class indices ``(N,)``."""
+def train(images: Path, epochs: int) -> dict[str, list[float]]:
+    """Fit the network to a file of uint8 pixels ``(N, 32, 32, 3)`` and class indices ``(N,)``.
+
+    Returns:
+        The ``seconds`` of each epoch, and the ``accuracies`` in [0, 1] of its validation.
+    """
     with np.load(images) as arrays:
         classes = int(arrays["training_labels"].max()) + 1
         splits = [
@@ -69,20 +75,19 @@ def train(images: Path, epochs: int) -> None:
         rotation_range=15, width_shift_range=0.1, height_shift_range=0.1, horizontal_flip=True
     )
     plateau = keras.callbacks.ReduceLROnPlateau(monitor="val_loss", factor=0.5, patience=2)
-    build_network(classes).fit(
+    timer = Timer()
+    history = build_network(classes).fit(
         augmentation.flow(*splits[0], batch_size=BATCH_SIZE),
         epochs=epochs,
         validation_data=splits[1],
-        callbacks=[plateau, PrintEpochs()],
+        callbacks=[plateau, timer],
         verbose=0,
     )
+    return {"seconds": timer.seconds, "accuracies": history.history["val_accuracy"]}
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("images", type=Path, help="file of the four arrays")
-    parser.add_argument("--epochs", type=int, default=10, help="passes over the training images")
-    parser.add_argument("--seed", type=int, default=0, help="for weights, order and augmentation")
-    options = parser.parse_args()
-    keras.utils.set_random_seed(options.seed)
-    train(options.images, options.epochs)
+    images_file, result_file, epochs_text = sys.argv[1:]
+    keras.utils.set_random_seed(0)
+    result = train(Path(images_file), int(epochs_text))
+    Path(result_file).write_text(json.dumps(result))

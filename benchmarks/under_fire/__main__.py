@@ -14,20 +14,16 @@ import argparse
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
-from typing import NamedTuple
 
 import psutil
 import urllib3
 
 from benchmarks.common.command import Command, option
-from benchmarks.common.pictures import small_picture
 from benchmarks.common.programs import process_tree
 from benchmarks.common.report import Report, mebibytes, table
-from benchmarks.common.server import ARCHIVES, OK, Server, our_server, wait_until_ready
+from benchmarks.common.server import OK, Server, our_server, wait_until_ready
 from benchmarks.under_fire.attacks import hold_connections, send_heavy_pictures
 from benchmarks.under_fire.shots import Shot, make_samples, make_shot
-from model.inference.classifier import Classifier
 
 # Share of the requests after which libraries have filled their tables, and the share by which the
 # workers may grow afterwards.
@@ -47,68 +43,48 @@ OPTIONS = (
 )
 
 
-class Fire(NamedTuple):
-    """What came of all requests and attacks.
-
-    Numbers of answers by kind of request and by answer; bytes and process ids of the workers, when
-    they had settled and at the end; sorted seconds of the visits under each attack.
-    """
-
-    answers: Counter[tuple[str, str]]
-    sizes: tuple[int, int]
-    workers: tuple[list[int], list[int]]
-    visits: dict[str, list[float]]
-
-
 def measure(options: argparse.Namespace) -> Report:
     """Start the server, send it everything, and report what came of it."""
+    samples = make_samples()
+    first = round(options.requests * SETTLED)
     with our_server(rate_limit="300 per minute") as server:
-        wait_until_ready(server.request(small_picture()), server.pid)
+        wait_until_ready(server)
         time.sleep(WORKERS_APART_SECONDS)
-        before, answers = find_workers(server.pid), Counter[tuple[str, str]]()
-        first = round(options.requests * SETTLED)
-        settled = send(server, range(first), options, answers)
-        end = send(server, range(first, options.requests), options, answers)
+        before = find_workers(server.pid)
+        counts = send(server, range(first), options, samples)
+        settled = sum(one.memory_info().rss for one in find_workers(server.pid))
+        counts += send(server, range(first, options.requests), options, samples)
+        end = sum(one.memory_info().rss for one in find_workers(server.pid))
         visits = {name: attack(server.web_ui) for name, (attack, _) in ATTACKS.items()}
         after = find_workers(server.pid)
-    return make_report(Fire(answers, (settled, end), (pids(before), pids(after)), visits))
+    return make_report(counts, (settled, end), (before, after), visits)
 
 
 def send(
-    server: Server, numbers: range, options: argparse.Namespace, answers: Counter[tuple[str, str]]
-) -> int:
-    """Send the requests of these numbers, count the answers, and return the workers' bytes."""
-    samples, labels = label_samples()
+    server: Server, numbers: range, options: argparse.Namespace, samples: list[tuple[bytes, str]]
+) -> Counter[tuple[str, str]]:
+    """Send the requests of these numbers, and count their kinds and the answers to them."""
     # TorchServe closes the connection after an error, so a kept one may be gone.
     retries = urllib3.Retry(2, allowed_methods=None, status=0)
     pool = urllib3.PoolManager(maxsize=options.connections, retries=retries, timeout=ANSWER_SECONDS)
 
     def ask(number: int) -> tuple[str, str]:
         shot = make_shot(number, options.seed, samples)
-        return shot.kind, _answer(pool, server, shot, labels[shot.name])
+        return shot.kind, _answer(pool, server, shot)
 
     with ThreadPoolExecutor(options.connections) as threads:
-        answers.update(threads.map(ask, numbers))
-    return sum(one.memory_info().rss for one in find_workers(server.pid))
+        return Counter(threads.map(ask, numbers))
 
 
-@cache
-def label_samples() -> tuple[dict[str, bytes], dict[str, str]]:
-    """Return the samples that requests are made of, and the right label of each, by name."""
-    samples = make_samples()
-    classifier = Classifier.load(ARCHIVES["2.0"])
-    return samples, {name: classifier.classify(data)["label"] for name, data in samples.items()}
-
-
-def _answer(pool: urllib3.PoolManager, server: Server, shot: Shot, label: str) -> str:
-    """Return the answer in a word or two; that to a whole picture must have the ``label``."""
-    url, body, headers = server.request(shot.body)
+def _answer(pool: urllib3.PoolManager, server: Server, shot: Shot) -> str:
+    """Return the answer in a word or two; that to a whole picture must have the right label."""
+    headers = {**server.headers, **shot.headers}
     try:
-        response = pool.request("POST", url, body=body, headers={**headers, **shot.headers})
+        response = pool.request("POST", server.url, body=shot.body, headers=headers)
         answer = response.json()
         if response.status != OK:
             return f"{response.status} {answer['type']}"
-        return "wrong" if shot.kind == "whole" and answer["label"] != label else "200"
+        return "wrong" if shot.kind == "whole" and answer["label"] != shot.label else "200"
     except urllib3.exceptions.HTTPError as error:
         return f"none ({type(error).__name__})"
     except (ValueError, KeyError, TypeError):
@@ -116,29 +92,35 @@ def _answer(pool: urllib3.PoolManager, server: Server, shot: Shot, label: str) -
 
 
 def find_workers(root: int) -> list[psutil.Process]:
-    """Return TorchServe's workers below the process ``root``."""
+    """Return TorchServe's workers below the process ``root``, in the order of their ids."""
     tree = process_tree(root)
-    return [one for one in tree if any("model_service_worker" in part for part in one.cmdline())]
+    workers = [one for one in tree if any("model_service_worker" in it for it in one.cmdline())]
+    return sorted(workers, key=lambda one: one.pid)
 
 
-def pids(processes: list[psutil.Process]) -> list[int]:
-    """Return the process ids."""
-    return sorted(process.pid for process in processes)
+def make_report(
+    counts: Counter[tuple[str, str]],
+    sizes: tuple[int, int],
+    workers: tuple[list[psutil.Process], list[psutil.Process]],
+    visits: dict[str, list[float]],
+) -> Report:
+    """Return the report, with what is not as it must be among its failures.
 
-
-def make_report(fire: Fire) -> Report:
-    """Return the report, with what is not as it must be among its failures."""
-    answers = sorted((kind, answer, f"{n:,}") for (kind, answer), n in fire.answers.items())
-    faults = [" ".join(row) for row in answers if not row[1].startswith(("200", "4"))]
-    failures = {"answers": "\n".join(faults)} if faults else {}
-    settled, end = fire.sizes
+    It takes numbers of requests by kind and answer; the workers' bytes when they had settled and at
+    the end; the workers before and after everything; sorted seconds of visits under each attack.
+    """
+    answers = sorted((kind, answer, f"{n:,}") for (kind, answer), n in counts.items())
+    failures = {}
+    if faults := [" ".join(row) for row in answers if not row[1].startswith(("200", "4"))]:
+        failures["answers"] = "\n".join(faults)
+    settled, end = sizes
     if end > (1 + MAX_GROWTH) * settled:
         failures["memory"] = f"the workers grew from {mebibytes(settled)} to {mebibytes(end)}"
-    if fire.workers[0] != fire.workers[1]:
-        failures["workers"] = f"{fire.workers[0]} became {fire.workers[1]}"
+    if workers[0] != workers[1]:
+        failures["workers"] = f"{workers[0]} became {workers[1]}"
     waits = []
-    for name, times in fire.visits.items():
-        p99, allowed = times[-2], ATTACKS[name][1]
+    for name, (_, allowed) in ATTACKS.items():
+        p99 = visits[name][-2]
         waits.append((name, f"{1000 * p99:.0f} ms", f"{1000 * allowed:.0f} ms"))
         if p99 > allowed:
             failures[name] = f"99 of 100 visits took up to {1000 * p99:.0f} ms"
@@ -148,7 +130,7 @@ def make_report(fire: Fire) -> Report:
         table(("attack", "99 of 100 visits", "allowed"), waits),
         table(("sent", "answer", "number"), answers),
     ]
-    data = fire._asdict() | {"answers": answers}
+    data = {"answers": answers, "sizes": sizes, "visits": visits}
     return Report("Under fire", parts, data, {}, failures)
 
 

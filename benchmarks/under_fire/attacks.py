@@ -7,19 +7,20 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
-from http.client import HTTPConnection, HTTPException
 from urllib.parse import urlsplit
 
+import urllib3
 from PIL import Image
 
 from benchmarks.common.pictures import encode, small_picture
-from benchmarks.common.server import OK
+from benchmarks.common.server import BYTES, OK
 
 ATTACKER, VISITOR = "127.0.0.2", "127.0.0.1"
 VISITS, PAUSE_SECONDS = 100, 0.2
 # Numbers of connections that send nothing, and of those that send a byte at each visit.
 IDLE, SLOW = 1000, 200
 ANSWER_SECONDS = 10
+HEADERS = {**BYTES, "Accept": "application/json"}
 
 
 def send_heavy_pictures(web_ui: str) -> list[float]:
@@ -33,12 +34,12 @@ def send_heavy_pictures(web_ui: str) -> list[float]:
 
     def attack() -> None:
         for _ in range(VISITS):
-            clients.submit(_ask, web_ui, ATTACKER, "predict", heavy)
+            clients.submit(_ask, f"{web_ui}predict", ATTACKER, heavy)
             time.sleep(PAUSE_SECONDS)
 
     with ThreadPoolExecutor(VISITS) as clients:
         clients.submit(attack)
-        return _visit(lambda: _ask(web_ui, VISITOR, "predict", small_picture()))
+        return _visit(lambda: _ask(f"{web_ui}predict", VISITOR, small_picture()))
 
 
 def hold_connections(web_ui: str) -> list[float]:
@@ -50,20 +51,20 @@ def hold_connections(web_ui: str) -> list[float]:
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     address = urlsplit(web_ui)
+    page = address.hostname, address.port
     with ExitStack() as opened:
         held: list[socket.socket] = []
         # A server that takes no more is as full as it gets.
         with suppress(OSError):
             while len(held) < IDLE + SLOW:
-                place = (address.hostname, address.port)
-                connection = socket.create_connection(place, 1, source_address=(ATTACKER, 0))
+                connection = socket.create_connection(page, 1, source_address=(ATTACKER, 0))
                 held.append(opened.enter_context(connection))
 
         def ask() -> float:
             for slow in held[:SLOW]:
                 with suppress(OSError):
                     slow.sendall(b"G")
-            return max(_ask(web_ui, VISITOR, ""), _ask(web_ui, VISITOR, "healthz"))
+            return max(_ask(web_ui, VISITOR), _ask(f"{web_ui}healthz", VISITOR))
 
         return _visit(ask)
 
@@ -77,16 +78,13 @@ def _visit(ask: Callable[[], float]) -> list[float]:
     return sorted(times)
 
 
-def _ask(web_ui: str, source: str, path: str, body: bytes | None = None) -> float:
+def _ask(url: str, source: str, picture: bytes | None = None) -> float:
     """Return the seconds until an answer on a new connection; infinity for none or an error."""
-    headers = {"Accept": "application/json", "Content-Type": "application/octet-stream"}
-    address = urlsplit(web_ui).netloc
-    connection = HTTPConnection(address, timeout=ANSWER_SECONDS, source_address=(source, 0))
     started = time.monotonic()
-    with suppress(OSError, HTTPException):
-        connection.request("POST" if body else "GET", f"/{path}", body, headers if body else {})
-        response = connection.getresponse()
-        response.read()
-        if response.status == OK:
+    pool = urllib3.PoolManager(
+        source_address=(source, 0), timeout=ANSWER_SECONDS, retries=False, headers=HEADERS
+    )
+    with pool, suppress(urllib3.exceptions.HTTPError):
+        if pool.request("POST" if picture else "GET", url, body=picture).status == OK:
             return time.monotonic() - started
     return math.inf

@@ -11,6 +11,8 @@ from PIL import Image
 
 from benchmarks.common.pictures import encode, ship
 from benchmarks.common.server import BYTES
+from model import BEST_ARCHIVE
+from model.inference.classifier import Classifier
 
 # So that Pillow writes HEIF.
 pillow_heif.register_heif_opener()
@@ -23,27 +25,29 @@ KINDS = {"whole": 30, "truncated": 15, "changed": 25, "noise": 8, "JSON": 10, "f
 
 
 class Shot(NamedTuple):
-    """One request: its kind, the name of the sample that it is made of, and what is sent."""
+    """One request: its kind, what is sent, and the label of the picture that it was made of."""
 
     kind: str
-    name: str
     body: bytes
     headers: dict[str, str]
+    label: str
 
 
-def make_samples() -> dict[str, bytes]:
-    """Return a small file of every format, and a photograph, by name."""
+def make_samples() -> list[tuple[bytes, str]]:
+    """Return a small file of every format, and a photograph, each with its right label."""
     photo = Image.radial_gradient("L").resize((3000, 2000)).convert("RGB")
     small = ship().resize((19, 13))
-    return {**{name: encode(small, name) for name in FORMATS}, "photo": encode(photo, "JPEG")}
+    files = [*(encode(small, name) for name in FORMATS), encode(photo, "JPEG")]
+    classifier = Classifier.load(BEST_ARCHIVE)
+    return [(file, classifier.classify(file)["label"]) for file in files]
 
 
-def make_shot(number: int, seed: int, samples: dict[str, bytes]) -> Shot:
+def make_shot(number: int, seed: int, samples: list[tuple[bytes, str]]) -> Shot:
     """Return the request of a number, made of ``samples``; the same seed makes the same."""
     chance = Random(f"{seed} {number}")  # noqa: S311 - no secret
     (kind,) = chance.choices(list(KINDS), list(KINDS.values()))
-    name = chance.choice(list(samples))
-    body, headers = samples[name], BYTES
+    body, label = chance.choice(samples)
+    headers = BYTES
     match kind:
         case "truncated":
             body = body[: chance.randrange(len(body))]
@@ -71,7 +75,7 @@ def make_shot(number: int, seed: int, samples: dict[str, bytes]) -> Shot:
                 chance.choice(("top_k", "Top-K")): chance.choice(TOP_KS),
                 chance.choice(("describe", "explain", "X-Odd")): "True",
             }
-    return Shot(kind, name, body, headers)
+    return Shot(kind, body, headers, label)
 
 
 def _json(sample: bytes, chance: Random) -> bytes:

@@ -19,7 +19,7 @@ def write_comparison(directory: Path, a: Evaluation, b: Evaluation) -> str:
     """Write ``comparison.txt``, ``.json`` and ``.html``, and return the text and where they are.
 
     Raises:
-        OSError: a file can't be written.
+        OSError: A file can't be written.
     """
     groups = group_differing(a, b)
     comparison = compare(a, b, groups)

@@ -8,7 +8,6 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, fontManager, get_font
-from matplotlib.ticker import MaxNLocator
 
 DOTS_PER_INCH = 150
 # Share of a row above which a cell is so dark that its count is written in white.
@@ -57,8 +56,6 @@ def _label_axes(axes: Axes, class_names: Sequence[str]) -> bool:
     count = len(class_names)
     if count > MAX_CLASSES_WITH_NAMES:
         axes.set(xlabel="predicted class, by number", ylabel="true class, by number")
-        for axis in (axes.xaxis, axes.yaxis):
-            axis.set_major_locator(MaxNLocator(integer=True))
         return False
     axes.set(xlabel="predicted class", ylabel="true class")
     families, missing = _choose_fonts(set("".join(class_names)))
@@ -77,12 +74,11 @@ def _label_axes(axes: Axes, class_names: Sequence[str]) -> bool:
 
 
 def _write_counts(axes: Axes, matrix: np.ndarray, shares: np.ndarray) -> None:
+    # The layout would measure every text, which takes time.
+    style: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 9, "in_layout": False}
     for (row, column), count in np.ndenumerate(matrix):
         colour = "white" if shares[row, column] > MID_GREY else "black"
-        text = axes.text(column, row, f"{count}", ha="center", va="center", color=colour)
-        text.set_fontsize(9)
-        # The layout would measure every text, which takes time.
-        text.set_in_layout(False)
+        axes.text(column, row, f"{count}", style, color=colour)
 
 
 def _choose_fonts(characters: set[str]) -> tuple[list[str], set[str]]:

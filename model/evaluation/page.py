@@ -32,9 +32,8 @@ CONFUSIONS_LISTED_WITHOUT_MATRIX = 100
 WRONG_ANSWERS_PER_CLASS = 3
 # Number of the deepest shade of a cell.
 SHADES = 10
-# Largest numbers of pictures of a cell on the diagonal and off it.
-MAX_CORRECT_PICTURES = 60
-MAX_WRONG_PICTURES = 100
+# Largest number of pictures of a cell.
+MAX_PICTURES = 100
 # Largest number of pixels of all pictures: those of 2,800 pictures of 32×32, about 3.5 MB.
 MAX_PIXELS = 2_800 * 32 * 32
 # Settings of the encoder. With colours at half the resolution, enlarged pixels would look wrong, so
@@ -47,11 +46,7 @@ Cell = tuple[int, int]
 
 
 def write_page(file: Path, evaluation: Evaluation) -> None:
-    """Write the page that shows ``evaluation``.
-
-    Raises:
-        OSError: The file can't be written.
-    """
+    """Write the page that shows ``evaluation``; raises ``OSError`` where it can't be written."""
     variables = template_variables(evaluation)
     page = render_page(HERE / "page.html", ["page.css", "tables.css"], "page.js", **variables)
     file.write_text(page, encoding="utf-8")
@@ -67,9 +62,7 @@ def render_page(
         undefined=StrictUndefined,
         trim_blocks=True,
     )
-    environment.filters.update(
-        percentage=format_share, confidence=format_percentage, visible=visible
-    )
+    environment.filters.update(percentage=format_percentage, visible=visible)
     parts = {
         "style": "".join((template.parent / name).read_text("utf-8") for name in styles),
         "script": (template.parent / script).read_text("utf-8") if script else "",
@@ -79,15 +72,8 @@ def render_page(
         f"{name}_hash": "sha256-" + base64.b64encode(sha256(part.encode()).digest()).decode()
         for name, part in parts.items()
     }
-    today = datetime.now(UTC).date().isoformat()
-    return environment.get_template(template.name).render(
-        date=today, **parts, **hashes, **variables
-    )
-
-
-def format_share(share: float) -> str:
-    """Format a share in [0, 1] as a percentage with one decimal."""
-    return f"{100 * share:.1f} %"
+    variables["date"] = datetime.now(UTC).date()
+    return environment.get_template(template.name).render(parts, **hashes, **variables)
 
 
 def template_variables(evaluation: Evaluation) -> dict[str, Any]:
@@ -160,12 +146,8 @@ def choose_pictures(images_by_cell: dict[Cell, list[int]], most: int) -> dict[Ce
     Where these are too many, the largest cells are cut first; where one of each cell is too many,
     the last cells have none.
     """
-    for wrong in range(MAX_WRONG_PICTURES, 0, -1):
-        correct = min(wrong, MAX_CORRECT_PICTURES)
-        chosen = {
-            cell: indices[: correct if cell[0] == cell[1] else wrong]
-            for cell, indices in images_by_cell.items()
-        }
+    for each in range(MAX_PICTURES, 0, -1):
+        chosen = {cell: indices[:each] for cell, indices in images_by_cell.items()}
         if sum(map(len, chosen.values())) <= most:
             return chosen
     return {cell: chosen[cell] if place < most else [] for place, cell in enumerate(chosen)}

@@ -35,13 +35,10 @@ def _on_one_line(file: str) -> str:
 
 
 def write_test_report(directory: Path, evaluation: Evaluation, images: str = "test images") -> str:
-    """Write scikit-learn's classification report and the confusion matrix.
+    """Write scikit-learn's classification report and the confusion matrix; return the report.
 
     The report has the classes that have images, and its means are over these. The title of the
     figure says what the ``images`` are.
-
-    Returns:
-        The text of the report.
 
     Raises:
         OSError: A file can't be written.

@@ -3,6 +3,7 @@
 import logging
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -42,12 +43,7 @@ def export_run(run: Path, card: ModelCard, images: LabelledImages) -> None:
     """Write ``model.onnx`` beside the weights of a run, and for a large network a quantised one.
 
     The weights of a large network are rounded to float16, in ``weights.pt``, too, so that they take
-    half of the room.
-
-    Args:
-        run: The run's directory.
-        card: Its card.
-        images: The training images.
+    half of the room. The training ``images`` show the ranges of its activations.
 
     Raises:
         OSError: There are no weights, or the directory can't be written to.
@@ -81,13 +77,7 @@ def _store_as_float16(graph: bytes) -> bytes:
 
 
 def export_network(network: Network) -> bytes:
-    """Serialise a network as an ONNX graph from pixels to probabilities, see :class:`OnnxEngine`.
-
-    Args:
-        network: A network on the CPU, in evaluation mode.
-
-    Returns:
-        The serialised ONNX model.
+    """Serialise a network on the CPU as an ONNX graph that takes pixels and gives probabilities.
 
     Raises:
         ValueError: The graph does not compute what the network does.
@@ -106,13 +96,30 @@ def to_onnx(network: nn.Module, image_size: int, *, any_shape: bool = False) -> 
         any_shape: Whether the input of the graph may have other sides, too.
 
     Returns:
-        The serialised ONNX model.
+        The serialised ONNX model for an :class:`OnnxEngine`.
 
     Raises:
         ValueError: The graph does not compute what the network does.
     """
     pixels = random_pixels(image_size)
-    graph = _serialise(network.eval(), pixels, any_shape=any_shape)
+    dimensions = {0: torch.export.Dim("images", min=1)}
+    if any_shape:
+        # The largest side only tells the exporter that there is one.
+        dimensions[1] = torch.export.Dim("height", min=9, max=4096)
+        dimensions[2] = torch.export.Dim("width", min=9, max=4096)
+    # The exporter logs its progress, and warns about future changes in PyTorch itself.
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with warnings.catch_warnings(action="ignore"):
+        program: Any = torch.onnx.export(
+            network.eval(),
+            (pixels,),
+            input_names=[INPUT_NAME],
+            output_names=[OUTPUT_NAME],
+            dynamic_shapes=(dimensions,),
+            dynamo=True,
+            verbose=False,
+        )
+    graph = bytes(program.model_proto.SerializeToString())
     with torch.inference_mode():
         expected = network(pixels).numpy()
     difference = float(np.abs(OnnxEngine(graph).probabilities(pixels.numpy()) - expected).max())
@@ -126,27 +133,3 @@ def random_pixels(image_size: int) -> Tensor:
     generator = torch.Generator().manual_seed(0)
     shape = (CHECKED_IMAGES, image_size, image_size, 3)
     return torch.randint(256, shape, generator=generator, dtype=torch.uint8)
-
-
-def _serialise(network: nn.Module, pixels: Tensor, *, any_shape: bool) -> bytes:
-    # The largest side only tells the exporter that there is one.
-    height, width = (torch.export.Dim(name, min=9, max=4096) for name in ("height", "width"))
-    dimensions = {0: torch.export.Dim("images", min=1)}
-    if any_shape:
-        dimensions |= {1: height, 2: width}
-    # The exporter logs its progress, and warns about future changes in PyTorch itself.
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        program = torch.onnx.export(
-            network,
-            (pixels,),
-            input_names=[INPUT_NAME],
-            output_names=[OUTPUT_NAME],
-            dynamic_shapes=(dimensions,),
-            dynamo=True,
-            verbose=False,
-        )
-    if program is None:
-        raise ValueError("the network can't be exported")
-    return bytes(program.model_proto.SerializeToString())

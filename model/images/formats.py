@@ -2,22 +2,16 @@
 
 import re
 
-from model.images.errors import ImageError, UnreadableImageError, UnsupportedFormatError
+from model.images.errors import FORMATS, ImageError, UnreadableImageError, UnsupportedFormatError
 
 # Number of bytes that are inspected at the beginning of a file.
 HEAD_BYTES = 1024
-# Signatures of the formats that have a fixed one, and patterns for the others.
-SIGNATURES = (
-    (b"\x89PNG\r\n\x1a\n", "PNG"),
-    (b"\xff\xd8\xff", "JPEG"),
-    (b"GIF87a", "GIF"),
-    (b"GIF89a", "GIF"),
-    (b"II*\0", "TIFF"),
-    (b"MM\0*", "TIFF"),
-    (b"II+\0", "TIFF"),
-    (b"MM\0+", "TIFF"),
-)
-PATTERNS = (
+# Patterns of the beginning of a file.
+FORMAT_PATTERNS = (
+    (re.compile(rb"\x89PNG\r\n\x1a\n"), "PNG"),
+    (re.compile(rb"\xff\xd8\xff"), "JPEG"),
+    (re.compile(rb"GIF8[79]a"), "GIF"),
+    (re.compile(rb"II[*+]\0|MM\0[*+]"), "TIFF"),
     # Many texts begin with the two letters alone, so the pattern holds the header's size as well.
     (re.compile(rb"BM.{12}[\x0c\x28\x34\x38\x40\x6c\x7c]\0\0\0", re.DOTALL), "BMP"),
     (re.compile(rb"P[1-6]\s"), "PPM"),
@@ -49,14 +43,13 @@ def detect_format(data: bytes) -> str:
         UnsupportedFormatError: The file has none of them; the message says what it is, if known.
         UnreadableImageError: The file is a PNG with a damaged signature.
     """
-    for signature, name in SIGNATURES:
-        if data.startswith(signature):
-            return name
-    for pattern, name in PATTERNS:
+    for pattern, name in FORMAT_PATTERNS:
         if pattern.match(data):
             return name
     if data[4:8] == b"ftyp":
-        brands = _brands(data)
+        # The first box names the brands; see ISO/IEC 14496-12, 4.3.
+        end = min(int.from_bytes(data[:4]), HEAD_BYTES)
+        brands = {data[start : start + 4] for start in (8, *range(16, end, 4))}
         for known, name in ((AVIF_BRANDS, "AVIF"), (HEIF_BRANDS, "HEIF")):
             if brands & known:
                 return name
@@ -66,15 +59,9 @@ def detect_format(data: bytes) -> str:
 def _error(head: bytes) -> ImageError:
     if b"IHDR" in head[:32]:
         # PNG's signature breaks when line ends are converted or the eighth bit is lost.
-        return UnreadableImageError.of("PNG")
+        return UnreadableImageError("PNG")
     for pattern, found in OTHER_FILE_TYPES:
         if pattern.match(head):
             return UnsupportedFormatError.of(found)
-    return UnsupportedFormatError()
-
-
-def _brands(data: bytes) -> set[bytes]:
-    """Return the brands in the first box of an ISO base media file; see ISO/IEC 14496-12, 4.3."""
-    end = min(int.from_bytes(data[:4]), HEAD_BYTES)
-    compatible = {data[start : start + 4] for start in range(16, end, 4)}
-    return {data[8:12], *compatible}
+    formats = ", ".join(FORMATS)
+    return UnsupportedFormatError(f"This is not an image in one of these formats: {formats}.")

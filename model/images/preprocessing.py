@@ -1,13 +1,9 @@
 """Turns the bytes of a picture into the pixels that a network sees.
 
-Training, evaluation, the TorchServe handler and the command line all call :func:`prepare`, so the
-same file gives the same pixels everywhere.
-
 A picture that is not square is never cropped, as a crop can lose the object. Networks that take any
-shape see it in its own; the others see it squeezed into a square, which would cost
-version 2.0 9 of 100 photographs, see benchmarks/README.md. For the others, a crop would be equally
-good on average, but much worse on the worst kind of picture, see
-benchmarks/results/non-square-2026-11-22.md.
+shape see it in its own, which names 9 more of 100 photographs rightly (benchmarks/README.md). The
+others see it squeezed into a square: a crop would be equally good on average, but much worse on the
+worst kind of picture (benchmarks/results/non-square-2026-11-22.md).
 """
 
 from dataclasses import dataclass
@@ -101,11 +97,12 @@ def prepare(
     except ImageError:
         raise
     except Image.DecompressionBombError as error:
-        raise ImageTooLargeError from error
+        message = "The image is too large to decode. Send a smaller copy."
+        raise ImageTooLargeError(message) from error
     except Exception as error:
         # Decoders raise whatever a damaged file leads them to (OSError, SyntaxError, struct.error,
         # IndexError, …); each of them means that the file can't be read.
-        raise UnreadableImageError.of(image_format) from error
+        raise UnreadableImageError(image_format) from error
     width, height = decoded.width, decoded.height
     if decoded.orientation >= QUARTER_TURN:
         width, height = height, width
@@ -128,9 +125,10 @@ def _resize(decoded: DecodedImage, side: int, fit: Fit) -> Pixels:
         least = REDUCING_GAP * side
         factors = max(1, image.width // least), max(1, image.height // least)
         # The last pixel of a reduced row or column may stand for fewer pixels, and counts for less.
+        # A decoder, too, reduces by whole factors, and rounds sides up to whole pixels.
         exact = (
-            decoded.width / _whole_scale(decoded.width, image.width) / factors[0],
-            decoded.height / _whole_scale(decoded.height, image.height) / factors[1],
+            decoded.width / round(decoded.width / image.width) / factors[0],
+            decoded.height / round(decoded.height / image.height) / factors[1],
         )
         resized = _reduce(image, *factors).resize(size, Image.Resampling.BICUBIC, (0, 0, *exact))
     if decoded.orientation > 1:
@@ -140,11 +138,6 @@ def _resize(decoded: DecodedImage, side: int, fit: Fit) -> Pixels:
     # This is writable, and takes half as long as np.array, which asks Pillow for a description.
     pixels = np.frombuffer(bytearray(resized.tobytes()), np.uint8)
     return pixels.reshape(resized.height, resized.width, 3)
-
-
-def _whole_scale(sent: int, decoded: int) -> int:
-    """Return the factor by which a decoder reduced a side; it rounds sides up to whole pixels."""
-    return round(sent / decoded)
 
 
 def _reduce(image: Image.Image, across: int, down: int) -> Image.Image:

@@ -5,13 +5,12 @@ image size, model name and version for everything that serves the model.
 """
 
 import json
-import zipfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from model.images.preprocessing import Fit
-from model.inference import CARD_FILE_NAME
+from model.inference import CARD_FILE_NAME, read_file
 
 
 class Band(NamedTuple):
@@ -73,35 +72,23 @@ class ModelCard:
     bands: tuple[Band, ...] = ()
 
     @classmethod
-    def load(cls, directory: Path | zipfile.Path) -> "ModelCard":
+    def load(cls, source: Path) -> "ModelCard":
         """Read the card of a run or an archive.
 
-        Args:
-            directory: The run's directory, or the root of the archive.
-
         Raises:
-            OSError: ``directory`` holds no card.
-            ValueError: The card is damaged.
+            OSError: ``source`` holds no card.
+            ValueError: The card or the archive is damaged.
         """
-        return cls.from_json((directory / CARD_FILE_NAME).read_text(encoding="utf-8"))
-
-    @classmethod
-    def from_json(cls, text: str) -> "ModelCard":
-        """Parse what :meth:`to_json` wrote.
-
-        Raises:
-            ValueError: The text is not a card.
-        """
+        fields: dict[str, Any] = json.loads(read_file(source, CARD_FILE_NAME))
         try:
-            fields: dict[str, Any] = json.loads(text)
             bands = tuple(Band(*band) for band in fields.get("bands", ()))
             return cls(**fields | {"class_names": tuple(fields["class_names"]), "bands": bands})
         except (KeyError, TypeError) as error:
             raise ValueError(f"not a model card: {error}") from error
 
-    def to_json(self) -> str:
-        """Return the card as indented JSON."""
-        return json.dumps(asdict(self), indent=2) + "\n"
+    def save(self, directory: Path) -> None:
+        """Write the card into a run's directory."""
+        (directory / CARD_FILE_NAME).write_text(json.dumps(asdict(self), indent=2) + "\n")
 
     def to_markdown(self) -> str:
         """Describe the model to people who decide whether to use it."""
@@ -131,10 +118,6 @@ pixels.
             for low, high, right, of in self.bands
         )
         return "\n| Confidence | Held-out pictures that were right |\n|---|---|\n" + "".join(rows)
-
-    def save(self, directory: Path) -> None:
-        """Write the card into a run's directory."""
-        (directory / CARD_FILE_NAME).write_text(self.to_json())
 
 
 def _percent(accuracy: float | None, images: int) -> str:

@@ -1,8 +1,7 @@
 """The classifier behind the handler, the command line and the evaluation: bytes in, answer out."""
 
-import zipfile
-import zlib
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 
 from model.images.limits import Budget
 from model.images.preprocessing import PreparedImage, prepare
-from model.inference import GRAPH_FILE_NAME, QUANTISED_FILE_NAME, open_files
+from model.inference import GRAPH_FILE_NAME, QUANTISED_FILE_NAME, read_file
 from model.inference.answer import answer
 from model.inference.card import ModelCard
 from model.inference.engine import OnnxEngine, is_quick_at_int8
@@ -55,15 +54,12 @@ class Classifier:
             FileNotFoundError: ``source`` or a file in it is missing.
             ValueError: The card or the graph can't be read.
         """
-        try:
-            files = open_files(source)
-            card = ModelCard.load(files)
-            graph, quantised = files / GRAPH_FILE_NAME, files / QUANTISED_FILE_NAME
-            if quantised.exists() and is_quick_at_int8():
-                return cls(quantised.read_bytes(), card, threads, precision="int8")
-            return cls(graph.read_bytes(), card, threads)
-        except (KeyError, zipfile.BadZipFile, zlib.error) as error:
-            raise ValueError(f"the archive is damaged ({error})") from error
+        card = ModelCard.load(source)
+        if is_quick_at_int8():
+            with suppress(FileNotFoundError):
+                graph = read_file(source, QUANTISED_FILE_NAME)
+                return cls(graph, card, threads, precision="int8")
+        return cls(read_file(source, GRAPH_FILE_NAME), card, threads)
 
     def prepare(self, image: bytes, budget: Budget | None = None) -> PreparedImage:
         """Decode a file into the pixels that the network sees; see the function ``prepare``.

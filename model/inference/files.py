@@ -23,11 +23,7 @@ HTTP_CODES: dict[type[OSError], int] = {FileNotFoundError: 404, PermissionError:
 def find_files(names: Iterable[str]) -> list[str]:
     """Replace every folder by the visible files below it, in the order of their names.
 
-    Args:
-        names: Files, folders and ``-`` for standard input.
-
-    Returns:
-        The files. A folder without visible files stays in the list, so that it gets an error.
+    A folder without visible files stays in the list, so that it gets an error.
     """
     files: list[str] = []
     for name in names:
@@ -49,11 +45,7 @@ def _walk(folder: str) -> list[str]:
 def classify_files(
     classifier: Classifier, files: Iterable[str]
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Classify files in batches, which is faster than one by one.
-
-    Args:
-        classifier: The classifier that answers.
-        files: Files, or ``-`` for standard input.
+    """Classify files, or ``-`` for standard input, in batches, which is faster than one by one.
 
     Yields:
         Each file with its REST answer, or with ``{"error": {"code", "type", "message"}}``.
@@ -62,12 +54,9 @@ def classify_files(
     while batch := list(islice(remaining, BATCH_SIZE)):
         outcomes = [_prepare(classifier, file) for file in batch]
         readable = [image for image in outcomes if isinstance(image, PreparedImage)]
-        answers = iter(classifier.answers(readable) if readable else ())
+        answers = iter(classifier.answers(readable))
         for file, outcome in zip(batch, outcomes, strict=True):
-            if isinstance(outcome, PreparedImage):
-                yield file, next(answers)
-            else:
-                yield file, {"error": outcome}
+            yield file, next(answers) if isinstance(outcome, PreparedImage) else {"error": outcome}
 
 
 def _prepare(classifier: Classifier, file: str) -> PreparedImage | dict[str, Any]:
@@ -75,11 +64,10 @@ def _prepare(classifier: Classifier, file: str) -> PreparedImage | dict[str, Any
         return classifier.prepare(_read(file))
     except ImageError as error:
         return error_answer(error)
-    except IsADirectoryError as error:
-        message = "The folder holds no visible files, or can't be listed."
-        return {"code": 400, "type": type(error).__name__, "message": message}
     except OSError as error:
         message = f"The file can't be read: {error.strerror}."
+        if isinstance(error, IsADirectoryError):
+            message = "The folder holds no visible files, or can't be listed."
         code = HTTP_CODES.get(type(error), 400)
         return {"code": code, "type": type(error).__name__, "message": message}
 

@@ -1,13 +1,12 @@
 """The network with its first weights: random ones, or those of a trained network."""
 
-import zipfile
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from model.data.dataset import LabelledImages
-from model.inference import WEIGHTS_FILE_NAME, open_files
+from model.inference import WEIGHTS_FILE_NAME, read_file
 from model.inference.card import ModelCard
 from model.networks import Network, build_network, load_network, to_unit_range
 from model.training import RunError
@@ -36,12 +35,10 @@ def load_trained_network(source: Path) -> Network:
     """Load the network of a run or of an archive, with its weights.
 
     Raises:
-        OSError, KeyError: ``source`` or a file in it is missing.
+        OSError: ``source`` or a file in it is missing.
         ValueError: The card or the weights can't be read.
     """
-    files = open_files(source)
-    card = ModelCard.load(files)
-    weights = (files / WEIGHTS_FILE_NAME).read_bytes()
+    card, weights = ModelCard.load(source), read_file(source, WEIGHTS_FILE_NAME)
     return load_network(weights, card.architecture, len(card.class_names), card.dropout)
 
 
@@ -53,7 +50,7 @@ def _take_over_weights(network: Network, source: Path) -> None:
     """
     try:
         trained = load_trained_network(source)
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError) as error:
         raise RunError(f"--start-from: {source} can't be used ({error})") from error
     if type(trained) is not type(network):
         kind = type(trained).__name__

@@ -2,10 +2,9 @@
 
 import argparse
 import json
-import os
-import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -15,16 +14,16 @@ from benchmarks.common.command import Command
 from benchmarks.common.programs import (
     ProgramError,
     process_tree,
+    run_to_end,
     running,
-    take_turns,
     tree_memory,
-    watch,
     watch_memory,
 )
 from benchmarks.common.report import Report, first_line, processor, table
 from benchmarks.serving.__main__ import COMMAND as SERVING
 from benchmarks.training.__main__ import COMMAND as TRAINING
 from benchmarks.under_fire.__main__ import COMMAND as UNDER_FIRE
+from tests.helpers.waiting import wait_until
 
 MEBIBYTE = 2**20
 REPORT = Report("Trial", [table(("a", "b"), [("1",)])], {"runs": [1]}, {"with": "x"}, {})
@@ -59,7 +58,12 @@ def test_a_report_is_printed_and_written(
 
 @pytest.mark.parametrize(
     ("error", "code"),
-    [(ProgramError("no wrk"), 2), (ValueError("bad data"), 2), (KeyboardInterrupt(), 130)],
+    [
+        (ProgramError("no wrk"), 2),
+        (subprocess.CalledProcessError(1, "pip"), 2),
+        (ValueError("bad data"), 2),
+        (KeyboardInterrupt(), 130),
+    ],
 )
 def test_what_cannot_be_measured_is_one_line_and_an_exit_code(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], error: BaseException, code: int
@@ -75,7 +79,6 @@ def test_what_cannot_be_measured_is_one_line_and_an_exit_code(
     [
         (TRAINING, ["--only", "somebody"], "--only"),
         (TRAINING, ["--epochs", "0"], "at least 1"),
-        (SERVING, ["--connections", "many"], "at least 1"),
         (SERVING, ["--pictures", "gif"], "--pictures"),
         (SERVING, ["--output", "result.txt"], "end in .md"),
         (UNDER_FIRE, ["--output", "README.md"], "exists already"),
@@ -92,60 +95,22 @@ def test_a_wrong_value_is_one_line_and_exit_code_2(
     assert error.count("\n") == 1
 
 
-def test_a_contestant_that_fails_leaves_the_others_their_turns(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    def fail(_round: int) -> int:
-        raise ProgramError("it ended with code 3")
-
-    def succeed(number: int) -> int:
-        return number
-
-    results, failures = take_turns({"broken": fail, "working": succeed}, 2)
-    assert results == {"working": [0, 1]}
-    assert failures == {"broken": "it ended with code 3"}
-    printed = capsys.readouterr()
-    assert printed.out.count("working, round") == 2
-    assert printed.err == "broken failed: it ended with code 3\n"
-
-
 def test_a_program_that_fails_is_cited() -> None:
-    program = "import sys; print('seen'); print('one\\ntwo', file=sys.stderr); sys.exit(3)"
-    lines: list[str] = []
-    with pytest.raises(ProgramError, match="code 3\none\ntwo"):
-        watch([sys.executable, "-c", program], lines.append, {})
-    assert lines == ["seen\n"]
-    with pytest.raises(ProgramError, match="could not be started"), running(["/not/there"], {}):
-        pass
+    program = "import sys; print('one', flush=True); print('two', file=sys.stderr); sys.exit(3)"
+    with pytest.raises(ProgramError, match="ended with code 3\none\ntwo"):
+        run_to_end([sys.executable, "-c", program], {})
 
 
-def test_an_interrupt_leaves_nothing_running() -> None:
-    program = """
-import os, signal, time
-signal.signal(signal.SIGTERM, signal.SIG_IGN)  # in the worker, which inherits it
-worker = os.fork()
-if worker == 0:
-    time.sleep(600)
-signal.signal(signal.SIGTERM, signal.SIG_DFL)
-print(os.getpid(), worker, flush=True)
-time.sleep(600)
-"""
-    pids: list[int] = []
-
-    def interrupt(line: str) -> None:
-        pids.extend(map(int, line.split()))
-        os.kill(os.getpid(), signal.SIGINT)
-
-    # Shells let the programs that they start in the background ignore it.
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            watch([sys.executable, "-c", program], interrupt, {})
-    finally:
-        signal.signal(signal.SIGINT, before)
-    assert len(pids) == 2
-    left = [psutil.Process(pid) for pid in pids if psutil.pid_exists(pid)]
-    _gone, alive = psutil.wait_procs(left, timeout=10)
+def test_an_interrupt_leaves_nothing_running(tmp_path: Path) -> None:
+    ready = tmp_path / "ready"
+    # The worker inherits that SIGTERM is ignored.
+    program = f"trap '' TERM; sleep 600 & trap - TERM; touch {ready}; wait"
+    with suppress(KeyboardInterrupt), running(["sh", "-c", program], {}) as process:
+        wait_until(ready.exists)
+        tree = process_tree(process.pid)
+        raise KeyboardInterrupt
+    assert len(tree) == 2
+    _gone, alive = psutil.wait_procs(tree, timeout=10)
     assert [one for one in alive if one.status() != psutil.STATUS_ZOMBIE] == []
 
 

@@ -222,15 +222,6 @@ def test_an_address_of_answers_that_are_not_kept_says_so(page: Page) -> None:
     expect(page).to_have_url(re.compile(r"/$"))
 
 
-def test_the_address_of_answers_works_in_a_new_tab(page: Page) -> None:
-    classify(page, {"ship.png": SHIP})
-    expect(page.locator("#recent img")).to_have_count(1)
-    tab = page.context.new_page()
-    tab.goto(page.url)
-    wait_for_answers(tab)
-    expect_labels(tab, ["ship"])
-
-
 def test_the_skip_link_hides_no_answer(page: Page) -> None:
     classify(page, {"ship.png": SHIP})
     address = page.url
@@ -240,15 +231,3 @@ def test_the_skip_link_hides_no_answer(page: Page) -> None:
     expect_labels(page, ["ship"])
     expect(page).to_have_title(SHIP_TITLE)
     assert page.url == address
-
-
-def test_another_address_of_the_page_is_left_alone(page: Page) -> None:
-    page.goto("/#main")
-    expect(cards(page)).to_have_count(0)
-    expect(page.get_by_text(GONE)).to_be_hidden()
-
-
-def test_predict_leads_those_who_ask_for_it_back_to_the_form(page: Page) -> None:
-    page.goto("/predict")
-    expect(page).to_have_url(re.compile(r"/$"))
-    expect(page).to_have_title(TITLE)

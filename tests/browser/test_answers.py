@@ -30,7 +30,6 @@ from tests.helpers.browser.start_page import (
 from tests.helpers.pictures import encode
 from webui.languages import format_percentage
 
-SHOWN_CLASSES = 5
 LAPTOP: ViewportSize = {"width": 1280, "height": 800}
 SMARTPHONE: ViewportSize = {"width": 390, "height": 844}
 READ_MIDDLE = """async (image) => {
@@ -73,38 +72,9 @@ def test_an_answer_is_the_models(page: Page, classifier: Classifier, name: str) 
     expect(card).to_contain_text(f"Model {model['name']}, version {model['version']}, answered in")
     assert 0 < seconds_of(card.inner_text()) < 60
     image = offline["image"]
-    described = f"PNG, {image['width']} × {image['height']} pixels, resized as a whole"
+    described = f"PNG, {image['width']} × {image['height']} pixels"
     expect(card.locator(".description")).to_have_text(described)
     expect(card.locator(".filename")).to_have_text(name)
-
-
-def test_bars_are_as_long_as_probabilities(page: Page, classifier: Classifier) -> None:
-    classify(page, {"gradient.png": GRADIENT})
-    page.get_by_text("The other 5 classes").first.click()
-    tracks = page.locator(".bar-track").all()
-    fills = page.locator(".bar-fill").all()
-    probabilities = list(classifier.classify(GRADIENT)["probabilities"].values())
-    for viewport in (DESKTOP, PHONE):
-        page.set_viewport_size(viewport)
-        for track, fill, probability in zip(tracks, fills, probabilities, strict=True):
-            whole, part = track.bounding_box(), fill.bounding_box()
-            assert whole is not None
-            assert part is not None
-            assert part["width"] / whole["width"] == pytest.approx(probability, abs=0.01)
-            assert whole["height"] >= 4
-
-
-def test_five_classes_are_shown_and_the_others_on_demand(page: Page) -> None:
-    classify(page, {"ship.png": SHIP})
-    rows = answers(page).locator("tbody tr")
-    expect(rows).to_have_count(10)
-    visible = rows.filter(visible=True)
-    expect(visible).to_have_count(SHOWN_CLASSES)
-    summary = page.locator("summary", has_text="The other 5 classes")
-    summary.click()
-    expect(visible).to_have_count(10)
-    summary.press("Enter")
-    expect(visible).to_have_count(SHOWN_CLASSES)
 
 
 def test_the_picture_that_the_model_saw_is_shown_pixel_for_pixel(

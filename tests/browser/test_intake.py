@@ -12,7 +12,6 @@ from tests.helpers.browser.start_page import (
     GRADIENT,
     LETTER,
     PICTURES,
-    RED,
     SHIP,
     SKY,
     answers,
@@ -122,27 +121,6 @@ def test_a_picture_can_be_pasted(page: Page, classifier: Classifier) -> None:
     )
     page.keyboard.press("Control+V")
     expect_labels(page, [classifier.classify(SHIP)["label"]])
-
-
-def test_several_files_can_be_pasted(page: Page, classifier: Classifier) -> None:
-    page.goto("/")
-    page.evaluate(
-        """(files) => {
-            const clipboardData = new DataTransfer();
-            for (const [name, bytes] of files) {
-                clipboardData.items.add(new File([new Uint8Array(bytes)], name));
-            }
-            document.body.dispatchEvent(
-                new ClipboardEvent("paste", {clipboardData, bubbles: true}),
-            );
-        }""",
-        [["a.png", list(GRADIENT)], ["b.png", list(RED)]],
-    )
-    wait_for_answers(page, 2)
-    expect(page.locator("#answers .label")).to_have_text(
-        [classifier.classify(each)["label"] for each in (GRADIENT, RED)]
-    )
-    assert cards(page).locator(".filename").all_text_contents() == ["a.png", "b.png"]
 
 
 def test_text_that_is_pasted_is_left_alone(page: Page) -> None:

@@ -66,16 +66,6 @@ def test_they_stay_over_reload_and_in_new_tabs(page: Page) -> None:
     expect(page.locator("#recent li")).to_have_count(2)
 
 
-def test_one_leads_to_its_batch(page: Page) -> None:
-    classify(page, {"ship.png": SHIP, "sky.png": SKY})
-    expect(page.locator("#recent li")).to_have_count(2)
-    page.goto("/")
-    page.locator("#recent a").last.click()
-    expect_labels(page, ["ship", "airplane"])
-    page.go_back()
-    expect(cards(page)).to_have_count(0)
-
-
 def test_one_leads_to_its_picture_among_many(page: Page) -> None:
     page.set_viewport_size(PHONE)
     classify(page, {f"{number}.png": SKY for number in range(6)})

@@ -1,15 +1,12 @@
 """Dark or light, and the language: by the system and the browser, or as chosen here."""
 
-import re
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal
 
 import pytest
-from babel.messages.pofile import read_po
 from flask import Flask
 from playwright.sync_api import Browser, Page, expect
 
-from model import PROJECT
 from tests.helpers.browser.looks import find_cut_off_in_all_windows, luminance, read_colours
 from tests.helpers.browser.start_page import SHIP, choose, wait_for_answers
 from tests.helpers.browser.states import showing
@@ -29,23 +26,6 @@ FIRST_PAINT = """() => new Promise((resolve) => {
     new PerformanceObserver((list) => resolve(list.getEntries()[0].startTime))
         .observe({type: "paint", buffered: true});
 })"""
-CATALOGUE = PROJECT / "webui" / "translations" / "de" / "LC_MESSAGES" / "messages.po"
-PLACEHOLDER = re.compile(r"%\\\((\w+)\\\)[ds]")
-# All that can be seen or heard, except what is marked as being in another language.
-COLLECT_TEXTS = """() => {
-  const texts = [document.title];
-  const collect = (root) => {
-    for (const node of root.childNodes) {
-      if (node.nodeType === Node.TEXT_NODE) texts.push(node.textContent.trim());
-      if (node.nodeType !== Node.ELEMENT_NODE) continue;
-      if (node.matches("script, template, code, [lang]:not([lang=de])")) continue;
-      texts.push(...["alt", "title", "aria-label"].map((name) => node.getAttribute(name) ?? ""));
-      collect(node);
-    }
-  };
-  collect(document.body);
-  return texts.filter((text) => text !== "");
-}"""
 # A text of each state that is looked at in German.
 GERMAN = {
     "start": "Was ist auf diesem Bild?",
@@ -144,30 +124,10 @@ def test_each_language_has_a_link_that_holds(page: Page, code: str) -> None:
     expect(page.locator("html")).to_have_attribute("lang", code)
 
 
-def english_patterns() -> list[re.Pattern[str]]:
-    """Return a pattern for each text that German has other words for, whatever fills its places."""
-    with CATALOGUE.open("rb") as file:
-        catalogue = read_po(file, locale="de")
-    patterns = []
-    for message in catalogue:
-        texts: Any = message.id if isinstance(message.id, tuple) else (message.id,)
-        if message.id and message.string != message.id:
-            # Tags cannot be seen.
-            escaped = [re.escape(re.sub(r"</?\w+>", "", text)) for text in texts]
-            patterns += [re.compile(PLACEHOLDER.sub(".+", text)) for text in escaped]
-    return patterns
-
-
 @pytest.mark.parametrize("state", GERMAN)
-def test_everything_is_german_and_fits_its_place(
-    browser: Browser, web_uis: Mapping[str, str], state: str
-) -> None:
+def test_german_fits_its_place(browser: Browser, web_uis: Mapping[str, str], state: str) -> None:
     """German words are longer."""
     with showing(state, browser, web_uis, locale="de-AT") as page:
         expect(page.locator("html")).to_have_attribute("lang", "de")
         expect(page.locator("main")).to_contain_text(GERMAN[state])
-        texts = page.evaluate(COLLECT_TEXTS)
-        patterns = english_patterns()
-        assert [text for text in texts for one in patterns if one.fullmatch(text)] == []
-        assert len(texts) >= 10
         assert find_cut_off_in_all_windows(page) == []

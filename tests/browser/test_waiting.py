@@ -116,15 +116,6 @@ def test_a_page_opened_before_the_model_is_there_says_so_and_goes_on_by_itself(
             expect(banner.first).to_be_empty()
 
 
-def test_a_model_that_is_not_there_yet_is_said(open_web_ui: OpenWebUI, server: Server) -> None:
-    settings = replace(server.settings, model_name="absent")
-    page = open_web_ui(settings)
-    expect(page.get_by_role("status")).to_contain_text("no model called “absent” yet")
-    choose(page, {"ship.png": SHIP})
-    expect(cards(page).get_by_role("heading")).to_have_text("The model is not ready")
-    expect(cards(page)).to_contain_text(GOES_ON)
-
-
 def test_the_page_is_ready_when_the_server_is(
     open_web_ui: OpenWebUI, server: Server, tmp_path: Path
 ) -> None:

@@ -1,7 +1,6 @@
 import base64
 import json
 import socket
-from pathlib import Path
 from struct import pack
 from typing import Any
 
@@ -57,11 +56,6 @@ def test_what_is_not_a_picture_has_its_own_error(
     status, document = answer_of(row)
     assert status == code
     assert_error(document, code, kind)
-
-
-def test_a_batch_of_nothing_but_bad_pictures_is_answered(handler: Any, make_context: Any) -> None:
-    bodies = handler.handle([{"body": b"x"}, {"body": b"y"}], make_context(2))
-    assert [json.loads(body)["code"] for body in bodies] == [415, 415]
 
 
 def assert_shows(answer: dict[str, Any], picture: bytes) -> None:
@@ -236,18 +230,3 @@ def test_initialize_answers_once_so_that_the_first_request_is_warm(
     monkeypatch.setattr(handler_module.Classifier, "probabilities", watched)
     handler_module.ImageHandler().initialize(make_context(0))
     assert shapes == [((1, 32, 32, 3), np.uint8)]
-
-
-def test_a_damaged_archive_is_an_error_of_its_start(
-    handler: Any, handler_module: Any, make_context: Any, model_directory: Path, tmp_path: Path
-) -> None:
-    assert handler is not None
-    context = make_context(0)
-    context.system_properties["model_dir"] = str(tmp_path)
-    with pytest.raises(OSError, match="model_card"):
-        handler_module.ImageHandler().initialize(context)
-    card = (model_directory / "model_card.json").read_text()
-    (tmp_path / "model_card.json").write_text(card)
-    (tmp_path / "model.onnx").write_bytes(b"not a graph")
-    with pytest.raises(ValueError, match="ONNX"):
-        handler_module.ImageHandler().initialize(context)

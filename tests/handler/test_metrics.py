@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from ts.metrics.metric_cache_yaml_impl import MetricsCacheYamlImpl
 
-from handler.metrics import HISTOGRAMS, HandlerMetrics
+from handler.metrics import HandlerMetrics
 
 # As TorchServe's front end reads them, see its Metric.java.
 LINE = re.compile(
@@ -44,10 +44,6 @@ def flush(
 
     with caplog.at_level(logging.INFO, "ts.metrics"):
         yield flush_now
-
-
-def test_nothing_is_reported_of_nothing(flush: Callable[[], Reported]) -> None:
-    assert flush() == {}
 
 
 def test_counts_are_reported_once(
@@ -87,30 +83,11 @@ def test_buckets_of_a_histogram_hold_all_values_up_to_their_bound(
     }
 
 
-def test_what_was_reported_adds_up_to_what_was_measured(
+def test_a_class_name_cannot_break_the_line(
     measurements: HandlerMetrics, flush: Callable[[], Reported]
 ) -> None:
-    seconds = [0.00005, 0.0001, 0.003, 0.9, 4, 0]
-    reported: Counter[tuple[str, str]] = Counter()
-    for value in seconds:
-        measurements.observe("handler_decode_seconds", value)
-        reported.update(flush())
-    assert reported["handler_decode_seconds_sum", ""] == pytest.approx(sum(seconds))
-    assert reported["handler_decode_seconds_count", ""] == len(seconds)
-    for bound in HISTOGRAMS["handler_decode_seconds"]:
-        expected = sum(value <= bound for value in seconds)
-        assert reported["handler_decode_seconds_bucket", str(bound)] == expected
-    assert reported["handler_decode_seconds_bucket", "+Inf"] == len(seconds)
-
-
-@pytest.mark.parametrize("name", ["a,b", "c:d", "e|f", "g#h", "all,:|#"])
-def test_a_class_name_cannot_break_the_line(
-    measurements: HandlerMetrics, flush: Callable[[], Reported], name: str
-) -> None:
-    measurements.count("handler_predictions_total", name)
-    (((counter, label), value),) = flush().items()
-    assert (counter, value) == ("handler_predictions_total", 1)
-    assert label == re.sub("[,:|#]", "_", name)
+    measurements.count("handler_predictions_total", "all,:|#")
+    assert flush() == {("handler_predictions_total", "all____"): 1}
 
 
 def test_torchserves_own_time_of_each_batch_is_left_out(

@@ -16,17 +16,10 @@ PREDICTION = {
     "confidence": 0.9312,
     "probabilities": {"zebra": 0.9312, "ant": 0.0684, "moth": 0.0003, "bee": 0.0001, "owl": 0.0},
     "model": {"name": "zoo", "version": "7.3"},
-    "image": {"format": "PNG", "width": 4000, "height": 3000, "fit": "resize"},
+    "image": {"format": "PNG", "width": 4000, "height": 3000},
 }
 # TorchServe's words to those who had a worker's attention when it ended.
 WORKER_DIED = "Worker died."
-READY_MODEL = [
-    {
-        "modelName": "zoo",
-        "modelVersion": "7.3",
-        "workers": [{"status": "READY"}, {"status": "READY"}],
-    }
-]
 # The pixels that the model saw; a PNG by its first bytes alone.
 MODEL_INPUT = "data:image/png;base64,iVBORw0KGgo="
 
@@ -64,10 +57,8 @@ class FakeTorchServe:
         self.answers: deque[Answer] = deque()
         # Answers to some pictures, whenever and however often they come.
         self.answers_to: dict[bytes, Answer] = {}
-        self.model_answer = Answer(200, READY_MODEL)
-        self.versions = ["7.3"]
-        # Those of each version, for those who ask about all versions.
-        self.workers: object = [{"status": "READY"}]
+        # Whether the workers of each version are ready.
+        self.workers = {"7.3": ["READY", "READY"]}
         self.renewal_works = True
         self.disk_is_full = False
         self.images: list[bytes] = []
@@ -96,10 +87,6 @@ class FakeTorchServe:
         """Line up the answer to a picture; without one, the answer is ``prediction``."""
         self.answers.append(Answer(status, body, delay))
 
-    def will_describe(self, status: int, body: object) -> None:
-        """Set the answer to those who ask about the model."""
-        self.model_answer = Answer(status, body)
-
     def will_answer_error(
         self, status: int, type_name: str, message: str = "…", times: int = 1
     ) -> None:
@@ -122,10 +109,7 @@ class FakeTorchServe:
         if method == "GET" and path.startswith("/token?type="):
             return self._renew(path.removeprefix("/token?type="), key)
         if method == "GET" and path == "/models/zoo/all":
-            described = [{"modelVersion": one, "workers": self.workers} for one in self.versions]
-            return Answer(200, described)
-        if method == "GET" and path.startswith("/models/zoo"):
-            return self.model_answer if key == self._keys["management"] else KEY_REFUSED
+            return self._describe() if key == self._keys["management"] else KEY_REFUSED
         if method == "POST" and path.startswith("/predictions/zoo"):
             if key != self._keys["inference"]:
                 return KEY_REFUSED
@@ -135,8 +119,15 @@ class FakeTorchServe:
             return self._answer_picture(body, model_input, version)
         return error_answer(404, "ResourceNotFoundException")
 
+    def _describe(self) -> Answer:
+        described = [
+            {"modelVersion": version, "workers": [{"status": state} for state in states]}
+            for version, states in self.workers.items()
+        ]
+        return Answer(200, described)
+
     def _answer_picture(self, image: bytes, model_input: str | None, version: str) -> Answer:
-        if version not in self.versions:
+        if version not in self.workers:
             return error_answer(404, "ModelVersionNotFoundException")
         if image in self.answers_to:
             return self.answers_to[image]

@@ -1,5 +1,6 @@
 """Serving needs no PyTorch, takes none where it is installed, and runs beside it all the same."""
 
+import math
 import subprocess
 import sys
 import tempfile
@@ -13,6 +14,7 @@ import serving.torchserve
 from model import PROJECT
 from model.inference.classifier import Classifier
 from serving.java import find_java_home
+from serving.readiness import find_patience
 from serving.torchserve import run_directory, torchserve
 from tests.helpers.pictures import SHIPPED_ARCHIVE
 from tests.helpers.server import (
@@ -25,7 +27,6 @@ from tests.helpers.server import (
 )
 from tests.helpers.waiting import wait_until
 from webui.settings import Settings
-from webui.torchserve.client import READY, TorchServeClient
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -96,15 +97,12 @@ def test_the_archive_runs_in_a_torchserve_with_pytorch(
     monkeypatch.setattr(serving.torchserve, "PYTORCH_STAND_IN", tmp_path)
     ports = free_ports()
     settings = Settings.from_environment(server_environment(tmp_path, ports))
-    client = TorchServeClient(settings)
     with (
         run_directory(settings),
         torchserve(settings, find_java_home()) as process,
     ):
         started = Server(psutil.Process(process.pid), ports, settings, "")
-        wait_until(
-            lambda: {READY} == {*client.fetch_worker_states("/all")}, START_SECONDS, pause=0.2
-        )
+        wait_until(lambda: find_patience(settings) == math.inf, START_SECONDS, pause=0.2)
         answered = started.predict(png).json()
         assert all(map(uses_pytorch, started.worker_pids()))
     expected = Classifier.load(SHIPPED_ARCHIVE).classify(png)

@@ -177,20 +177,6 @@ def test_pictures_that_were_not_test_images_when_the_run_was_trained_are_counted
     assert len(read_predictions(run / "evaluation")) == 25
 
 
-def test_earlier_results_are_replaced_and_other_files_are_left_alone(
-    run: Path, pictures: Path, tmp_path: Path
-) -> None:
-    output = tmp_path / "results"
-    output.mkdir()
-    (output / "notes.txt").write_text("mine")
-    for name in RESULTS:
-        (output / name).write_text("earlier")
-    assert evaluate(run, pictures, "--output", output) == 0
-    assert (output / "notes.txt").read_text() == "mine"
-    assert all((output / name).read_bytes() != b"earlier" for name in RESULTS)
-    assert not (run / "evaluation").exists()
-
-
 def test_the_results_for_an_archive_lie_in_the_current_folder_under_its_name(
     weather_archive: Path,
     pictures: Path,
@@ -215,48 +201,36 @@ def test_the_name_in_an_archive_does_not_choose_the_folder() -> None:
 
 
 @pytest.mark.parametrize(
-    ("problem", "message"),
+    ("names", "message"),
     [
-        ("no model", "not a finished run or an archive"),
-        ("damaged archive", "not a finished run or an archive"),
-        ("no data", "is not a folder"),
-        ("empty data", "no class folders"),
-        ("output below a file", "can't be written"),
-        ("result is a folder", "can't be written"),
+        ("missing pictures output", "not a finished run or an archive"),
+        ("run empty output", "no class folders"),
+        ("run pictures file/below", "can't be written"),
+        ("run pictures has", "can't be written"),
     ],
 )
 def test_what_cannot_be_done_is_one_clear_line_and_exit_code_2(
-    run: Path,
-    pictures: Path,
-    problem: str,
-    message: str,
-    capsys: pytest.CaptureFixture[str],
+    run: Path, pictures: Path, capsys: pytest.CaptureFixture[str], names: str, message: str
 ) -> None:
-    model, data, output = run, pictures, run.parent / "output"
-    if problem == "no model":
-        model = run.parent / "missing"
-    elif problem == "damaged archive":
-        model = run.parent / "damaged.mar"
-        content = bytearray(SHIPPED_ARCHIVE.read_bytes())
-        content[200:-4000] = os.urandom(len(content) - 4200)
-        model.write_bytes(content)
-    elif problem in {"no data", "empty data"}:
-        data = run.parent / "data"
-        if problem == "empty data":
-            data.mkdir()
-    elif problem == "result is a folder":
-        (output / "predictions.csv").mkdir(parents=True)
-    else:
-        output.write_text("a file in its place")
-        output = output / "below"
-    try:
-        code: object = evaluate(model, data, "--output", output)
-    except SystemExit as exit_:
-        code = exit_.code
+    folder = run.parent
+    model, data, output = (folder / name for name in names.split())
+    run.rename(folder / "run")
+    (folder / "pictures").symlink_to(pictures)
+    (folder / "empty").mkdir()
+    (folder / "file").write_text("a file in its place")
+    (folder / "has" / "predictions.csv").mkdir(parents=True)
+    assert evaluate(model, data, "--output", output) == 2
     error = capsys.readouterr().err
-    assert code == 2
     assert error.count("\n") == 1
     assert message in error
+
+
+def test_a_folder_of_data_that_is_missing_is_refused_in_one_line(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        evaluate(SHIPPED_ARCHIVE, tmp_path / "missing")
+    assert "missing is not a folder (see --help)\n" in capsys.readouterr().err
 
 
 def test_a_file_name_that_is_not_utf_8_is_kept_byte_by_byte(tmp_path: Path) -> None:

@@ -1,21 +1,18 @@
-import io
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from PIL import Image
 
 from model import PROJECT
-from model.images.errors import ImageError
 from model.images.limits import MAX_SIDE
 from model.inference import files as file_answers
 from model.inference.classifier import Classifier
-from model.inference.files import BATCH_SIZE, find_files
+from model.inference.files import find_files
 from model.predict import main
 from tests.helpers.pictures import SHIPPED_ARCHIVE, SHIPPED_ARCHIVES, encode
 
@@ -33,30 +30,6 @@ def predict_as_json(
     capsys.readouterr()
     code = main(["--json", *arguments])
     return code, json.loads(capsys.readouterr().out)
-
-
-def test_answers_are_those_of_the_classifier(
-    capsys: pytest.CaptureFixture[str], classifier: Classifier, shared_images: Path
-) -> None:
-    files = sorted(
-        str(file) for file in shared_images.rglob("*") if file.suffix in {".jpg", ".png", ".heif"}
-    )
-    assert len(files) > 2 * BATCH_SIZE
-    code, answers = predict_as_json(capsys, *files)
-    assert code == 1
-    assert [answer.pop("file") for answer in answers] == files
-    for file, answer in zip(files, answers, strict=True):
-        try:
-            expected = classifier.classify(Path(file).read_bytes())
-        except ImageError as error:
-            expected = {"code": 400, "type": "UnreadableImageError", "message": str(error)}
-            assert answer == {"error": expected}
-        else:
-            assert answer.pop("probabilities") == pytest.approx(
-                expected.pop("probabilities"), abs=1e-5
-            )
-            assert answer.pop("confidence") == pytest.approx(expected.pop("confidence"), abs=1e-5)
-            assert answer == expected
 
 
 def test_json_is_the_rest_answer_with_the_file(
@@ -86,9 +59,10 @@ def test_the_table_shows_as_many_classes_as_asked_for(
     assert capsys.readouterr().out.splitlines()[1].count("%") == shown
 
 
-def test_what_cannot_be_read_hides_nothing_else(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path, png: bytes
+def test_what_cannot_be_read_hides_nothing_else_in_batches_of_any_size(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, png: bytes
 ) -> None:
+    monkeypatch.setattr(file_answers, "BATCH_SIZE", 2)
     (tmp_path / "a.png").write_bytes(png)
     (tmp_path / "b.txt").write_text("not a picture")
     (tmp_path / "c.png").write_bytes(b"")
@@ -180,17 +154,6 @@ def test_standard_input_is_read_and_a_run_started_anywhere_finds_the_model(
     )
     assert result.stderr == b""
     assert json.loads(result.stdout) == [{"file": "-", **classifier.classify(png)}]
-
-
-def test_an_empty_standard_input_is_an_error(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO()))
-    assert main(["-", str(SHIP)]) == 1
-    output = capsys.readouterr()
-    assert output.err.startswith("model.predict: -: No image was received")
-    assert output.err.count("\n") == 1
-    assert len(output.out.splitlines()) == 2
 
 
 def test_a_reader_that_leaves_causes_no_message() -> None:

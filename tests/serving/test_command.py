@@ -96,6 +96,7 @@ def test_a_run_directory_that_others_can_write_to_is_refused(
     assert f"others can write to {directory}" in refusal(capsys, 1)
 
 
+@pytest.mark.usefixtures("environment")
 def test_a_truncated_or_damaged_archive_is_named_in_one_line(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -106,20 +107,6 @@ def test_a_truncated_or_damaged_archive_is_named_in_one_line(
     for content in (whole[:-1000], b"", whole[:middle] + bytes(9) + whole[middle + 9 :]):
         archive.write_bytes(content)
         assert f"{archive} is damaged" in refusal(capsys, 1)
-
-
-@pytest.mark.usefixtures("environment")
-def test_without_a_place_for_temporary_files_one_line_says_what_to_do(
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    long = tmp_path / ("x" * 100)
-    monkeypatch.setenv("TORCHSERVE_RUN_DIRECTORY", str(long))
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "absent" / "missing"))
-    monkeypatch.setenv("HOME", str(long))
-    (tmp_path / "absent").touch()
-    assert "set TORCHSERVE_RUN_DIRECTORY to a" in refusal(capsys, 1)
 
 
 def test_torchserve_accepts_somewhat_more_than_the_web_ui() -> None:

@@ -11,8 +11,6 @@ from serving.readiness import IMPAIRED_SECONDS, NO_ANSWER_SECONDS, find_patience
 from tests.helpers.fake_torchserve import FakeTorchServe, running_fake_torchserve
 from webui.settings import Settings
 
-GONE = [{"workers": [{"status": "UNLOADING"}]}]
-
 
 @pytest.fixture
 def torchserve(tmp_path: Path) -> Iterator[FakeTorchServe]:
@@ -38,7 +36,7 @@ def test_what_works_or_is_full_may_stay(torchserve: FakeTorchServe) -> None:
 
 
 def test_a_missing_worker_may_still_come(torchserve: FakeTorchServe) -> None:
-    torchserve.workers = [{"status": "READY"}, {"status": "UNLOADING"}]
+    torchserve.workers["7.3"] = ["READY", "UNLOADING"]
     assert patience_with(torchserve) == IMPAIRED_SECONDS
 
 
@@ -46,10 +44,9 @@ def test_a_slow_answer_may_come_from_a_busy_worker(
     torchserve: FakeTorchServe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(readiness, "ANSWER_SECONDS", 0.2)
-    for described, patience in ((None, IMPAIRED_SECONDS), (GONE, NO_ANSWER_SECONDS)):
+    for state, patience in (("READY", IMPAIRED_SECONDS), ("UNLOADING", NO_ANSWER_SECONDS)):
         torchserve.will_answer(200, torchserve.prediction, delay=0.4)
-        if described:
-            torchserve.will_describe(200, described)
+        torchserve.workers["7.3"] = [state]
         assert patience_with(torchserve) == patience
 
 

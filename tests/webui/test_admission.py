@@ -85,12 +85,6 @@ def test_more_pictures_than_are_ever_accepted_need_not_wait(limited: FlaskClient
     assert "Retry-After" not in answer.headers
 
 
-def test_pictures_that_cannot_be_read_count_too(limited: FlaskClient) -> None:
-    for _ in range(3):
-        assert upload(limited, b"").status_code == 400
-    assert upload(limited).status_code == 429
-
-
 def test_the_error_says_when_to_come_back(
     limited: FlaskClient, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -110,15 +104,6 @@ def test_the_error_says_when_to_come_back(
         (seconds,) = re.findall(r"Go on in ([0-9]+) s", response.text)
         assert response.headers["Retry-After"] == seconds
         assert 1 <= int(seconds) <= 3600
-
-
-def test_after_that_time_it_goes_on(client_with: CreateClient) -> None:
-    client = client_with(rate_limit="1 per second")
-    # These may meet several seconds, but hardly one each.
-    statuses = [upload(client, b"").status_code for _ in range(20)]
-    while statuses[-1] != 400:
-        statuses.append(upload(client, b"").status_code)
-    assert set(statuses) == {400, 429}
 
 
 def test_other_addresses_are_not_limited(limited: FlaskClient) -> None:
@@ -154,22 +139,10 @@ def test_each_address_has_a_limit_of_its_own(limited: FlaskClient) -> None:
     use_up(limited)
 
 
-def test_each_app_counts_for_itself(client_with: CreateClient, limited: FlaskClient) -> None:
-    use_up(limited)
-    use_up(client_with(rate_limit="3 per hour"))
-    assert upload(limited).status_code == 429
-
-
 def test_the_limit_can_be_lifted(client_with: CreateClient) -> None:
     client = client_with(rate_limit="unlimited", max_pictures=400)
     # More than the default accepts in a minute.
     assert upload_all(client, *[b""] * 400).status_code == 400
-
-
-def test_several_limits_hold_together(client_with: CreateClient) -> None:
-    client = client_with(rate_limit="2 per hour; 100 per day")
-    statuses = [upload(client).status_code for _ in range(3)]
-    assert statuses == [200, 200, 429]
 
 
 def test_one_address_leaves_room_for_the_others(app: Flask, torchserve: FakeTorchServe) -> None:

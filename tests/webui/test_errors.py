@@ -9,13 +9,10 @@ from flask.testing import FlaskClient
 
 from tests.helpers.fake_torchserve import FakeTorchServe
 from tests.helpers.sending import (
-    AS_HTML,
     AS_JSON,
     CARD,
     PNG,
     heading,
-    part,
-    send,
     send_body,
     status_and_type,
     upload,
@@ -75,25 +72,6 @@ def test_handlers_message_is_passed_through(
     assert f'<p class="message">{message}</p>' in upload(client, path=CARD).text
 
 
-def test_errors_from_before_the_model_have_a_card_too(client: FlaskClient) -> None:
-    for response, code, type_name in (
-        (upload(client, b"", "", path=CARD), 400, "NoFileError"),
-        (upload(client, b"", path=CARD), 400, "EmptyFileError"),
-        (upload(client, bytes(1_000_001), path=CARD), 413, "UploadTooLargeError"),
-        (upload(client, bytes(5_000_000), path=CARD), 413, "UploadsTooLargeError"),
-        (client.post(CARD, data=b"{}", content_type="a/b"), 415, "UnsupportedMediaTypeError"),
-        (send(client, *[part("image", PNG, "a")] * 17, accept=AS_HTML, path=CARD), 413, "TooMany"),
-        (client.post(CARD, headers={"Sec-Fetch-Site": "cross-site"}), 403, "CrossSiteError"),
-        (client.delete(CARD), 405, "MethodNotAllowedError"),
-        (client.get("/nothing-here?as=card"), 404, "NotFoundError"),
-    ):
-        assert response.status_code == code
-        assert response.text.strip().startswith("<article ")
-        assert response.text.count("<article") == 1
-        assert f"Error {code}" in response.text
-        assert f"<code>{type_name}" in response.text
-
-
 def test_unknown_address_and_wrong_method_are_named(client: FlaskClient) -> None:
     answer = client.get("/nothing-here", headers=AS_JSON)
     assert status_and_type(answer) == (404, "NotFoundError")
@@ -107,7 +85,6 @@ def test_mistake_in_the_program_shows_nothing_of_its_inside(
     client: FlaskClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(TorchServeClient, "predict", fail)
-    monkeypatch.setattr(TorchServeClient, "require_ready", fail)
     answer = upload(client, accept=AS_JSON)
     assert answer.get_json()["type"] == "InternalError"
     for response in (answer, upload(client), upload(client, path=CARD), client.get("/readyz")):

@@ -7,7 +7,6 @@ import pytest
 from flask.testing import FlaskClient
 
 from tests.webui.conftest import CreateClient
-from webui import create_app
 
 
 def test_form_sends_files_to_predict(client: FlaskClient) -> None:
@@ -45,8 +44,3 @@ def test_everything_a_page_links_to_exists_and_ids_are_unique(
     ids = re.findall(r'\sid="([^"]*)"', page)
     assert len(ids) > 10
     assert len(ids) == len(set(ids))
-
-
-def test_settings_come_from_the_environment_unless_given(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MAX_UPLOAD_BYTES", "77")
-    assert create_app().config["MAX_UPLOAD_BYTES"] == 77

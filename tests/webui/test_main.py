@@ -41,8 +41,7 @@ def test_help_lists_every_setting(
     assert ended.value.code == 0
     text = capsys.readouterr().out
     for setting in Settings.describe():
-        assert f"{setting.variable} " in text
-        assert f"{setting.help} (default: {setting.default})" in text
+        assert f"  {setting.variable}={setting.default}\n      {setting.help}" in text
 
 
 def test_wrong_setting_is_one_line_and_status_2(

@@ -27,7 +27,7 @@ def test_readyz_is_an_error_in_json_otherwise(
     client: FlaskClient, torchserve: FakeTorchServe, accept: dict[str, str], path: str
 ) -> None:
     torchserve.will_answer_error(503, "ServiceUnavailableException")
-    torchserve.will_describe(200, [{"workers": [{"status": "UNLOADING"}]}])
+    torchserve.workers["7.3"] = ["UNLOADING"]
     response = client.get(path, headers=accept)
     assert status_and_type(response) == (503, "ModelNotReadyError")
 

@@ -138,18 +138,17 @@ def test_a_model_without_workers_is_not_ready(
     client: FlaskClient, torchserve: FakeTorchServe, path: str
 ) -> None:
     torchserve.will_answer_error(503, "ServiceUnavailableException")
-    torchserve.will_describe(200, [{"modelVersion": "7.3", "workers": [{"status": "UNLOADED"}]}])
+    torchserve.workers["7.3"] = []
     response = client.get(path)
     assert (response.status_code, response.headers["Retry-After"]) == (503, "5")
     assert client.get("/v2/health/live").get_json() == {"live": True}
 
 
 def test_the_address_names_the_version(client: FlaskClient, torchserve: FakeTorchServe) -> None:
-    torchserve.versions.append("8.0")
-    torchserve.will_describe(200, [{"modelVersion": "7.3"}])
+    torchserve.workers["8.0"] = ["READY"]
     answer = client.post("/v2/models/zoo/versions/8.0/infer", json=tensor([FILE], 1)).get_json()
     assert answer["model_version"] == "8.0"
-    assert client.get("/v2/models/zoo/versions/8.0").get_json()["versions"] == ["7.3", "8.0"]
+    assert client.get("/v2/models/zoo/versions/8.0").get_json()["versions"] == ["8.0", "7.3"]
 
 
 @pytest.mark.parametrize(
@@ -167,7 +166,8 @@ def test_errors_of_the_second_protocol_have_its_shape(
     client: FlaskClient, path: str, status: int
 ) -> None:
     method = "POST" if path.endswith(("infer", "live")) else "GET"
-    response = client.open(path, method=method, json={}, headers={"Accept": "text/html"})
+    body = tensor([FILE], 1)
+    response = client.open(path, method=method, json=body, headers={"Accept": "text/html"})
     assert response.status_code == status
     assert response.get_json().keys() == {"error"}
 

@@ -4,7 +4,6 @@ import logging
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
@@ -24,7 +23,6 @@ from tests.helpers.sending import (
 )
 from webui import create_app
 from webui.settings import Settings
-from webui.torchserve.client import TorchServeClient
 
 LABELS = ["ant", "moth", "bee", "owl", "zebra"]
 DAMAGED = error_answer(400, "UnreadableImageError", "The file is cut short.")
@@ -140,27 +138,6 @@ def test_mistakes_of_the_server_are_logged_once_each(
         upload_all(client, PNG, *others, b"", PNG, accept=accept)
     assert [record.levelname for record in caplog.records] == ["ERROR", "ERROR"]
     assert all("OverloadedError" in message for message in caplog.messages)
-
-
-def test_a_mistake_in_the_program_hides_no_other_answer(
-    client: FlaskClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    predict = TorchServeClient.predict
-
-    def fail_for_one(
-        asker: TorchServeClient, image: bytes, *arguments: Any, **options: Any
-    ) -> object:
-        if image == b"unlucky":
-            raise RuntimeError("the secret inside")
-        return predict(asker, image, *arguments, **options)
-
-    monkeypatch.setattr(TorchServeClient, "predict", fail_for_one)
-    response = upload_all(client, PNG, b"unlucky", accept=AS_JSON)
-    answer, error = response.get_json()["predictions"]
-    assert (answer["label"], error["type"], error["code"]) == ("zebra", "InternalError", 500)
-    assert "secret" not in response.text
-    assert "the secret inside" in caplog.text
-    assert upload_all(client, b"unlucky", b"unlucky").status_code == 500
 
 
 def test_files_without_a_name_do_not_count_as_pictures(

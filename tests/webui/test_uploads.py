@@ -126,16 +126,6 @@ def test_a_body_has_the_limits_of_a_file(client: FlaskClient, torchserve: FakeTo
     assert torchserve.images == []
 
 
-@pytest.mark.parametrize("size", [1, 16_385, 500_001, MAX_UPLOAD_BYTES])
-def test_every_size_up_to_the_limit_passes(
-    client: FlaskClient, torchserve: FakeTorchServe, size: int
-) -> None:
-    content = (b"\x00\r\n--\xff" * size)[:size]
-    assert upload(client, content).status_code == 200
-    assert send_body(client, content).status_code == 200
-    assert torchserve.images == [content] * 2
-
-
 def test_pictures_up_to_the_limit_of_all_pass(
     client: FlaskClient, torchserve: FakeTorchServe
 ) -> None:

@@ -8,11 +8,14 @@ from flask.testing import FlaskClient
 
 from tests.helpers.fake_torchserve import FakeTorchServe
 from tests.helpers.sending import AS_JSON, PNG, send_body
+from tests.webui.conftest import CreateClient
 
 
-@pytest.fixture(autouse=True)
-def three_versions(torchserve: FakeTorchServe) -> None:
-    torchserve.versions = ["8.0", "7.3", "10.0"]
+@pytest.fixture
+def client(torchserve: FakeTorchServe, client_with: CreateClient) -> FlaskClient:
+    """A web UI for a model of three versions."""
+    torchserve.workers = {version: ["READY"] for version in ("8.0", "7.3", "10.0")}
+    return client_with(model_version="7.3")
 
 
 def test_the_start_page_offers_every_version_and_says_which_is_chosen(client: FlaskClient) -> None:
@@ -29,7 +32,7 @@ def test_the_start_page_offers_every_version_and_says_which_is_chosen(client: Fl
 def test_there_is_no_choice_where_there_is_nothing_to_choose(
     client: FlaskClient, torchserve: FakeTorchServe, state: str
 ) -> None:
-    torchserve.versions = ["7.3"]
+    torchserve.workers = {"7.3": []}
     if state == "no answer":
         torchserve.stop()
     assert 'class="versions"' not in client.get("/").text

@@ -21,8 +21,8 @@ def show_page() -> Response:
     """Show the description of the API: as a page, or as the OpenAPI document itself."""
     if wants_json():
         return negotiated(jsonify(DOCUMENT))
-    code, to_json = create_code_snippets("picture.jpg"), current_app.json.dumps
-    page = render_template("api.html", document=DOCUMENT, code=code, to_json=to_json)
+    snippets, to_json = create_code_snippets("picture.jpg"), current_app.json.dumps
+    page = render_template("api.html", document=DOCUMENT, snippets=snippets, to_json=to_json)
     return negotiated(make_response(page))
 
 

@@ -1,19 +1,19 @@
 """The addresses of both protocols; one client asks TorchServe for them and for the pages."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import orjson
 from flask import Blueprint, Response, current_app, g, jsonify, request
 
-from webui.admission import admitted
 from webui.classification import classify_all
 from webui.errors import BadRequestError, NotFoundError
 from webui.negotiation import negotiated
 from webui.openapi.view import DOCUMENT
 from webui.protocols.bodies import read_inputs, read_instances
 from webui.torchserve.client import PIXEL
-from webui.torchserve.errors import UnknownVersionError
-from webui.uploads import Upload, read_uploads
+from webui.uploads import Upload
 
 MODEL, VERSION = "/models/<name>", "/models/<name>/versions/<version>"
 
@@ -31,31 +31,24 @@ open_inference.after_request(negotiated)
 
 @kserve.before_request
 @open_inference.before_request
-def find_model() -> None:
-    """Find out what the current request is about.
+def require_model() -> None:
+    """Require that the current request is about the only model.
 
     Raises:
-        NotFoundError, UnknownVersionError: There is no such model or version.
+        NotFoundError: There is no such model.
     """
-    g.client = current_app.extensions["torchserve"]
-    values, model = request.view_args or {}, current_app.config["MODEL_NAME"]
-    if values.get("name", model) != model:
+    model = current_app.config["MODEL_NAME"]
+    if (request.view_args or {}).get("name", model) != model:
         raise NotFoundError(text="There is no such model here. Ask for “%(model)s”.", model=model)
-    version = values.get("version")
-    if version and version not in g.client.fetch_versions():
-        raise UnknownVersionError(version=version)
-    if request.method == "POST":
-        g.read_body = _read_body
 
 
-def _read_body() -> list[Upload]:
-    is_tensor = request.blueprint == open_inference.name
+def _read_body(read: Callable[[Any], list[Upload]], hint: str) -> list[Upload]:
     try:
         g.body = orjson.loads(request.get_data())
-        return read_inputs(g.body) if is_tensor else read_instances(g.body)
+        return read(g.body)
     # A body is whatever its sender makes of it, and these are raised where it is read.
     except (KeyError, TypeError, ValueError) as error:
-        raise BadRequestError(text=INPUTS if is_tensor else INSTANCES) from error
+        raise BadRequestError(text=hint) from error
 
 
 @kserve.get("/models")
@@ -85,7 +78,7 @@ def report_health() -> Response:
 def report_readiness(name: str | None = None, version: str | None = None) -> Response:
     """Say whether a version classifies pictures, and the server is not about to stop."""
     with current_app.extensions["admission"].probe():
-        g.client.require_ready(version)
+        current_app.extensions["torchserve"].predict(PIXEL, version)
     return jsonify(ready=True, **({"name": name} if name else {}))
 
 
@@ -93,10 +86,11 @@ def report_readiness(name: str | None = None, version: str | None = None) -> Res
 @open_inference.get(VERSION)
 def describe_model(name: str, version: str | None = None) -> Response:
     """Describe the tensors of a version, and name the class of each probability."""
-    classes = sorted(g.client.predict(PIXEL, version)["probabilities"])
+    client = current_app.extensions["torchserve"]
+    classes = sorted(client.predict(PIXEL, version)["probabilities"])
     return jsonify(
         name=name,
-        versions=g.client.fetch_versions(),
+        versions=list(client.fetch_workers()),
         platform="onnx_onnxv1",
         inputs=[{"name": "image", "datatype": "BYTES", "shape": [-1]}],
         outputs=_describe_outputs(-1, len(classes)),
@@ -105,10 +99,11 @@ def describe_model(name: str, version: str | None = None) -> Response:
 
 
 @kserve.post(f"{MODEL}:predict")
-@admitted
 def predict(name: str) -> Response:  # noqa: ARG001
     """Answer instances; one that has no answer has an error in its place."""
-    outcomes = classify_all(read_uploads())
+    read = partial(_read_body, read_instances, INSTANCES)
+    with current_app.extensions["admission"].turn(read) as uploads:
+        outcomes = classify_all(uploads)
     errors = [outcome.error for outcome in outcomes if outcome.error]
     if len(errors) == len(outcomes):
         raise errors[0]
@@ -119,10 +114,11 @@ def predict(name: str) -> Response:  # noqa: ARG001
 
 @open_inference.post(f"{MODEL}/infer")
 @open_inference.post(f"{VERSION}/infer")
-@admitted
 def infer(name: str, version: str | None = None) -> Response:
     """Answer a tensor of pictures, all of them or none."""
-    outcomes = classify_all(read_uploads(), [version])
+    read = partial(_read_body, read_inputs, INPUTS)
+    with current_app.extensions["admission"].turn(read) as uploads:
+        outcomes = classify_all(uploads, [version])
     for index, outcome in enumerate(outcomes):
         if error := outcome.error:
             error.text = f"Picture {index}: {error.message}".replace("%", "%%")

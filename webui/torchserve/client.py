@@ -1,13 +1,13 @@
 """TorchServe over HTTP: a pool of connections, keys, and an exception for each kind of failure."""
 
-import json
+import re
 import threading
-import time
 from collections.abc import Mapping
 from contextlib import suppress
 from http import HTTPStatus
-from typing import Any
+from typing import NamedTuple
 
+import orjson
 import urllib3
 from flask_babel import lazy_gettext as _
 from urllib3 import exceptions
@@ -29,17 +29,38 @@ from webui.torchserve.predictions import Prediction, parse_prediction
 
 # Number of connections: each of the eight requests that run may send four pictures at once.
 KEPT_CONNECTIONS = 32
-MAX_CONNECT_SECONDS = 5.0
+# Seconds to wait for an answer about the model or a key, which no picture delays.
+MANAGEMENT_SECONDS = 2.0
 READY = "READY"
 # Picture for probes: one black pixel in the format PPM.
 PIXEL = b"P6 1 1 255\n\0\0\0"
-# Seconds for which the outcome of a probe holds, so that many probes cost no more than one.
-PROBE_SECONDS = 1.0
+# What TorchServe accepts as a version, which becomes part of a URL.
+VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 # Status and type of TorchServe's errors. It has one for having no worker and for a full queue.
 KEY_REFUSED = 400, "InvalidKeyException"
 NO_PLACE = 503, "ServiceUnavailableException"
 UNKNOWN_MODEL = 404, "ModelNotFoundException"
 UNKNOWN_VERSION = 404, "ModelVersionNotFoundException"
+
+
+class Reply(NamedTuple):
+    """TorchServe's reply, which has a type and a message if it is an error in its shape."""
+
+    status: int
+    content: bytes
+    type: str = ""
+    message: str = ""
+
+    @property
+    def cause(self) -> tuple[int, str]:
+        """The status and the type of an error."""
+        return self.status, self.type
+
+    @property
+    def has_lost_worker(self) -> bool:
+        """Whether the worker died that had the picture."""
+        is_internal = self.type == "InternalServerException" and self.status in {500, 507}
+        return is_internal and self.message.startswith("Worker died")
 
 
 class TorchServeClient:
@@ -53,15 +74,7 @@ class TorchServeClient:
         self._settings = settings
         self._keys = Keys(settings.key_file)
         self._renewal = threading.Lock()
-        self._probe = threading.Lock()
-        self._probe_again = 0.0
-        self._not_ready: WebUIError | None = None
-        seconds = settings.torchserve_timeout_seconds
-        self._pool = urllib3.PoolManager(
-            maxsize=KEPT_CONNECTIONS,
-            retries=False,
-            timeout=urllib3.Timeout(connect=min(seconds, MAX_CONNECT_SECONDS), read=seconds),
-        )
+        self._pool = urllib3.PoolManager(maxsize=KEPT_CONNECTIONS, retries=False)
 
     def predict(
         self,
@@ -82,101 +95,69 @@ class TorchServeClient:
         Raises:
             WebUIError: There is none; each cause has a class in :mod:`webui.torchserve.errors`.
         """
+        if version and not VERSION.fullmatch(version):
+            raise UnknownVersionError(version=version)
         url = f"{self._settings.inference_url}/predictions/{self._settings.model_name}"
-        if version:
-            url += f"/{version}"
         headers = {"Content-Type": "application/octet-stream", "X-Request-Id": request_id}
         if with_model_input:
             headers["model_input"] = "true"
-        response = self._request_with_key("POST", url, "inference", image, headers)
-        if response.status != HTTPStatus.OK:
-            cause = _read_error(response)[:2]
-            if version and cause == UNKNOWN_VERSION:
-                raise UnknownVersionError(version=version)
-            if cause == NO_PLACE and READY in self.fetch_worker_states():
-                raise OverloadedError
-            raise self._error_in(response)
+        reply = self._ask("inference", f"{url}/{version}" if version else url, image, headers)
+        if version and reply.cause == UNKNOWN_VERSION:
+            raise UnknownVersionError(version=version)
+        if reply.cause == NO_PLACE and self.has_ready_worker(version):
+            raise OverloadedError
+        if reply.status != HTTPStatus.OK:
+            raise self._error_in(reply)
         try:
-            return parse_prediction(response.data)
+            return parse_prediction(reply.content)
         except ValueError as error:
-            if response.data.startswith(b'{"predictions"'):
+            if reply.content.startswith(b'{"predictions"'):
                 # The handler also accepts pictures in JSON, which it tells by the content alone.
                 message = "This is a request in JSON, not a picture. Send the picture itself."
                 raise RejectedImageError(415, "UnsupportedFormatError", message) from error
             raise ModelServerError(detail=_("it is not a prediction")) from error
 
-    def fetch_versions(self) -> list[str]:
-        """Return the versions of the model, the default first and the others from the highest on.
+    def fetch_workers(self) -> dict[str, list[str]]:
+        """Return the states of the workers of each version.
+
+        The default version comes first, and the others from the highest on.
 
         Raises:
             WebUIError: TorchServe does not tell; see :meth:`predict`.
         """
-        default, versions = (
-            [str(each.get("modelVersion", "")) for each in self._describe(path)]
-            for path in ("", "/all")
-        )
-        others = [version for version in versions if version not in default]
-        return [*default, *sorted(others, key=order_of_version, reverse=True)]
+        url = f"{self._settings.management_url}/models/{self._settings.model_name}/all"
+        reply = self._ask("management", url)
+        if reply.status != HTTPStatus.OK:
+            raise self._error_in(reply)
+        workers = {
+            described["modelVersion"]: [worker["status"] for worker in described["workers"]]
+            for described in orjson.loads(reply.content)
+        }
+        default = self._settings.model_version
+        versions = sorted(workers, key=lambda one: (one == default, order_of_version(one)))
+        return {version: workers[version] for version in reversed(versions)}
 
-    def require_ready(self, version: str | None = None) -> None:
-        """Require that a version classifies a picture; the default, within the last second.
+    def has_ready_worker(self, version: str | None = None) -> bool:
+        """Say whether a version, or the default, has a worker that calls itself ready."""
+        with suppress(WebUIError):
+            workers = self.fetch_workers()
+            return READY in workers[version or next(iter(workers))]
+        return False
 
-        Raises:
-            WebUIError: It does not; see :meth:`predict`.
-        """
-        if version:
-            self.predict(PIXEL, version)
-            return
-        with self._probe:
-            if time.monotonic() >= self._probe_again:
-                self._not_ready = None
-                try:
-                    self.predict(PIXEL)
-                except WebUIError as error:
-                    self._not_ready = error
-                self._probe_again = time.monotonic() + PROBE_SECONDS
-            if self._not_ready:
-                raise self._not_ready
-
-    def fetch_worker_states(self, path: str = "") -> list[object]:
-        """Return the states of the default version's workers; none if TorchServe does not tell.
-
-        Args:
-            path: ``/all`` for the workers of all versions.
-        """
-        try:
-            versions = self._describe(path)
-            return [worker["status"] for version in versions for worker in version["workers"]]
-        except (WebUIError, LookupError, TypeError):
-            return []
-
-    def _describe(self, path: str = "") -> list[dict[str, Any]]:
-        url = f"{self._settings.management_url}/models/{self._settings.model_name}{path}"
-        response = self._request_with_key("GET", url, "management")
-        if response.status != HTTPStatus.OK:
-            raise self._error_in(response)
-        with suppress(ValueError):
-            match json.loads(response.data):
-                case list(versions) if all(isinstance(version, dict) for version in versions):
-                    return versions
-        raise ModelServerError(detail=_("it does not describe the model"))
-
-    def _request_with_key(
+    def _ask(
         self,
-        method: str,
-        url: str,
         name: KeyName,
-        body: bytes | None = None,
+        url: str,
+        image: bytes | None = None,
         headers: Mapping[str, str] | None = None,
-    ) -> urllib3.BaseHTTPResponse:
+    ) -> Reply:
         key = self._keys.get(name)
-        response = self._request(method, url, key, body, headers)
-        if _read_error(response)[:2] == KEY_REFUSED:
-            key = self._replace_key(name, key)
-            response = self._request(method, url, key, body, headers)
-        if _read_error(response)[:2] == KEY_REFUSED:
+        reply = self._send(key, url, image, headers)
+        if reply.cause == KEY_REFUSED:
+            reply = self._send(self._replace_key(name, key), url, image, headers)
+        if reply.cause == KEY_REFUSED:
             raise ModelServerKeyError
-        return response
+        return reply
 
     def _replace_key(self, name: KeyName, refused_key: str) -> str:
         with self._renewal:
@@ -186,49 +167,52 @@ class TorchServeClient:
                 return key
             # Keys expire an hour after TorchServe's start or their last renewal.
             url = f"{self._settings.management_url}/token?type={name}"
-            response = self._request("GET", url, self._keys.get("API"))
-            if response.status != HTTPStatus.OK:
+            if self._send(self._keys.get("API"), url).status != HTTPStatus.OK:
                 raise ModelServerKeyError
             return self._keys.read(name)
 
-    def _request(
+    def _send(
         self,
-        method: str,
-        url: str,
         key: str,
-        body: bytes | None = None,
+        url: str,
+        image: bytes | None = None,
         headers: Mapping[str, str] | None = None,
-    ) -> urllib3.BaseHTTPResponse:
+    ) -> Reply:
+        """Send a picture; without one, ask about the model or for a key."""
+        method = "GET" if image is None else "POST"
+        seconds = MANAGEMENT_SECONDS if image is None else self._settings.torchserve_timeout_seconds
         headers = {**(headers or {}), "Authorization": f"Bearer {key}"}
+        # TorchServe may have closed the kept connection, or lost the worker that had the picture.
+        # Asking again is safe, because a prediction changes nothing.
         for is_last in (False, True):
             try:
-                response = self._pool.request(method, url, body=body, headers=headers)
-            except exceptions.HTTPError as error:
-                # TorchServe may have closed the kept connection, or lost the worker that had the
-                # picture. Asking again is safe, because a prediction changes nothing.
-                if isinstance(error, exceptions.ProtocolError) and not is_last:
-                    continue
-                is_slow = isinstance(error, exceptions.TimeoutError)
-                if is_slow and not isinstance(error, exceptions.NewConnectionError):
-                    seconds = self._settings.torchserve_timeout_seconds
-                    raise ModelServerTimeoutError(seconds=seconds) from error
+                response = self._pool.request(
+                    method, url, body=image, headers=headers, timeout=seconds
+                )
+            except exceptions.NewConnectionError as error:
                 raise ModelServerUnreachableError from error
-            if not _lost_its_worker(response):
+            except exceptions.TimeoutError as error:
+                raise ModelServerTimeoutError(seconds=seconds) from error
+            except exceptions.HTTPError as error:
+                if is_last:
+                    raise ModelServerUnreachableError from error
+                continue
+            reply = _read(response)
+            if not reply.has_lost_worker:
                 break
-        return response
+        return reply
 
-    def _error_in(self, response: urllib3.BaseHTTPResponse) -> WebUIError:
-        status, name, message = _read_error(response)
-        if _lost_its_worker(response):
+    def _error_in(self, reply: Reply) -> WebUIError:
+        if reply.has_lost_worker:
             return ModelNotReadyError(
                 text=_(
                     "The program that looks at pictures stopped while it had yours. It restarts by "
                     "itself: try again in a few seconds."
                 )
             )
-        if (status, name) == NO_PLACE:
+        if reply.cause == NO_PLACE:
             return ModelNotReadyError()
-        if (status, name) in {UNKNOWN_MODEL, UNKNOWN_VERSION}:
+        if reply.cause == UNKNOWN_MODEL:
             return ModelNotReadyError(
                 text=_(
                     "The model server has no model called “%(name)s” yet. If this does not change, "
@@ -236,29 +220,22 @@ class TorchServeClient:
                     name=self._settings.model_name,
                 )
             )
+        status, _content, name, message = reply
         if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE and not name:
             # TorchServe answers without a body if max_request_size is exceeded.
             message = "The picture is larger than the model server accepts. Send a smaller version."
             return RejectedImageError(status, "ImageTooLargeError", message)
         # TorchServe's own types end in "Exception"; the handler's do not.
         is_refused = HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR
-        if is_refused and message and not name.endswith("Exception"):
+        if is_refused and name and not name.endswith("Exception"):
             return RejectedImageError(status, name, message)
-        cause = f"{status} {name}".strip()
-        return ModelServerError(detail=_("status %(cause)s", cause=cause))
+        return ModelServerError(detail=_("status %(cause)s", cause=f"{status} {name}".strip()))
 
 
-def _read_error(response: urllib3.BaseHTTPResponse) -> tuple[int, str, str]:
-    """Return an answer's status, type and message; the latter are empty if it is no error."""
+def _read(response: urllib3.BaseHTTPResponse) -> Reply:
     if response.status != HTTPStatus.OK:
         with suppress(ValueError):
-            match json.loads(response.data):
-                case {"type": str(name), **others}:
-                    return response.status, name, str(others.get("message") or "")
-    return response.status, "", ""
-
-
-def _lost_its_worker(response: urllib3.BaseHTTPResponse) -> bool:
-    status, name, message = _read_error(response)
-    is_internal = status in {500, 507} and name == "InternalServerException"
-    return is_internal and message.startswith("Worker died")
+            match orjson.loads(response.data):
+                case {"type": str(name), "message": str(message)}:
+                    return Reply(response.status, response.data, name, message)
+    return Reply(response.status, response.data)

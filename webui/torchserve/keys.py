@@ -1,7 +1,6 @@
 """TorchServe's keys: those in its key file, or the last good ones where that cannot be read."""
 
-import json
-import time
+import re
 from pathlib import Path
 from typing import Literal
 
@@ -9,12 +8,13 @@ from webui.torchserve.errors import ModelServerKeyError, ModelServerUnreachableE
 
 KeyName = Literal["inference", "management", "API"]
 
-READ_ATTEMPTS = 20
-PAUSE_SECONDS = 0.01
+# A key with its name. It is looked for wherever it stands, because the file may be incomplete:
+# TorchServe empties it and writes it anew, and a full disk leaves it empty.
+ENTRY = re.compile(r'"(\w+)":\s*{\s*"key":\s*"([\w-]+)"', re.ASCII)
 
 
 class Keys:
-    """TorchServe's keys, kept in memory because a full disk leaves the key file empty.
+    """TorchServe's keys, which stay known when their file is lost.
 
     Args:
         path: The key file.
@@ -25,7 +25,7 @@ class Keys:
         self._known: dict[str, str] = {}
 
     def get(self, name: KeyName) -> str:
-        """Return the key that was read last, as it goes into a header; see :meth:`read`."""
+        """Return the key that was read last; see :meth:`read`."""
         return self._known.get(name) or self.read(name)
 
     def read(self, name: KeyName) -> str:
@@ -36,20 +36,14 @@ class Keys:
                 TorchServe writes when it starts.
             ModelServerKeyError: The key was never read, and the file does not contain it.
         """
-        # TorchServe empties the file and writes it anew, so it may be empty or incomplete.
-        for _ in range(READ_ATTEMPTS):
-            try:
-                keys = json.loads(self._path.read_bytes()).items()
-                self._known |= {one: str(entry["key"]) for one, entry in keys}
-                break
-            except FileNotFoundError as error:
-                if not self._known:
-                    raise ModelServerUnreachableError from error
-                break
-            except OSError:
-                break
-            except (AttributeError, LookupError, RecursionError, TypeError, ValueError):
-                time.sleep(PAUSE_SECONDS)
-        if not (key := self._known.get(name)):
+        try:
+            self._known |= ENTRY.findall(self._path.read_text(errors="replace"))
+        except FileNotFoundError as error:
+            if not self._known:
+                raise ModelServerUnreachableError from error
+        except OSError as error:
+            if not self._known:
+                raise ModelServerKeyError from error
+        if name not in self._known:
             raise ModelServerKeyError
-        return key
+        return self._known[name]

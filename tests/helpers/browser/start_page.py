@@ -105,11 +105,6 @@ def expect_labels(page: Page, expected: Sequence[str]) -> None:
     expect(page.locator("#answers .waiting")).to_have_count(0)
 
 
-def labels(page: Page) -> list[str]:
-    """Return the labels that are shown, in their order."""
-    return page.locator("#answers .label").all_text_contents()
-
-
 def wait_until_kept(page: Page, count: int) -> None:
     """Wait until the browser has kept so many cards, which a reload would lose before."""
     # Playwright's own wait would ask again by ``eval``, which the page's policy forbids.

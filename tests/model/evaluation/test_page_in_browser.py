@@ -102,13 +102,10 @@ def test_every_picture_is_drawn_enlarged_without_blur(page: Page) -> None:
         assert drawn["colour"] == pytest.approx(expected, abs=6)
 
 
-@pytest.mark.parametrize(("predicted", "here", "count"), [(0, 60, 70), (1, 100, 130)])
-def test_a_full_cell_says_how_many_of_its_pictures_are_shown(
-    page: Page, predicted: int, here: int, count: int
-) -> None:
-    cell(page, 0, predicted).click()
-    assert shown_files(page) == files_of(0, predicted)[:here]
-    expect(page.get_by_role("status")).to_contain_text(f"showing {here} of {count}")
+def test_a_full_cell_says_how_many_of_its_pictures_are_shown(page: Page) -> None:
+    cell(page, 0, 1).click()
+    assert shown_files(page) == files_of(0, 1)[:100]
+    expect(page.get_by_role("status")).to_contain_text("showing 100 of 130")
 
 
 def test_the_matrix_is_a_table_with_headers_and_counts(page: Page) -> None:

@@ -4,10 +4,9 @@ import {
   addDescription, createErrorCard, createParagraph, createWaitingCard, isAnswer, isWaiting, nameOf,
   replaceCard, showPreview, showState, summarize,
 } from "./cards.js";
-import { inspect } from "./formats.js";
-import { findPicture, keepPicture, peekPicture } from "./pictures.js";
-import { createPreview, scaleDown } from "./scaling.js";
+import { createPreview, inspect, scaleDown } from "./scaling.js";
 import { isReadable, send } from "./sending.js";
+import { findPicture, keepPicture, peekPicture } from "./storage.js";
 import { announce, say } from "./words.js";
 
 // Number of pictures that are on their way at a time, so that TorchServe's workers always find the

@@ -3,13 +3,12 @@
 
 import "./copy.js";
 import { addCards, cancel, copyCards, goOn, isOpen, tryAgain } from "./batches.js";
-import { listenForPhotos } from "./camera.js";
 import {
   createParagraph, createWaitingCard, isWaiting, nameOf, parseCard, summarize,
 } from "./cards.js";
-import { listenForPictures } from "./intake.js";
-import { clear, keep, load, showRecent } from "./recent.js";
+import { listenForPhotos, listenForPictures } from "./intake.js";
 import { showReadiness } from "./sending.js";
+import { clear, keep, load, showRecent } from "./storage.js";
 import { announce, say } from "./words.js";
 
 const MOST_ELEMENTS = 12;

@@ -1,18 +1,23 @@
-// The recent answers, which nobody but this browser keeps.
+// What nobody but this browser keeps: the recent answers, and the files behind the cards, so that
+// a reload, another language or another try needs nobody to choose them again.
 
 import { isAnswer, isWaiting, nameOf, parseCard, summarize } from "./cards.js";
-import { forgetOthers, keepPicture, takeAll } from "./pictures.js";
 
-const KEY = "answers";
+const ANSWERS = "answers";
+const PICTURES = "pictures";
 // Number of answers that are kept, and of errors beside them.
 const MOST = 24;
+
+// Where the browser keeps nothing, the files last as long as the page.
+const inMemory = new Map();
+let opening = null;
 
 const section = document.querySelector("#recent");
 
 // Returns the kept batches, newest first, as `{ id, cards, isPartial }` with the cards as HTML.
 export function load() {
   try {
-    const kept = JSON.parse(localStorage.getItem(KEY));
+    const kept = JSON.parse(localStorage.getItem(ANSWERS));
     return Array.isArray(kept) ? kept.filter((batch) => Array.isArray(batch?.cards)) : [];
   } catch {
     return []; // Storage is blocked, or another program has kept something here.
@@ -30,7 +35,7 @@ export function keep(batch) {
 export function clear() {
   const batches = load();
   const pictures = takeAll();
-  store([]);
+  storeAnswers([]);
   showRecent();
   return async () => {
     save([...load(), ...batches]);
@@ -66,7 +71,7 @@ function save(batches) {
   let kept = [];
   for (let most = MOST; most >= 0; most -= 1) {
     kept = trim(batches, most);
-    if (store(kept)) break;
+    if (storeAnswers(kept)) break;
   }
   const used = kept.flatMap(({ cards }) => cards.map((html) => parseCard(html).dataset.picture));
   forgetOthers(new Set(used));
@@ -86,12 +91,67 @@ function trim(batches, most) {
   }).filter(({ cards }) => cards.length > 0);
 }
 
-function store(batches) {
+function storeAnswers(batches) {
   try {
-    if (batches.length > 0) localStorage.setItem(KEY, JSON.stringify(batches));
-    else localStorage.removeItem(KEY);
+    if (batches.length > 0) localStorage.setItem(ANSWERS, JSON.stringify(batches));
+    else localStorage.removeItem(ANSWERS);
     return true;
   } catch {
     return false;
   }
+}
+
+// Keeps a picture, `{ file, version, original, preview }`, under the key of its card.
+export function keepPicture(key, picture) {
+  inMemory.set(key, picture);
+  return use("readwrite", (store) => store.put(picture, key));
+}
+
+export async function findPicture(key) {
+  const picture = inMemory.get(key) ?? await use("readonly", (store) => store.get(key));
+  if (picture) inMemory.set(key, picture);
+  return picture;
+}
+
+export const peekPicture = (key) => inMemory.get(key);
+
+// Keeps no pictures but those with the keys in the set `used`.
+async function forgetOthers(used) {
+  const unused = (await listKeys()).filter((key) => !used.has(key));
+  if (unused.length > 0) await use("readwrite", (store) => unused.map((key) => store.delete(key)));
+}
+
+// Forgets all pictures, and returns them as pairs of a key and a picture.
+async function takeAll() {
+  const keys = new Set([...(await listKeys()), ...inMemory.keys()]);
+  const kept = await Promise.all([...keys].map(async (key) => [key, await findPicture(key)]));
+  inMemory.clear();
+  await forgetOthers(new Set());
+  return kept;
+}
+
+const listKeys = async () => (await use("readonly", (store) => store.getAllKeys())) ?? [];
+
+async function use(mode, act) {
+  try {
+    opening ??= open();
+    const transaction = (await opening).transaction(PICTURES, mode);
+    const request = act(transaction.objectStore(PICTURES));
+    await new Promise((resolve, reject) => {
+      transaction.addEventListener("complete", resolve);
+      transaction.addEventListener("abort", reject);
+    });
+    return request.result;
+  } catch {
+    return undefined; // Storage is blocked or full, or the file is gone.
+  }
+}
+
+function open() {
+  return new Promise((resolve, reject) => {
+    const request = indexedDB.open(PICTURES);
+    request.addEventListener("upgradeneeded", () => request.result.createObjectStore(PICTURES));
+    request.addEventListener("success", () => resolve(request.result));
+    request.addEventListener("error", reject);
+  });
 }
