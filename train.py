@@ -36,9 +36,17 @@ from model.archive import ArchiveError, make_archive
 from model.data.cifar10 import load_cifar10
 from model.data.dataset import DataError, LabelledImages, Splits
 from model.data.folders import load_folders
+from model.evaluation.calibration import (
+    apply_temperature,
+    find_bands,
+    fit_temperature,
+    write_calibration_report,
+)
 from model.evaluation.report import write_test_files, write_test_report
 from model.evaluation.scores import Evaluation, classify
 from model.export.graph import export_run
+from model.export.temperature import set_temperature
+from model.inference.card import ModelCard
 from model.inference.classifier import Classifier
 from model.networks import NETWORKS, Network, to_unit_range
 from model.training import RunError
@@ -94,7 +102,7 @@ def train(config: Config, resume: Path | None, processes: ProcessGroup) -> None:
             images = training.to(device), validation.to(device)
             history = fit(network, images, run, config, processes)
             if processes.is_first:
-                report(history, splits, (len(training), len(validation)), run, config)
+                report(history, splits, (training, validation), run, config)
 
 
 def load_data(config: Config) -> Splits:
@@ -186,30 +194,55 @@ def validate(
 def report(
     history: list[EpochMetrics],
     splits: Splits,
-    sizes: tuple[int, int],
+    used: tuple[LabelledImages, LabelledImages],
     run: Run,
     config: Config,
 ) -> None:
-    """Write the model card, the curves and, without ``--no-test``, the report on the test split."""
+    """Write the model card, the curves and, without ``--no-test``, the report on the test split.
+
+    The images that were ``used`` are those that trained and those that were held out.
+    """
     directory, test = run.directory, splits["test"]
-    card = run.create_card(config, history, splits, sizes)
+    card = run.create_card(config, history, splits, (len(used[0]), len(used[1])))
     # The exported network classifies, as it will on the server.
     export_run(directory, card, splits["train"])
+    card.save(directory)
+    card = calibrate(directory, card, used[1].to(torch.device("cpu")), config)
     card.save(directory)
     draw_curves(directory, history)
     if config.data:
         write_test_files(directory, test.names)
     if not config.no_test:
         files = [config.data / name for name in test.names] if config.data else []
-        evaluation = Evaluation(test, *classify(Classifier.load(directory), test, files))
+        evaluation = Evaluation(test, classify(Classifier.load(directory), test, files))
         accuracy, text = evaluation.accuracy, write_test_report(directory, evaluation)
+        calibration = write_calibration_report(directory, evaluation, card.temperature)
         replace(card, test_accuracy=accuracy).save(directory)
         print(f"\nTest split, weights of epoch {card.epochs}: accuracy {accuracy:.2%}\n\n{text}")
+        print(calibration)
     if config.dry_run:
         archive = make_archive(directory, directory)
         print(f"The dry run went through everything, up to {archive}; its figures mean nothing.")
     else:
         run.print_summary(history, config)
+
+
+def calibrate(run: Path, card: ModelCard, held_out: LabelledImages, config: Config) -> ModelCard:
+    """Let the graphs of a run say how often they are right, and return the card that tells it.
+
+    That is measured on the images that were held out; a refit takes what the run before it measured.
+    """
+    if config.refit:
+        before = ModelCard.load(config.refit)
+        temperature, bands = before.temperature, before.bands
+    else:
+        files = [config.data / name for name in held_out.names] if config.data else []
+        labels = held_out.labels.numpy()
+        probabilities = classify(Classifier.load(run), held_out, files).double().numpy()
+        temperature = fit_temperature(probabilities, labels)
+        bands = find_bands(apply_temperature(probabilities, temperature), labels)
+    set_temperature(run, temperature)
+    return replace(card, temperature=temperature, bands=bands)
 
 
 if __name__ == "__main__":

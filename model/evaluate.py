@@ -30,6 +30,7 @@ from model.command_line import OneLineParser, tolerate_any_encoding, visible
 from model.data.cifar10 import load_cifar10
 from model.data.dataset import DataError, LabelledImages, Splits
 from model.data.folders import describe_source, load_splits
+from model.evaluation.calibration import write_calibration_report
 from model.evaluation.comparison import write_comparison
 from model.evaluation.page import write_page
 from model.evaluation.report import are_test_files, write_csv, write_test_report
@@ -116,11 +117,13 @@ def evaluate(options: argparse.Namespace) -> None:
             if card.image_size != images.store.shape[-1]:
                 splits = _load_splits(options, card.image_size)
                 images = _join(splits, cards[0]).subset(chosen)
-            predictions, confidences = classify(classifier, images, files)
+            # In the order of the first model's classes.
+            probabilities = torch.zeros(len(images), len(cards[0].class_names))
+            columns = _find_classes(card.class_names, cards[0])
+            probabilities[:, columns] = classify(classifier, images, files)
             evaluation = Evaluation(
                 images,
-                _translate(predictions, card.class_names, cards[0]),
-                confidences,
+                probabilities,
                 model=f"{card.name} {card.version}".rstrip()
                 + (f" ({path})" if options.other else ""),
                 source=f"{source}, {description}",
@@ -129,7 +132,7 @@ def evaluate(options: argparse.Namespace) -> None:
         if options.other:
             print(write_comparison(output, *evaluations))
         else:
-            _report(output, evaluations[0], description)
+            _report(output, evaluations[0], description, cards[0].temperature)
     except OSError as error:
         raise EvaluationError(
             f"{output} can't be written ({error}); choose another --output"
@@ -191,14 +194,14 @@ def _note_training_images(model: Path, names: Sequence[str], *, was_trained_on: 
 def _join(splits: Splits, card: ModelCard) -> LabelledImages:
     """Join splits; the labels are indices of the model's classes."""
     images = splits.values()
-    labels = [_translate(split.labels, split.class_names, card) for split in images]
+    labels = [_find_classes(split.class_names, card)[split.labels] for split in images]
     names = [name for split in images for name in split.names]
     pixels = torch.cat([split.pixels for split in images])
     return LabelledImages(pixels, torch.cat(labels), None, card.class_names, names)
 
 
-def _translate(indices: Tensor, names: Sequence[str], card: ModelCard) -> Tensor:
-    """Translate indices of ``names``, int64 ``(N,)``, to indices of the model's classes."""
+def _find_classes(names: Sequence[str], card: ModelCard) -> Tensor:
+    """Return the index that each of the ``names`` has among the model's classes, int64 ``(C,)``."""
     index_by_name = {name: index for index, name in enumerate(card.class_names)}
     unknown = [name for name in names if name not in index_by_name]
     if unknown:
@@ -206,7 +209,7 @@ def _translate(indices: Tensor, names: Sequence[str], card: ModelCard) -> Tensor
             f"the model does not know {_enumerate(unknown)}; it knows "
             f"{_enumerate(card.class_names)}. Give the folders the names of its classes."
         )
-    return torch.tensor([index_by_name[name] for name in names])[indices]
+    return torch.tensor([index_by_name[name] for name in names])
 
 
 def _enumerate(names: Sequence[str], most: int = 20) -> str:
@@ -223,9 +226,10 @@ def default_output(source: Path, *cards: ModelCard) -> Path:
     return Path("evaluation") / re.sub(r"[^\w.-]|^\.+$", "_", "-and-".join(names))
 
 
-def _report(output: Path, evaluation: Evaluation, images: str) -> None:
+def _report(output: Path, evaluation: Evaluation, images: str, temperature: float) -> None:
     """Write all results to the folder ``output``, and print the report."""
     text = write_test_report(output, evaluation, images)
+    calibration = write_calibration_report(output, evaluation, temperature, images)
     write_predictions(output / "predictions.csv", evaluation)
     page = output / "confusion_matrix.html"
     write_page(page, evaluation)
@@ -236,6 +240,7 @@ def _report(output: Path, evaluation: Evaluation, images: str) -> None:
         f"Accuracy {evaluation.accuracy:.2%} of {total:,} images ({evaluation.source}); "
         f"95 % interval {low:.2%} to {high:.2%}"
     )
+    print(calibration)
     print(f"Everything is in {output}/. Open this page to see the pictures behind the numbers:")
     print(page)
 

@@ -3,6 +3,7 @@
 After "On Calibration of Modern Neural Networks" (Guo et al. 2017, arXiv:1706.04599).
 """
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,10 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from sklearn.metrics import log_loss
 
+from model.evaluation.scores import Evaluation
 from model.inference.card import Band
 
+ERROR = "expected calibration error"
 # Number of bins of the expected calibration error.
 BINS = 15
 # Standard deviation of the temperature's logarithm that is expected before any picture is seen. A
@@ -85,10 +88,8 @@ def measure_calibration(
     truth = np.eye(probabilities.shape[1])[labels]
     confidences = probabilities.max(axis=1)
     return {
-        "expected calibration error": _calibration_error(
-            probabilities, labels, np.linspace(0, 1, BINS + 1)
-        ),
-        "expected calibration error, equal mass": _calibration_error(
+        ERROR: _calibration_error(probabilities, labels, np.linspace(0, 1, BINS + 1)),
+        f"{ERROR}, equal mass": _calibration_error(
             probabilities, labels, np.quantile(confidences, np.linspace(0, 1, BINS + 1))
         ),
         "negative log-likelihood": float(
@@ -107,20 +108,45 @@ def _calibration_error(
     return float(np.abs(gaps).sum() / len(labels))
 
 
-def draw_reliability(
+def write_calibration_report(
+    directory: Path, evaluation: Evaluation, temperature: float, images: str = "test images"
+) -> str:
+    """Write ``calibration.json`` and ``reliability.png``, with and without the temperature.
+
+    Args:
+        directory: Where to write.
+        evaluation: The answers of a graph whose logits are divided by the temperature.
+        temperature: The temperature.
+        images: What the images are, for the title of the figure.
+
+    Returns:
+        The errors in a sentence.
+
+    Raises:
+        OSError: A file can't be written.
+    """
+    labels = evaluation.images.labels.numpy()
+    after = evaluation.probabilities.double().numpy()
+    before = apply_temperature(after, 1 / temperature)
+    measured = {
+        name: measure_calibration(each, labels)
+        for name, each in (("before", before), ("after", after))
+    }
+    (directory / "calibration.json").write_text(
+        json.dumps({"temperature": temperature, **measured}, indent=2) + "\n"
+    )
+    _draw_reliability(directory / "reliability.png", before, after, labels, images)
+    errors = measured["after"][ERROR], measured["before"][ERROR]
+    return "Expected calibration error {:.2%}; without the temperature {:.2%}".format(*errors)
+
+
+def _draw_reliability(
     file: Path,
     before: NDArray[np.float64],
     after: NDArray[np.float64],
     labels: NDArray[np.int64],
     images: str,
 ) -> None:
-    """Draw how often probabilities ``(N, C)`` are right, before and after they were mended.
-
-    The title says what the ``images`` are.
-
-    Raises:
-        OSError: The file can't be written.
-    """
     figure = Figure(figsize=(5, 5), layout="constrained")
     axes = figure.subplots()
     axes.plot([0, 1], [0, 1], color="grey", linestyle=":", label="as often as it says")

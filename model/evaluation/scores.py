@@ -27,17 +27,25 @@ class Evaluation:
 
     Attributes:
         images: The images, whose labels are class indices of the classifier.
-        predictions: int64 ``(N,)``, predicted class indices.
-        confidences: float32 ``(N,)`` in [0, 1], probabilities of the predicted classes.
+        probabilities: float32 ``(N, C)`` in [0, 1], what the classifier answers.
         model: Name and version of the classifier.
         source: A description of the images.
     """
 
     images: LabelledImages
-    predictions: Tensor
-    confidences: Tensor
+    probabilities: Tensor
     model: str = ""
     source: str = ""
+
+    @property
+    def predictions(self) -> Tensor:
+        """Predicted class indices, int64 ``(N,)``."""
+        return self.probabilities.argmax(dim=1)
+
+    @property
+    def confidences(self) -> Tensor:
+        """Probabilities of the predicted classes, float32 ``(N,)`` in [0, 1]."""
+        return self.probabilities.amax(dim=1)
 
     @cached_property
     def matrix(self) -> np.ndarray:
@@ -95,16 +103,14 @@ class Evaluation:
         return dict(cells)
 
 
-def classify(
-    classifier: Classifier, images: LabelledImages, files: Sequence[Path] = ()
-) -> tuple[Tensor, Tensor]:
+def classify(classifier: Classifier, images: LabelledImages, files: Sequence[Path] = ()) -> Tensor:
     """Classify images as the server would.
 
     The ``files`` of the images, of which there is at least one, are read again for a classifier
     that sees pictures in their own shape, as ``images`` are square.
 
     Returns:
-        The predicted class indices, int64 ``(N,)``, and their probabilities, float32 ``(N,)``.
+        The probabilities, float32 ``(N, C)``.
 
     Raises:
         ImageError, OSError: A file has changed since the images were read from it.
@@ -117,8 +123,7 @@ def classify(
         else:
             pixels = images.subset(indices).pixels.permute(0, 2, 3, 1).numpy()
             rows += classifier.probabilities(pixels).tolist()
-    confidences, predictions = torch.tensor(rows).max(dim=1)
-    return predictions, confidences
+    return torch.tensor(rows).reshape(-1, len(classifier.card.class_names))
 
 
 def wilson_interval(correct: int, total: int) -> tuple[float, float]:

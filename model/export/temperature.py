@@ -1,25 +1,32 @@
-"""Divides the logits of a served graph by a temperature, so that every engine has it."""
+"""Divides the logits of served graphs by a temperature, so that every engine has it."""
+
+from pathlib import Path
 
 import numpy as np
 import onnx
 
+from model.inference import GRAPH_FILE_NAME, QUANTISED_FILE_NAME
 from model.inference.engine import OUTPUT_NAME
 
 
-def set_temperature(graph: bytes, temperature: float) -> bytes:
-    """Return a graph whose logits are divided by ``temperature`` once more before the softmax.
+def set_temperature(run: Path, temperature: float) -> None:
+    """Divide the logits of a run's graphs by ``temperature`` before their softmax.
 
-    Args:
-        graph: A serialised ONNX model that ends with a softmax.
-        temperature: A number above 0.
+    Raises:
+        OSError: A graph can't be read or written.
     """
+    for file in (run / GRAPH_FILE_NAME, run / QUANTISED_FILE_NAME):
+        if file.exists():
+            file.write_bytes(_divide_logits(file.read_bytes(), temperature))
+
+
+def _divide_logits(graph: bytes, divisor: float) -> bytes:
     model = onnx.load_from_string(graph)
-    (index,) = [i for i, node in enumerate(model.graph.node) if node.output[0] == OUTPUT_NAME]
-    softmax = model.graph.node[index]
-    value = np.array(temperature, np.float32)
-    model.graph.initializer.append(onnx.numpy_helper.from_array(value, "temperature"))
+    (softmax,) = (node for node in model.graph.node if OUTPUT_NAME in node.output)
     (logits,) = softmax.input
     softmax.input[0] = "calibrated_logits"
-    divide = onnx.helper.make_node("Div", [logits, "temperature"], ["calibrated_logits"])
-    model.graph.node.insert(index, divide)
+    temperature = onnx.numpy_helper.from_array(np.float32(divisor), "temperature")
+    model.graph.initializer.append(temperature)
+    divide = onnx.helper.make_node("Div", [logits, temperature.name], [*softmax.input])
+    model.graph.node.insert([*model.graph.node].index(softmax), divide)
     return bytes(model.SerializeToString())

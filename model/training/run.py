@@ -27,7 +27,14 @@ LOCK_FILE_NAME = ".lock"
 REPORT_FILE_NAME = "classification_report.txt"
 # Files that only a finished run has.
 GRAPHS = (GRAPH_FILE_NAME, QUANTISED_FILE_NAME)
-RESULTS = (CARD_FILE_NAME, *GRAPHS, "classification_report.*", "confusion_matrix.*")
+RESULTS = (
+    CARD_FILE_NAME,
+    *GRAPHS,
+    "classification_report.*",
+    "confusion_matrix.*",
+    "calibration.json",
+    "reliability.png",
+)
 
 
 class Run:

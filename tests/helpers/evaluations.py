@@ -18,10 +18,11 @@ def make_evaluation(
     colours = torch.arange(len(answers))[:, None] * torch.tensor([7, 31, 101])
     pixels = (colours % 256).to(torch.uint8)[:, :, None, None].expand(-1, 3, 32, 32).contiguous()
     names = names or [f"test/{index:04}.png" for index in range(len(answers))]
+    probabilities = torch.zeros(len(answers), len(class_names))
+    probabilities[range(len(answers)), predictions] = torch.tensor(confidences)
     return Evaluation(
         LabelledImages(pixels, torch.tensor(labels), None, tuple(class_names), names),
-        torch.tensor(predictions),
-        torch.tensor(confidences),
+        probabilities,
         model="weather 3.1",
         source="folder pictures, test images",
     )

@@ -1,5 +1,3 @@
-from pathlib import Path
-
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -7,7 +5,6 @@ from scipy.special import softmax
 
 from model.evaluation.calibration import (
     apply_temperature,
-    draw_reliability,
     find_bands,
     fit_temperature,
     measure_calibration,
@@ -62,8 +59,3 @@ def test_bands_hold_every_picture_once_and_join_where_there_are_few() -> None:
     bands = find_bands(probabilities, labels)
     assert bands == ((0, 0.6, 50, 50), (0.6, 1.0, 55, 60))
     assert find_bands(probabilities[:20], labels[:20]) == ()
-
-
-def test_the_figure_of_it_is_drawn(overconfident: tuple[np.ndarray, ...], tmp_path: Path) -> None:
-    draw_reliability(tmp_path / "reliability.png", *overconfident, images="some")
-    assert (tmp_path / "reliability.png").read_bytes().startswith(b"\x89PNG")
