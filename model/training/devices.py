@@ -6,12 +6,14 @@ from collections.abc import Callable
 import torch
 
 from model.training import RunError
-from model.training.batches import STEPS_UNTIL_CAPTURE, Batch
+from model.training.batches import Batch
 from model.training.distributed import ProcessGroup
 
 # Names of settings in glibc's malloc.h, and a value that no tensor of a step exceeds.
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 KEPT_BYTES = 1 << 30
+# Number of steps until libraries have set themselves up, so that the next one can be captured.
+STEPS_BEFORE_CAPTURE = 3
 
 
 def choose_device(requested: str, process_group: ProcessGroup) -> torch.device:
@@ -83,7 +85,7 @@ class CapturedStep:
     def __init__(self, step: Callable[[Batch], None], batch_size: int) -> None:
         self._step = step
         self._batch_size = batch_size
-        self._steps_before_capture = STEPS_UNTIL_CAPTURE - 1
+        self._steps_before_capture = STEPS_BEFORE_CAPTURE
         self._graph: torch.cuda.CUDAGraph | None = None
 
     def __call__(self, batch: Batch) -> None:

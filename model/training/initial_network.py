@@ -27,7 +27,7 @@ def create_network(config: Config, num_classes: int, images: LabelledImages) -> 
     network = build_network(config.recipe.architecture, num_classes, config.recipe.dropout)
     if config.start_from:
         _take_over_weights(network, config.start_from)
-    elif config.recipe.normalise:
+    elif not config.recipe.is_original:
         network.start_from(sample_pixels(images))
     return network
 

@@ -4,7 +4,12 @@ import torch
 from model.networks.reference_cnn import ReferenceCNN
 from model.networks.strong_cnn import StrongCNN
 from model.training.config import Config
-from model.training.optimizer import MovingAverage, create_optimizer, create_schedulers
+from model.training.optimizer import (
+    PLATEAU_FACTOR,
+    MovingAverage,
+    create_optimizer,
+    create_schedulers,
+)
 from model.training.recipes import RECIPES, Recipe
 
 TUNED = RECIPES["tuned"]
@@ -13,14 +18,6 @@ STRONG = RECIPES["strong"]
 
 def of(recipe: Recipe) -> Config:
     return Config(recipe=recipe, batch_size=1, epochs=3)
-
-
-def test_weight_decay_of_adam_is_the_gradient_of_keras_l2() -> None:
-    weight = torch.randn(5, requires_grad=True)
-    l2 = 1e-3
-    (l2 * weight.square().sum()).backward()
-    assert weight.grad is not None
-    torch.testing.assert_close(weight.grad, RECIPES["original"].weight_decay * weight.detach())
 
 
 @pytest.mark.parametrize(
@@ -58,7 +55,7 @@ def test_the_learning_rate_warms_up_evenly_and_then_falls_at_plateaus() -> None:
     for _ in range(TUNED.plateau_patience + 2):
         plateau.step(1.0)
     for group in optimizer.param_groups:
-        assert float(group["lr"]) == pytest.approx(TUNED.learning_rate * TUNED.plateau_factor)
+        assert float(group["lr"]) == pytest.approx(TUNED.learning_rate * PLATEAU_FACTOR)
 
 
 def test_the_learning_rates_of_the_strong_recipe_fall_evenly_to_zero() -> None:
