@@ -44,12 +44,7 @@ from model.training.batches import Batch, batches, hold_out, weigh_classes
 from model.training.checkpoint import ResumableLoop
 from model.training.command import run_command
 from model.training.config import Config
-from model.training.devices import (
-    CapturedStep,
-    choose_device,
-    choose_precision,
-    set_up_computation,
-)
+from model.training.devices import CapturedStep, choose_device, set_up_computation
 from model.training.distributed import ProcessGroup, SharedDropout
 from model.training.initial_network import create_network
 from model.training.metrics import EpochMetrics, EpochTotals, draw_curves
@@ -75,11 +70,7 @@ def train(config: Config, resume: Path | None, processes: ProcessGroup) -> None:
     if config.refit and not resume:
         config = replay_losses(config)
     device = choose_device(config.device, processes)
-    config = replace(
-        config,
-        precision=choose_precision(config.precision, device),
-        threads=set_up_computation(config.threads, processes),
-    )
+    config = set_up_computation(config, device, processes)
     with processes.connected(device):
         if not resume:
             refuse_taken_name(config, processes)

@@ -90,11 +90,6 @@ def test_the_kept_weights_are_those_of_the_least_validation_loss(
     assert ModelCard.load(run).epochs == 2
 
 
-def test_no_test_leaves_the_test_split_alone(plateau_run: FinishedRun) -> None:
-    assert ModelCard.load(plateau_run.path).test_accuracy is None
-    assert not (plateau_run.path / "classification_report.txt").exists()
-
-
 def test_a_plateau_of_the_validation_loss_reduces_the_learning_rate(
     plateau_run: FinishedRun,
 ) -> None:
@@ -107,7 +102,7 @@ def refit_arguments(run: Path, name: str) -> list[str]:
     return ["--refit", str(run), "--runs", str(run.parent), "--name", name, "--no-test"]
 
 
-def test_a_refit_trains_on_every_image_with_the_learning_rates_of_its_run(
+def test_a_refit_trains_on_every_image_with_the_learning_rates_of_its_run_and_no_longer(
     plateau_run: FinishedRun,
 ) -> None:
     first = plateau_run.path
@@ -120,7 +115,9 @@ def test_a_refit_trains_on_every_image_with_the_learning_rates_of_its_run(
     assert len(set(rates)) > 1
     assert rates == [row.learning_rate for row in read_metrics(first)][: len(rates)]
     assert len(rates) == ModelCard.load(first).epochs
-    assert json.loads((second / "config.json").read_text())["validation_images"] == 0
+    assert card.test_accuracy is None
+    assert not (second / "classification_report.txt").exists()
+    assert train.main(["--resume", str(second), "--epochs", "99"]) == 2
 
 
 def test_a_refit_of_an_incomplete_run_is_refused(

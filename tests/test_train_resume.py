@@ -166,21 +166,6 @@ def test_another_seed_gives_another_run(uninterrupted: FinishedRun) -> None:
     assert first.training_loss != second.training_loss
 
 
-def test_a_refit_that_was_stopped_goes_on_too(uninterrupted: FinishedRun) -> None:
-    runs = uninterrupted.path.parent
-
-    def refit(name: str) -> int:
-        options = ["--runs", runs, "--name", name, "--no-test", "--checkpoint-seconds", 0]
-        return train.main(list(map(str, ["--refit", uninterrupted.path, *options])))
-
-    assert refit("refit") == 0
-    with sigterm_after_epoch(runs / "stopped-refit"):
-        assert refit("stopped-refit") == 143
-    assert resume(runs / "stopped-refit") == 0
-    assert_same_training(runs / "stopped-refit", runs / "refit")
-    assert resume(runs / "refit", "--epochs", 99) == 2
-
-
 def test_a_finished_run_has_nothing_left(
     finished_run: FinishedRun, capsys: pytest.CaptureFixture[str]
 ) -> None:
