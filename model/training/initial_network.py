@@ -64,10 +64,9 @@ def _take_over_weights(network: Network, source: Path) -> None:
 
 
 def sample_pixels(images: LabelledImages) -> Tensor:
-    """Return the pixels of some of the images, evenly spread, as these are ordered by class.
+    """Return the pixels of images evenly spread over all, as these are ordered by class.
 
-    Returns:
-        Float32 ``(N, 3, S, S)`` in [0, 1], on the CPU.
+    They are float32 ``(N, 3, S, S)`` in [0, 1], on the CPU.
     """
     device = images.labels.device
     indices = torch.linspace(0, len(images) - 1, min(len(images), SAMPLED_IMAGES), device=device)
