@@ -50,9 +50,8 @@ def read_pixels(
         image_size: Side of the decoded images, in pixels.
 
     Returns:
-        The pixels of all files in their order, uint8 ``(N, 3, size, size)``, RGB in 0 to 255, in a
-        mapped file, where the unreadable ones are black; and the reasons why these can't be read,
-        by position.
+        The pixels of all files in order, uint8 ``(N, 3, size, size)``, RGB in 0 to 255, mapped and
+        read-only, with unreadable ones black; and by position, why these can't be read.
 
     Raises:
         DataError: There is no room for a temporary file, either.
@@ -91,8 +90,12 @@ def read_pixels(
 
 
 def _map(file: Path) -> Tensor:
-    # PyTorch has no read-only tensors; what is written to a copy on write never gets to the file.
-    return torch.from_numpy(np.load(file, mmap_mode="c"))
+    pixels = np.load(file, mmap_mode="r")
+    # PyTorch warns that it has no read-only tensors; nothing writes to these. A mapping that may be
+    # written to would need as much memory as the file is large.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return torch.from_numpy(pixels)
 
 
 def _create_partial(cache: Path, size: int) -> Path:

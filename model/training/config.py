@@ -36,7 +36,6 @@ examples:
   python train.py --data DIR          the same with DIR/train/<class>/ and DIR/test/<class>/
   python train.py --data DIR --dry-run   read everything, then pass one batch through it all
   python train.py --resume runs/long  continue a run; with --epochs 60 a finished one, too
-  python train.py --refit runs/long   train again on all training images, with nothing held out
   torchrun --nproc-per-node 4 train.py --data DIR      on four GPUs, or in four processes on CPUs
 """
 # Names of the settings that may be given with --resume and --refit; the run decides all others.
@@ -165,9 +164,7 @@ class Config:
         are_few = images < FEW_IMAGES
         if self.is_recipe_free and are_few:
             recipe, start_from = RECIPES["fine-tuned"], BEST_ARCHIVE
-        most = recipe.default_batch_size
-        if are_few and not start_from:
-            most = SMALL_BATCH_SIZE
+        most = SMALL_BATCH_SIZE if are_few and not start_from else recipe.default_batch_size
         # Even batches, as a last one of a single image would spoil what normalisations measure.
         batch_size = self.batch_size or math.ceil(images / math.ceil(images / most))
         keep_last = recipe.keep_last or validation_images < LEAST_VALIDATION_IMAGES
