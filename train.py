@@ -6,11 +6,9 @@
     torchrun --nproc-per-node N train.py --data DIR
     python train.py --help             every option
 
-This file reads from top to bottom: the data, the network, the optimiser, the step, the loop over
-epochs and batches, the validation, the report. What it is made of is in ``model/training/``. A run
-leaves everything in ``runs/<name>/``: ``config.json`` (the exact configuration), ``metrics.csv``,
-``weights.pt`` and ``model_card.json`` (which ``python -m model.archive`` packs), ``checkpoint.pt``
-(which ``--resume`` reads), curves, TensorBoard events, the report and the confusion matrix.
+This file reads from top to bottom; what it is made of is in ``model/training/``. A run leaves
+everything in ``runs/<name>/``: its configuration and metrics, the weights, the checkpoint that
+``--resume`` reads, curves, TensorBoard events, the report and the confusion matrix.
 """
 
 import signal
@@ -20,7 +18,7 @@ if __name__ == "__main__":
     # The imports take seconds, in which Ctrl-C ends the program without a traceback.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -54,17 +52,12 @@ from model.training.batches import Batch, batches, hold_out, weigh_classes
 from model.training.checkpoint import ResumableLoop
 from model.training.command import run_command
 from model.training.config import Config
-from model.training.devices import (
-    CapturedStep,
-    choose_device,
-    choose_precision,
-    set_up_computation,
-)
+from model.training.devices import CapturedStep, choose_device, set_up_computation
 from model.training.distributed import ProcessGroup, SharedDropout
 from model.training.initial_network import create_network
 from model.training.metrics import EpochMetrics, EpochTotals, draw_curves
 from model.training.optimizer import MovingAverage, create_optimizer, create_schedulers
-from model.training.run import Run, has_nothing_left, replay_losses
+from model.training.run import Run, has_nothing_left, refuse_taken_name, replay_losses
 
 # Number of images that are validated at once.
 VALIDATION_BATCH_SIZE = 250
@@ -78,22 +71,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def train(config: Config, resume: Path | None, processes: ProcessGroup) -> None:
     """Train as ``config`` says, from the data to the report.
 
-    Args:
-        config: The configuration.
-        resume: The folder of a run that is continued; None for a new one.
-        processes: The processes that train together, not connected yet.
+    ``resume`` is the folder of a run that is continued; the ``processes`` are not connected yet.
     """
     if resume and has_nothing_left(resume, config):
         return
     if config.refit and not resume:
         config = replay_losses(config)
     device = choose_device(config.device, processes)
-    config = replace(
-        config,
-        precision=choose_precision(config.precision, device),
-        threads=set_up_computation(config.threads, processes),
-    )
+    config = set_up_computation(config, device, processes)
     with processes.connected(device):
+        if not resume:
+            refuse_taken_name(config, processes)
         with processes.first_of_each_machine_goes_first():
             splits = load_data(config)
         training, validation, config = hold_out(splits, config)
@@ -121,29 +109,58 @@ def fit(
     processes: ProcessGroup,
 ) -> list[EpochMetrics]:
     """Train the epochs that are left, and return the metrics of all, in order."""
-    (training, validation), recipe = splits, config.recipe
+    training, validation = splits
     device = training.labels.device
-
-    # The network, and the moving average of its weights, which is validated and kept.
-    network.dropout = dropout = SharedDropout(recipe.dropout, processes)
     network.to(device).to(memory_format=torch.channels_last)
-    average = MovingAverage(network, recipe.average_decay)
-    shared_network = processes.average_gradients(network)
-
-    # The optimiser, and what changes its learning rates with each batch and with each epoch.
+    # The moving average of the weights is what is validated and kept.
+    average = MovingAverage(network, config.recipe.average_decay)
     optimizer = create_optimizer(network, config)
     per_batch, per_epoch = create_schedulers(optimizer, config, len(training))
     class_weights = weigh_classes(training, network.output.out_features, config.class_weights)
     totals = EpochTotals(device, processes, class_weights)
+    step = create_step(network, average, optimizer, totals, config)
+
+    parts = (network, average, optimizer, per_batch, per_epoch)
+    loop = ResumableLoop(run.directory, config, parts, totals, splits)
+    loop.restore()
+    run.begin(config, device, (len(training), len(validation)), len(loop.history))
+    with loop:
+        for epoch in loop.epochs_left():
+            network.train()
+            for batch in batches(training, config, epoch, loop.steps_done, processes):
+                step(batch)
+                per_batch.step()
+                loop.step_done()
+            learning_rate = float(optimizer.param_groups[0]["lr"])
+            loss = accuracy = None
+            processes.average_buffers(average.network)
+            if len(validation):
+                sums = EpochTotals(device, processes, class_weights)
+                loss, accuracy = validate(average.network, validation, sums)
+            per_epoch.step(config.replayed_losses[epoch - 1] if loss is None else loss)
+            loop.epoch_done(learning_rate, loss, accuracy, average.network.state_dict())
+    return loop.history
+
+
+def create_step(
+    network: Network,
+    average: MovingAverage,
+    optimizer: torch.optim.Optimizer,
+    totals: EpochTotals,
+    config: Config,
+) -> Callable[[Batch], None]:
+    """Return the function that learns from one batch, and adds its loss to ``totals``."""
+    recipe, processes, device = config.recipe, totals.processes, totals.sums.device
+    network.dropout = dropout = SharedDropout(recipe.dropout, processes)
+    shared_network = processes.average_gradients(network)
 
     def step(batch: Batch) -> None:
-        """Learn from one batch."""
         dropout.batch_size = batch.size
         with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16"):
             logits = shared_network(batch.images)
         smoothing, logits = recipe.label_smoothing, logits.float()
         loss = cross_entropy(
-            logits, batch.labels, class_weights, label_smoothing=smoothing, reduction="sum"
+            logits, batch.labels, totals.class_weights, label_smoothing=smoothing, reduction="sum"
         )
         optimizer.zero_grad()
         # Averaged over the processes, these are the gradients of the mean over the whole batch.
@@ -153,29 +170,7 @@ def fit(
         totals.add(logits, batch.labels)
 
     is_captured = device.type == "cuda" and not processes.is_distributed
-    take_step = CapturedStep(step, config.batch_size) if is_captured else step
-
-    parts = (network, average, optimizer, per_batch, per_epoch)
-    loop = ResumableLoop(run.directory, config, parts, totals, splits)
-    loop.restore()
-    run.begin(config, device, len(training), len(validation), len(loop.history))
-    with loop:
-        for epoch in loop.epochs_left():
-            network.train()
-            for batch in batches(training, config, epoch, loop.steps_done, processes):
-                take_step(batch)
-                per_batch.step()
-                loop.step_done()
-            # To the digits that a float32 has.
-            learning_rate = float(f"{float(optimizer.param_groups[0]['lr']):.6g}")
-            loss = accuracy = None
-            processes.average_buffers(average.network)
-            if len(validation):
-                sums = EpochTotals(device, processes, class_weights)
-                loss, accuracy = validate(average.network, validation, sums)
-            per_epoch.step(config.replayed_losses[epoch - 1] if loss is None else loss)
-            loop.epoch_done(learning_rate, loss, accuracy, average.network.state_dict())
-    return loop.history
+    return CapturedStep(step, config.batch_size) if is_captured else step
 
 
 @torch.inference_mode()
@@ -230,7 +225,7 @@ def report(
 def calibrate(run: Path, card: ModelCard, held_out: LabelledImages, config: Config) -> ModelCard:
     """Let the graphs of a run say how often they are right, and return the card that tells it.
 
-    That is measured on the images that were held out; a refit takes what the run before it measured.
+    That is measured on the images that were held out; a refit takes what the first run measured.
     """
     if config.refit:
         before = ModelCard.load(config.refit)

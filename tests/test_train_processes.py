@@ -35,8 +35,8 @@ def assert_nearly_same_training(
     first: Sequence[EpochMetrics], second: Sequence[EpochMetrics]
 ) -> None:
     for ours, theirs in zip(first, second, strict=True):
-        for metric in ("training_loss", "validation_loss"):
-            assert getattr(ours, metric) == pytest.approx(getattr(theirs, metric), rel=1e-4)
+        assert ours.training_loss == pytest.approx(theirs.training_loss, rel=1e-4)
+        assert ours.validation_loss == pytest.approx(theirs.validation_loss, rel=1e-4)
         assert ours.training_accuracy == theirs.training_accuracy
         assert ours.validation_accuracy == theirs.validation_accuracy
 

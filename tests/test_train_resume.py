@@ -6,7 +6,6 @@ import os
 import random
 import shutil
 import signal
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -93,7 +92,7 @@ def test_a_strong_run_that_was_stopped_ends_as_a_whole_one_and_gets_no_longer(
     card = ModelCard.load(stopped)
     assert (card.architecture, card.epochs) == ("StrongCNN", EPOCHS)
     assert resume(stopped, "--epochs", 20) == 2
-    assert "fall to zero" in capsys.readouterr().err
+    assert "planned for the epochs" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("number", STOP_SIGNALS)
@@ -167,21 +166,6 @@ def test_another_seed_gives_another_run(uninterrupted: FinishedRun) -> None:
     assert first.training_loss != second.training_loss
 
 
-def test_a_refit_that_was_stopped_goes_on_too(uninterrupted: FinishedRun) -> None:
-    runs = uninterrupted.path.parent
-
-    def refit(name: str) -> int:
-        options = ["--runs", runs, "--name", name, "--no-test", "--checkpoint-seconds", 0]
-        return train.main(list(map(str, ["--refit", uninterrupted.path, *options])))
-
-    assert refit("refit") == 0
-    with sigterm_after_epoch(runs / "stopped-refit"):
-        assert refit("stopped-refit") == 143
-    assert resume(runs / "stopped-refit") == 0
-    assert_same_training(runs / "stopped-refit", runs / "refit")
-    assert resume(runs / "refit", "--epochs", 99) == 2
-
-
 def test_a_finished_run_has_nothing_left(
     finished_run: FinishedRun, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -206,9 +190,7 @@ def test_resuming_a_run_without_one_of_its_results_makes_it_again(
     ("damage", "message"),
     [
         ("no checkpoint", "is missing"),
-        ("half a checkpoint", "damaged"),
         ("a flipped bit", "damaged"),
-        ("no configuration", "can't be read"),
         ("other images", "not those that this run began with"),
     ],
 )
@@ -223,14 +205,10 @@ def test_a_run_that_cannot_go_on_says_why(
     checkpoint, configuration = run / "checkpoint.pt", run / "config.json"
     if damage == "no checkpoint":
         checkpoint.unlink()
-    elif damage == "half a checkpoint":
-        checkpoint.write_bytes(checkpoint.read_bytes()[: checkpoint.stat().st_size // 2])
     elif damage == "a flipped bit":
         flipped = bytearray(checkpoint.read_bytes())
         flipped[len(flipped) // 2] ^= 1
         checkpoint.write_bytes(flipped)
-    elif damage == "no configuration":
-        configuration.write_text("[]")
     else:
         others = write_image_folder(tmp_path / "others", images_per_class=11)
         settings = configuration.read_text().replace(str(finished_run.pictures), str(others))
@@ -301,27 +279,3 @@ def test_ctrl_c_while_pytorch_is_imported_ends_without_a_traceback(pictures: Pat
     _, error = process.communicate(timeout=60)
     assert process.returncode == -signal.SIGINT
     assert error == ""
-
-
-def test_a_training_needs_no_terminal(pictures: Path) -> None:
-    log = pictures.parent / "log"
-    with log.open("w") as stream:
-        process = subprocess.Popen(
-            [
-                *(shutil.which("nohup") or "nohup", *TRAIN),
-                *arguments_for(pictures, "quiet", "--no-test", "--epochs", 10),
-            ],
-            cwd=Path(train.__file__).parent,
-            stdin=subprocess.DEVNULL,
-            stdout=stream,
-            stderr=stream,
-            start_new_session=True,
-        )
-        wait_until(lambda: "epoch   1/10" in log.read_text() or process.poll() is not None)
-        # What a closing terminal sends; nohup asks to ignore it.
-        process.send_signal(signal.SIGHUP)
-        assert process.wait(timeout=120) == 0
-    text = log.read_text()
-    assert "Last of 10 epochs" in text
-    assert "\r" not in text
-    assert "\x1b" not in text

@@ -1,4 +1,4 @@
-"""Labelled images, in memory or in a file, independent of where they were read from."""
+"""Labelled images, independent of where they were read from."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -7,10 +7,8 @@ from math import prod
 import torch
 from torch import Tensor
 
-from model.data.pixel_file import PixelFile
-
-# Number of images that are copied to another device at once.
-COPIED_IMAGES = 4096
+# Number of images that are read at once where all are read one after another.
+CHUNK_SIZE = 4096
 
 
 class DataError(ValueError):
@@ -22,14 +20,15 @@ class LabelledImages:
     """Images and their classes, whose pixels are read when they are asked for.
 
     Attributes:
-        store: uint8 ``(M, 3, size, size)``, RGB in 0 to 255, of these images and maybe others.
+        store: uint8 ``(M, 3, size, size)``, RGB in 0 to 255, of these images and maybe others;
+            those in a mapped file take no memory until they are read.
         labels: int64 ``(N,)``, class indices.
         positions: int64 ``(N,)``, positions in ``store``; None where it holds these images alone.
         class_names: Names of the classes, by class index.
         store_names: Names of the images in ``store``, such as their files below the data's folder.
     """
 
-    store: Tensor | PixelFile
+    store: Tensor
     labels: Tensor
     positions: Tensor | None = None
     class_names: tuple[str, ...] = ()
@@ -41,7 +40,7 @@ class LabelledImages:
     @property
     def pixels(self) -> Tensor:
         """The pixels of all these images, uint8 ``(N, 3, size, size)``, in memory."""
-        return self.store[:] if self.positions is None else self.store[self.positions]
+        return self.store if self.positions is None else self.store[self.positions]
 
     @property
     def names(self) -> Sequence[str]:
@@ -55,7 +54,7 @@ class LabelledImages:
         positions = indices if self.positions is None else self.positions[indices]
         return replace(self, labels=self.labels[indices], positions=positions)
 
-    def batches(self, size: int) -> Iterator["LabelledImages"]:
+    def batches(self, size: int = CHUNK_SIZE) -> Iterator["LabelledImages"]:
         """Yield all images in order, ``size`` at a time."""
         for indices in torch.arange(len(self), device=self.labels.device).split(size):
             yield self.subset(indices)
@@ -76,8 +75,7 @@ class LabelledImages:
                 "free memory. Use --limit or --device cpu."
             )
         pixels = torch.empty(shape, dtype=torch.uint8, device=device)
-        parts = zip(pixels.split(COPIED_IMAGES), self.batches(COPIED_IMAGES), strict=True)
-        for part, images in parts:
+        for part, images in zip(pixels.split(CHUNK_SIZE), self.batches(), strict=True):
             part.copy_(images.pixels)
         return LabelledImages(pixels, self.labels.to(device))
 

@@ -18,11 +18,12 @@ from uuid import uuid4
 import numpy as np
 import PIL
 import pillow_heif
+import torch
+from torch import Tensor
 
 import model.images
 from model.command_line import progress
 from model.data.dataset import DataError
-from model.data.pixel_file import PixelFile
 from model.images.errors import ImageError
 from model.images.preprocessing import prepare
 
@@ -34,14 +35,13 @@ LEFTOVER_SECONDS = 3600
 
 def read_pixels(
     cache: Path, directory: Path, files: Sequence[str], image_size: int
-) -> tuple[PixelFile, dict[int, str]]:
+) -> tuple[Tensor, dict[int, str]]:
     """Return the pixels of image files, from the cache where it is valid.
 
     The cache is a ``.npy`` file of pixels, and a ``.json`` file beside it that describes their
-    origin. It is valid as long as no image file was added, removed, renamed or written (judged by
-    path, size and modification time), and the preprocessing code, Pillow and pillow_heif are the
-    same. Where its folder can't be written, a temporary file takes the pixels, and a message says
-    so.
+    origin. It is valid as long as the image files (judged by path, size and modification time), the
+    preprocessing code, Pillow and pillow_heif are the same. Where its folder can't be written, a
+    temporary file takes the pixels, and a message says so.
 
     Args:
         cache: The ``.npy`` file; its folder is created if necessary.
@@ -50,8 +50,8 @@ def read_pixels(
         image_size: Side of the decoded images, in pixels.
 
     Returns:
-        The pixels of all files in their order, uint8 ``(N, 3, size, size)``, RGB in 0 to 255, where
-        the unreadable ones are black; and the reasons why these can't be read, by position.
+        The pixels of all files in order, uint8 ``(N, 3, size, size)``, RGB in 0 to 255, mapped and
+        read-only, with unreadable ones black; and by position, why these can't be read.
 
     Raises:
         DataError: There is no room for a temporary file, either.
@@ -63,7 +63,7 @@ def read_pixels(
     with suppress(OSError, ValueError, EOFError, KeyError, TypeError):
         description = json.loads(description_file.read_text())
         unreadable = {int(position): why for position, why in description["unreadable"]}
-        pixels = PixelFile(cache)
+        pixels = _map(cache)
         if description["sha256"] == fingerprint and pixels.shape == shape:
             return pixels, unreadable
     print(f"Decoding {len(files):,} images in {directory}, once", flush=True)
@@ -83,35 +83,43 @@ def read_pixels(
             description_file.unlink(missing_ok=True)
             partial.replace(cache)
             description_file.write_text(json.dumps(description))
-        # The system keeps a file for as long as it is open.
-        return PixelFile(cache if is_kept else partial), unreadable
+        # The system keeps a file for as long as it is mapped.
+        return _map(cache if is_kept else partial), unreadable
     finally:
         partial.unlink(missing_ok=True)
 
 
+def _map(file: Path) -> Tensor:
+    pixels = np.load(file, mmap_mode="r")
+    # PyTorch warns that it has no read-only tensors; nothing writes to these. A mapping that may be
+    # written to would need as much memory as the file is large.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return torch.from_numpy(pixels)
+
+
 def _create_partial(cache: Path, size: int) -> Path:
     """Create an empty file where there is room: beside the cache, or among temporary files."""
-    try:
-        cache.parent.mkdir(exist_ok=True)
-        # What starts that were killed have left, and not what another one writes now.
-        for left in cache.parent.glob(f"{cache.stem}.*.partial"):
-            if time.time() - left.stat().st_mtime > LEFTOVER_SECONDS:
-                left.unlink()
-        return _create_file(cache.parent, cache.stem, size)
-    except OSError as error:
-        print(f"Decoded images are not kept for the next start: {error}", file=sys.stderr)
-    try:
-        return _create_file(Path(tempfile.gettempdir()), cache.stem, size)
-    except OSError as error:
-        raise DataError(f"{error}; set TMPDIR to a folder that has") from error
+    for folder in (cache.parent, Path(tempfile.gettempdir())):
+        try:
+            folder.mkdir(exist_ok=True)
+            # What starts that were killed have left, and not what another one writes now.
+            for left in folder.glob(f"{cache.stem}.*.partial"):
+                if time.time() - left.stat().st_mtime > LEFTOVER_SECONDS:
+                    left.unlink()
+            _require_room(folder, size)
+            partial = folder / f"{cache.stem}.{uuid4().hex}.partial"
+            partial.touch(exist_ok=False)
+        except OSError as error:
+            print(f"Decoded images are not kept in {folder}: {error}", file=sys.stderr)
+        else:
+            return partial
+    raise DataError("No folder takes the decoded images; set TMPDIR to one that has room for them.")
 
 
-def _create_file(folder: Path, stem: str, size: int) -> Path:
+def _require_room(folder: Path, size: int) -> None:
     if shutil.disk_usage(folder).free < size:
-        raise OSError(f"{folder} has no room for {size / 2**20:,.0f} MiB")
-    file = folder / f"{stem}.{uuid4().hex}.partial"
-    file.touch(exist_ok=False)
-    return file
+        raise OSError(f"There is no room for {size / 2**20:,.0f} MiB")
 
 
 def _decode(directory: Path, files: Sequence[str], image_size: int) -> Iterator[np.ndarray | str]:

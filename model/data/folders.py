@@ -2,11 +2,17 @@
 
 from pathlib import Path
 
-from model.data.dataset import DataError, Splits
+import numpy as np
+import torch
+
+from model.command_line import visible
+from model.data.dataset import DataError, LabelledImages, Splits
 from model.data.image_files import read_image_files
-from model.data.notes import print_notes
 from model.data.split_folders import EXPECTED_LAYOUT, find_splits
 from model.data.splits import split_test_images
+
+# Largest ratio of the sizes of two classes that needs no note.
+MAX_IMBALANCE = 10
 
 
 def load_folders(directory: Path, image_size: int, *, skip_unreadable: bool = False) -> Splits:
@@ -49,8 +55,44 @@ def load_folders(directory: Path, image_size: int, *, skip_unreadable: bool = Fa
         )
         splits |= {"train": train.subset(remaining), "test": train.subset(held_out)}
     splits = {name: splits[name] for name in ("train", "validation", "test") if name in splits}
-    print_notes(splits)
+    _note_copies(splits)
+    _note_imbalance(splits["train"])
     return splits
+
+
+def _note_copies(splits: Splits) -> None:
+    """Say where a picture is in two splits."""
+    hashes = np.concatenate([_hash(images) for images in splits.values()])
+    split_of = np.repeat(np.arange(len(splits)), [len(images) for images in splits.values()])
+    _, first, group = np.unique(hashes, return_index=True, return_inverse=True)
+    original = first[group]
+    copies = np.flatnonzero(split_of > split_of[original])
+    if len(copies):
+        files = [name for images in splits.values() for name in images.names]
+        copy, image = (visible(files[index]) for index in (copies[0], original[copies[0]]))
+        print(
+            f"note: {len(copies):,} of the {np.count_nonzero(split_of):,} images that are to "
+            f"validate and test are in an earlier split, too, such as {copy}, which equals "
+            f"{image}; this makes the figures better than the model"
+        )
+
+
+def _hash(images: LabelledImages) -> np.ndarray:
+    """Return int64 ``(N,)``; within this process, equal pixels have equal hashes."""
+    chunks = (chunk.pixels.numpy() for chunk in images.batches())
+    return np.array([hash(image.tobytes()) for chunk in chunks for image in chunk])
+
+
+def _note_imbalance(train: LabelledImages) -> None:
+    """Say where a class is much larger than another."""
+    counts = torch.bincount(train.labels, minlength=len(train.class_names))
+    largest, smallest = int(counts.argmax()), int(counts.argmin())
+    if counts[largest] > MAX_IMBALANCE * counts[smallest]:
+        print(
+            f"note: {train.class_names[largest]} has {counts[largest]:,} training images, and "
+            f"{train.class_names[smallest]} has {counts[smallest]:,}; --class-weights balanced "
+            "lets every class weigh the same"
+        )
 
 
 def load_splits(

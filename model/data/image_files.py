@@ -4,7 +4,6 @@ import os
 import sys
 import unicodedata
 from collections import deque
-from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -38,8 +37,16 @@ def read_image_files(
     files = tuple(file for group in files_by_class.values() for file in group)
     cache = directory / ".decoded" / f"{split}-{image_size}.npy"
     pixels, unreadable = read_pixels(cache, directory, files, image_size)
+    for position, reason in unreadable.items():
+        print(f"{directory / files[position]}: {reason}", file=sys.stderr)
+    count = f"{len(unreadable):,} of {len(files):,} files can't be read as pictures"
+    if unreadable and not skip_unreadable:
+        raise DataError(
+            f"{count}; they are listed above. Repair or remove them, or leave them out with "
+            "--skip-unreadable."
+        )
     if unreadable:
-        _list_unreadable(directory, files, unreadable, skipped=skip_unreadable)
+        print(f"{count} and are left out.", file=sys.stderr)
     counts = torch.tensor([len(group) for group in files_by_class.values()])
     labels = torch.arange(len(counts)).repeat_interleave(counts)
     is_readable = torch.ones(len(files), dtype=torch.bool)
@@ -91,18 +98,3 @@ def list_files(directory: Path, root: str) -> dict[str, list[str]]:
 def _identity(folder: str | Path) -> tuple[int, int]:
     status = Path(folder).stat()
     return status.st_dev, status.st_ino
-
-
-def _list_unreadable(
-    directory: Path, files: Sequence[str], unreadable: dict[int, str], *, skipped: bool
-) -> None:
-    for position, reason in unreadable.items():
-        print(f"{directory / files[position]}: {reason}", file=sys.stderr)
-    count = f"{len(unreadable):,} of {len(files):,} files can't be read as pictures"
-    if skipped:
-        print(f"{count} and are left out.", file=sys.stderr)
-    else:
-        raise DataError(
-            f"{count}; they are listed above. Repair or remove them, or leave them out with "
-            "--skip-unreadable."
-        )

@@ -67,7 +67,11 @@ def find_splits(directory: Path) -> dict[str, str]:
             )
         splits[role] = root
     if not splits:
-        _refuse_splits_without_classes(directory, roles)
+        if None not in roles.values() and {"train"} < set(roles.values()):
+            raise DataError(
+                f"{directory} has {_enumerate(roles)}, which are named like splits but have no "
+                f"class folders. {EXPECTED_LAYOUT}"
+            )
         return {"all": ""}
     taken = {root.split("/")[0] for root in splits.values()}
     others = [name for name in names if name not in taken]
@@ -89,26 +93,15 @@ def _innermost(directory: Path, name: str) -> str:
     return f"{name}/{inner[0]}" if twice else name
 
 
-def _refuse_splits_without_classes(directory: Path, roles: dict[str, str | None]) -> None:
-    if None not in roles.values() and {"train"} < set(roles.values()):
-        raise DataError(
-            f"{directory} has {_enumerate(roles)}, which are named like splits but have no class "
-            f"folders. {EXPECTED_LAYOUT}"
-        )
-
-
 def _refuse_classes_beside_splits(
     directory: Path, splits: dict[str, str], others: list[str]
 ) -> None:
     """Refuse folders that may hold a class or one more split beside those of ``splits``."""
     classes = {name for root in splits.values() for name in visible_folders(directory / root)}
-
-    def may_be_meant(name: str) -> bool:
-        # Beside two splits, a folder of pictures alone is one that nobody has labelled.
-        unclear = len(splits) == 1 or visible_folders(directory / name)
-        return name in classes or bool(unclear and _has_pictures(directory / name))
-
-    confusing = list(filter(may_be_meant, others))
+    # Beside two splits, a folder of pictures alone is one that nobody has labelled.
+    unclear = [name for name in others if len(splits) == 1 or visible_folders(directory / name)]
+    pictures = {name for name in unclear if _has_pictures(directory / name)}
+    confusing = [name for name in others if name in classes | pictures]
     if confusing:
         raise DataError(
             f"{directory} has folders named like splits, {_enumerate(splits.values())}, and beside "

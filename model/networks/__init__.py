@@ -17,15 +17,10 @@ NETWORKS: dict[str, type[ReferenceCNN] | type[StrongCNN]] = {
 
 
 def build_network(architecture: str, num_classes: int, dropout: float) -> Network:
-    """Build an untrained network by the name of its class.
-
-    Args:
-        architecture: A key of :data:`NETWORKS`.
-        num_classes: Number of outputs, at least 2.
-        dropout: Dropout rate in [0, 1).
+    """Build an untrained network by the name of its class, a key of :data:`NETWORKS`.
 
     Raises:
-        ValueError: ``architecture`` is not the name of a network.
+        ValueError: There is no such network.
     """
     if architecture not in NETWORKS:
         raise ValueError(f"unknown architecture {architecture!r}; known: {', '.join(NETWORKS)}")

@@ -46,17 +46,12 @@ class ReferenceCNN(nn.Module):
         self.activation = nn.ReLU()
         self.dropout = nn.Dropout(dropout)
         self.output = nn.Linear(128, num_classes)
-        self._initialise()
-
-    def _initialise(self) -> None:
         # This is Keras' default (Glorot and Bengio 2010). PyTorch's default starts the dense layer
         # with weights less than half as large, and ten epochs don't make up for that.
         for module in self.modules():
             if isinstance(module, nn.Conv2d | nn.Linear):
                 nn.init.xavier_uniform_(module.weight)
-        for name, parameter in self.named_parameters():
-            if name.endswith("bias"):
-                nn.init.zeros_(parameter)
+                nn.init.zeros_(cast("Tensor", module.bias))
 
     def start_from(self, pixels: Tensor) -> None:
         """Let the first layer standardise pixels, before any training, so that fewer units die.

@@ -1,6 +1,5 @@
 """Files that are replaced as a whole or not at all."""
 
-import contextlib
 import io
 import os
 from pathlib import Path
@@ -28,8 +27,7 @@ def write_atomically(file: Path, data: bytes | str) -> None:
             os.fsync(stream.fileno())
         partial.replace(file)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
+        partial.unlink(missing_ok=True)
         error.filename = str(file)
         raise
 

@@ -35,8 +35,6 @@ CHECKPOINT_FILE_NAME = "checkpoint.pt"
 EVENTS_FOLDER_NAME = "tensorboard"
 # Number of steps after which processes ask each other whether to save or to stop; it takes time.
 STEPS_BETWEEN_AGREEMENTS = 10
-# Number of images whose pixels are hashed at once.
-HASHED_IMAGES = 4096
 
 
 class ResumableLoop:
@@ -75,7 +73,6 @@ class ResumableLoop:
         self._parts = parts
         self._totals = totals
         self._training_images = len(images[0])
-        self._device = totals.sums.device
         self._data = _digest(images)
         self._processes = totals.processes
         self._signals = StopSignals()
@@ -95,12 +92,12 @@ class ResumableLoop:
             print(f"resuming after epoch {len(self.history)}{steps}")
         elif (self._run / WEIGHTS_FILE_NAME).exists():
             raise RunError(f"{self._file} is missing, so the run can't be resumed; start a new one")
-        for position in (len(self.history), self.steps_done):
-            if self._processes.maximum(position) != -self._processes.maximum(-position):
-                raise RunError(
-                    "the processes find different checkpoints; give a --runs folder that all "
-                    "machines share"
-                )
+        position = f"{len(self.history)} {self.steps_done}"
+        if self._processes.maximum(int(position != self._processes.broadcast(position))):
+            raise RunError(
+                "the processes find different checkpoints; give a --runs folder that all machines "
+                "share"
+            )
         if len(self.history) > self._config.epochs:
             raise RunError(
                 f"--epochs {self._config.epochs}: {self._run} has {len(self.history)} epochs "
@@ -163,7 +160,8 @@ class ResumableLoop:
         """
         row = EpochMetrics(
             len(self.history) + 1,
-            learning_rate,
+            # To the digits that a float32 has.
+            float(f"{learning_rate:.6g}"),
             *self._totals.means(self._training_images),
             validation_loss,
             validation_accuracy,
@@ -172,8 +170,7 @@ class ResumableLoop:
         self._require_finite(row.training_loss, row.validation_loss or 0.0)
         self.history.append(row)
         if kept_epoch(self.history, self._config.recipe) == row.epoch:
-            copied = {name: value.to("cpu", copy=True) for name, value in weights.items()}
-            self._best_weights = copied
+            self._best_weights = {name: value.cpu().clone() for name, value in weights.items()}
         self.steps_done = 0
         self._totals.sums.zero_()
         self._epoch_started = time.monotonic()
@@ -197,7 +194,6 @@ class ResumableLoop:
     def _save(self) -> None:
         sums = self._totals.of_all_processes()
         self._require_finite(*sums.tolist())
-        on_gpu = self._device.type == "cuda"
         state = {
             "parts": [part.state_dict() for part in self._parts],
             "sums": sums,
@@ -207,7 +203,7 @@ class ResumableLoop:
             "seconds": time.monotonic() - self._epoch_started,
             "data": self._data,
             "random": torch.get_rng_state(),
-            "random_gpu": torch.cuda.get_rng_state(self._device) if on_gpu else None,
+            "random_gpu": torch.cuda.get_rng_state() if sums.is_cuda else None,
         }
         if self._processes.is_first:
             save_atomically(self._file, state)
@@ -219,7 +215,7 @@ class ResumableLoop:
             with zipfile.ZipFile(self._file) as records:
                 if records.testzip():
                     raise ValueError("its checksum is wrong")
-            state = torch.load(self._file, map_location=self._device, weights_only=True)
+            state = torch.load(self._file, map_location=self._totals.sums.device, weights_only=True)
             if state["data"] == self._data:
                 self._load_state_dict(state)
         except (
@@ -246,14 +242,14 @@ class ResumableLoop:
         self.steps_done = state["steps_done"]
         self._epoch_started = time.monotonic() - state["seconds"]
         torch.set_rng_state(state["random"].cpu())
-        if self._device.type == "cuda" and state["random_gpu"] is not None:
-            torch.cuda.set_rng_state(state["random_gpu"].cpu(), self._device)
+        if self._totals.sums.is_cuda and state["random_gpu"] is not None:
+            torch.cuda.set_rng_state(state["random_gpu"].cpu())
 
 
 def _digest(splits: tuple[LabelledImages, ...]) -> str:
     digest = hashlib.sha256()
     for images in splits:
         digest.update(images.labels.cpu().numpy().data)
-        for batch in images.batches(HASHED_IMAGES):
+        for batch in images.batches():
             digest.update(batch.pixels.cpu().numpy().data)
     return digest.hexdigest()

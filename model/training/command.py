@@ -41,12 +41,10 @@ class StopSignals:
 
     def __init__(self) -> None:
         self.received = 0
-        self._earlier: dict[signal.Signals, signal._HANDLER] = {}
 
     def __enter__(self) -> Self:
-        for number in STOP_SIGNALS:
-            if signal.getsignal(number) is not signal.SIG_IGN:
-                self._earlier[number] = signal.signal(number, self._remember)
+        heeded = [number for number in STOP_SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
+        self._earlier = {number: signal.signal(number, self._remember) for number in heeded}
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -7,31 +7,27 @@ for, makes a new one.
 import argparse
 import json
 import math
-import os
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 from model import BEST_ARCHIVE, PROJECT
 from model.command_line import OneLineParser, number, whole_number
 from model.training import RunError
-from model.training.recipes import RECIPES, Recipe
+from model.training.recipes import RECIPES, Recipe, option
 
 CONFIG_FILE_NAME = "config.json"
 # Number of training images below which a training starts from trained weights by default, and
 # batches are small.
 FEW_IMAGES = 2560
+# Largest number of so few images in a step of a training that begins with nothing.
+SMALL_BATCH_SIZE = 16
 # Number of validation images below which the best epoch would be chosen by chance: with a hundred,
 # an accuracy is known to 4 points.
 LEAST_VALIDATION_IMAGES = 100
 # Number of steps that a default training waits at least for a lower validation loss.
 LEAST_PATIENCE_STEPS = 100
-# Names of the settings that a recipe with a linear decay does without.
-OF_ADAM_AND_PLATEAUS = {
-    *("epsilon", "warm_up_steps"),
-    *("plateau_factor", "plateau_patience", "plateau_threshold"),
-}
 # Groups of options by the first of each.
 GROUPS = {"data": "data", "epochs": "training", "runs": "run", "device": "machine"}
 EPILOG = """\
@@ -40,11 +36,7 @@ examples:
   python train.py --data DIR          the same with DIR/train/<class>/ and DIR/test/<class>/
   python train.py --data DIR --dry-run   read everything, then pass one batch through it all
   python train.py --resume runs/long  continue a run; with --epochs 60 a finished one, too
-  python train.py --refit runs/long   train again on all training images, with nothing held out
   torchrun --nproc-per-node 4 train.py --data DIR      on four GPUs, or in four processes on CPUs
-then:
-  python -m model.evaluate runs/NAME --data DIR   see which pictures it gets wrong
-  python -m model.archive runs/NAME               make model_store/NAME.mar, which is served
 """
 # Names of the settings that may be given with --resume and --refit; the run decides all others.
 ALLOWED_WITH = {
@@ -56,15 +48,10 @@ ALLOWED_WITH = {
 }
 
 
-def option(
-    explanation: str,
-    default: Any = None,  # noqa: ANN401
-    parse: Callable[[str], Any] = str,
-    **more: Any,  # noqa: ANN401
-) -> Any:  # noqa: ANN401
-    """Declare a field of ``Config`` that is an option of the command line."""
-    kind = {"action": "store_true"} if default is False else {"type": parse}
-    return field(default=default, metadata={"help": explanation, **kind, **more})
+def _folder_name(text: str) -> str:
+    if text != Path(text).name or text == "..":
+        raise argparse.ArgumentTypeError(f"{text} is not the name of a folder")
+    return text
 
 
 @dataclass(frozen=True)
@@ -133,7 +120,9 @@ class Config:
     )
     runs: Path = option("folder of all runs (default: runs/)", Path("runs"), Path, metavar="DIR")
     name: str = option(
-        "name of the run, a new folder in --runs (default: recipe, date and time)", ""
+        "name of the run, a new folder in --runs (default: recipe, date and time)",
+        "",
+        _folder_name,
     )
     checkpoint_seconds: float = option(
         "time between checkpoints, which is the most that a kill can cost (default: 60)",
@@ -175,7 +164,7 @@ class Config:
         are_few = images < FEW_IMAGES
         if self.is_recipe_free and are_few:
             recipe, start_from = RECIPES["fine-tuned"], BEST_ARCHIVE
-        most = recipe.small_batch_size if are_few else recipe.default_batch_size
+        most = SMALL_BATCH_SIZE if are_few and not start_from else recipe.default_batch_size
         # Even batches, as a last one of a single image would spoil what normalisations measure.
         batch_size = self.batch_size or math.ceil(images / math.ceil(images / most))
         keep_last = recipe.keep_last or validation_images < LEAST_VALIDATION_IMAGES
@@ -194,23 +183,22 @@ class Config:
         return json.dumps(values, indent=2, default=str) + "\n"
 
     @classmethod
-    def load(cls, run: Path) -> tuple["Config", dict[str, Any]]:
-        """Read the configuration of a run.
-
-        Returns:
-            The configuration, and the environment that it was written with.
+    def load(cls, run: Path) -> "Config":
+        """Read the configuration of a run, which may have settings that recipes no longer have.
 
         Raises:
             RunError: The file is missing or damaged, or of another version of this program.
         """
         try:
             values = json.loads((run / CONFIG_FILE_NAME).read_text(encoding="utf-8"))
-            environment = dict(values.pop("environment"))
+            del values["environment"]
             for name in {"data", "refit", "runs", "start_from"} & values.keys():
                 values[name] = values[name] and Path(values[name])
-            values["recipe"] = Recipe(**values["recipe"])
+            recipe = values["recipe"]
+            known = {name: recipe[name] for name in Recipe.__dataclass_fields__ if name in recipe}
+            values["recipe"] = replace(RECIPES[recipe["name"]], **known)
             values["replayed_losses"] = tuple(values["replayed_losses"])
-            return cls(**values), environment
+            return cls(**values)
         except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
             raise RunError(
                 f"{run / CONFIG_FILE_NAME} can't be read, or is of another version of this program "
@@ -233,35 +221,25 @@ def parse_config(arguments: Sequence[str] | None = None) -> tuple[Config, Path |
     for flag, allowed in ALLOWED_WITH.items():
         for name in sorted(given.keys() - allowed - {flag}) if flag in given else ():
             parser.error(f"--{flag} takes the settings of {given[flag]}; leave out {_flag(name)}")
-    earlier = given.get("resume") or given.get("refit")
+    resume: Path | None = given.pop("resume", None)
+    earlier = resume or given.get("refit")
     if earlier and not (earlier / CONFIG_FILE_NAME).is_file():
         parser.error(f"{earlier} is not a run of train.py")
-    config = Config.load(earlier)[0] if earlier else Config()
+    config = Config.load(earlier) if earlier else Config()
     if "refit" in given:
         config = replace(config, name="", dry_run=False, no_test=False, threads=None)
-    resume: Path | None = given.pop("resume", None)
     settings = given.keys() & (Recipe.__dataclass_fields__.keys() - {"name"})
     is_recipe_free = "data" in given and not (earlier or "recipe" in given or settings)
     recipe = config.recipe if earlier else _choose_recipe(parser, given)
-    changed = {name: given.pop(name) for name in settings}
-    for name in sorted(changed.keys() & OF_ADAM_AND_PLATEAUS if recipe.linear_decay else ()):
-        parser.error(f"{_flag(name)}: the recipe {recipe.name} has no such setting; leave it out")
-    recipe = replace(recipe, **changed)
+    recipe = replace(recipe, **{name: given.pop(name) for name in settings})
     config = replace(config, **given, recipe=recipe, is_recipe_free=is_recipe_free)
-    if resume and config.recipe.linear_decay and "epochs" in given:
+    if resume and "epochs" in given and (recipe.is_strong or config.replayed_losses):
         raise RunError(
-            f"--epochs {config.epochs}: the learning rates of {resume} fall to zero over the "
-            "epochs that it began with; start a new run"
-        )
-    replayed = len(config.replayed_losses)
-    if resume and replayed and config.epochs > replayed:
-        raise RunError(
-            f"--epochs {config.epochs}: {resume} is a refit of {replayed} epochs; give no more"
+            f"--epochs {config.epochs}: the learning rates of {resume} are planned for the epochs "
+            "that it began with; start a new run"
         )
     if config.data and not config.data.is_dir():
         parser.error(f"--data: {config.data} is not a folder")
-    if not resume:
-        _check_name(parser, config)
     return config, resume
 
 
@@ -277,19 +255,6 @@ def _choose_recipe(parser: OneLineParser, given: dict[str, Any]) -> Recipe:
     elif "start_from" in given:
         parser.error(f"--start-from: the recipe {name} starts from nothing; leave out one of both")
     return RECIPES[name]
-
-
-def _check_name(parser: OneLineParser, config: Config) -> None:
-    """Refuse, before any picture is read, a name that no new folder can have."""
-    if config.name != Path(config.name).name or config.name == "..":
-        parser.error(f"--name: {config.name} is not the name of a folder")
-    run = config.runs / config.name
-    is_taken = run.exists() and not (run.is_dir() and not any(run.iterdir()))
-    # Workers that torchrun starts again find the run that they began.
-    if config.name and is_taken and "TORCHELASTIC_RUN_ID" not in os.environ:
-        parser.error(
-            f"{run} exists already; choose another --name, or continue it with --resume {run}"
-        )
 
 
 def create_parser() -> OneLineParser:

@@ -2,19 +2,23 @@
 
 import ctypes
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 
 from model.training import RunError
-from model.training.batches import STEPS_UNTIL_CAPTURE, Batch
+from model.training.batches import Batch
+from model.training.config import Config
 from model.training.distributed import ProcessGroup
 
 # Names of settings in glibc's malloc.h, and a value that no tensor of a step exceeds.
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 KEPT_BYTES = 1 << 30
+# Number of steps until libraries have set themselves up, so that the next one can be captured.
+STEPS_BEFORE_CAPTURE = 3
 
 
-def choose_device(requested: str, process_group: ProcessGroup) -> torch.device:
+def choose_device(requested: str, processes: ProcessGroup) -> torch.device:
     """Resolve ``auto`` to a GPU where there is one, a different one for each process.
 
     Raises:
@@ -25,17 +29,39 @@ def choose_device(requested: str, process_group: ProcessGroup) -> torch.device:
         raise RunError("--device cuda: PyTorch finds no GPU here; use --device cpu")
     if requested == "cpu" or not gpus:
         return torch.device("cpu")
-    if process_group.local_rank >= gpus:
+    if processes.local_rank >= gpus:
         raise RunError(
-            f"process {process_group.local_rank + 1} on this machine has no GPU of its own; start "
+            f"process {processes.local_rank + 1} on this machine has no GPU of its own; start "
             f"{gpus} on it, one for each GPU, or use --device cpu"
         )
-    device = torch.device("cuda", process_group.local_rank)
+    device = torch.device("cuda", processes.local_rank)
     torch.cuda.set_device(device)
     return device
 
 
-def choose_precision(requested: str, device: torch.device) -> str:
+def set_up_computation(config: Config, device: torch.device, processes: ProcessGroup) -> Config:
+    """Set up this process for training, and return the configuration with what it then computes in.
+
+    The order of a sum, and so its rounding, depends on the number of threads, so that a resumed run
+    needs the same number. Several processes take it from ``OMP_NUM_THREADS``.
+    """
+    if config.threads and not processes.is_distributed:
+        torch.set_num_threads(config.threads)
+    # What is called fp32 is not to be rounded to TF32.
+    torch.backends.cudnn.allow_tf32 = False
+    c_library = ctypes.CDLL(None)
+    if hasattr(c_library, "mallopt"):
+        # Memory that glibc gives back comes as new pages in each step: 5 to 8 percent of its time.
+        c_library.mallopt(M_MMAP_THRESHOLD, KEPT_BYTES)
+        c_library.mallopt(M_TRIM_THRESHOLD, KEPT_BYTES)
+    return replace(
+        config,
+        threads=None if processes.is_distributed else torch.get_num_threads(),
+        precision=_choose_precision(config.precision, device),
+    )
+
+
+def _choose_precision(requested: str, device: torch.device) -> str:
     """Resolve ``auto`` to ``bf16`` where ``device`` is fast at it, and else to ``fp32``."""
     if requested != "auto":
         return requested
@@ -44,26 +70,6 @@ def choose_precision(requested: str, device: torch.device) -> str:
     else:
         in_hardware = torch.cpu.get_capabilities().get("avx512_bf16")
     return "bf16" if in_hardware else "fp32"
-
-
-def set_up_computation(threads: int | None, process_group: ProcessGroup) -> int | None:
-    """Set up this process for training.
-
-    Returns:
-        The number of threads that a resumed run needs for the same result, bit for bit, as the
-        order of a sum, and so its rounding, depends on it; None for several processes, which take
-        it from ``OMP_NUM_THREADS``.
-    """
-    if threads and not process_group.is_distributed:
-        torch.set_num_threads(threads)
-    # What is called fp32 is not to be rounded to TF32.
-    torch.backends.cudnn.allow_tf32 = False
-    c_library = ctypes.CDLL(None)
-    if hasattr(c_library, "mallopt"):
-        # Memory that glibc gives back comes as new pages in each step: 5 to 8 percent of its time.
-        c_library.mallopt(M_MMAP_THRESHOLD, KEPT_BYTES)
-        c_library.mallopt(M_TRIM_THRESHOLD, KEPT_BYTES)
-    return None if process_group.is_distributed else torch.get_num_threads()
 
 
 class CapturedStep:
@@ -83,7 +89,7 @@ class CapturedStep:
     def __init__(self, step: Callable[[Batch], None], batch_size: int) -> None:
         self._step = step
         self._batch_size = batch_size
-        self._steps_before_capture = STEPS_UNTIL_CAPTURE - 1
+        self._steps_before_capture = STEPS_BEFORE_CAPTURE
         self._graph: torch.cuda.CUDAGraph | None = None
 
     def __call__(self, batch: Batch) -> None:

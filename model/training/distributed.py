@@ -6,13 +6,11 @@ result of a training does not depend on their number, except for rounding.
 """
 
 import os
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
-import psutil
 import torch
 from torch import Tensor, distributed, nn
 from torch.distributed import DistNetworkError, TCPStore  # type: ignore[attr-defined]
@@ -20,8 +18,6 @@ from torch.nn.parallel import DistributedDataParallel
 
 # Longest time that a process waits for the others, such as for the first one to decode the images.
 COLLECTIVE_TIMEOUT = timedelta(hours=6)
-# Longest time until the first process has opened the store.
-STORE_TIMEOUT = timedelta(minutes=5)
 # Longest time of one attempt to connect to the store.
 CONNECTION_TIMEOUT = timedelta(seconds=2)
 # Key under which torchrun's own store holds the port of ours.
@@ -139,15 +135,10 @@ class ProcessGroup:
             store = TCPStore(host, 0, is_master=True, wait_for_workers=False)
             torchrun_store.set(STORE_KEY, str(store.port))
             return store
-        deadline = time.monotonic() + STORE_TIMEOUT.total_seconds()
         while True:
-            port = int(torchrun_store.get(STORE_KEY))
-            try:
+            with suppress(DistNetworkError):
+                port = int(torchrun_store.get(STORE_KEY))
                 store = TCPStore(host, port, is_master=False, timeout=CONNECTION_TIMEOUT)
-            except DistNetworkError:
-                if time.monotonic() > deadline:
-                    raise
-            else:
                 store.set_timeout(COLLECTIVE_TIMEOUT)
                 return store
 
@@ -174,9 +165,3 @@ class SharedDropout(nn.Dropout):
         drawn = torch.rand(self.batch_size, input.shape[1], device=input.device)
         kept = drawn[self._part(self.batch_size)] >= self.p
         return input * (kept / (1 - self.p)).to(input.dtype)
-
-
-def launch_time() -> float:
-    """Return when this training was launched, in seconds since 1970; a restart changes nothing."""
-    pid = os.getppid() if "TORCHELASTIC_RUN_ID" in os.environ else os.getpid()
-    return float(psutil.Process(pid).create_time())

@@ -26,7 +26,7 @@ def create_network(config: Config, num_classes: int, images: LabelledImages) -> 
     network = build_network(config.recipe.architecture, num_classes, config.recipe.dropout)
     if config.start_from:
         _take_over_weights(network, config.start_from)
-    elif config.recipe.normalise:
+    elif not config.recipe.is_original:
         network.start_from(sample_pixels(images))
     return network
 
@@ -61,10 +61,9 @@ def _take_over_weights(network: Network, source: Path) -> None:
 
 
 def sample_pixels(images: LabelledImages) -> Tensor:
-    """Return the pixels of some of the images, evenly spread, as these are ordered by class.
+    """Return the pixels of images evenly spread over all, as these are ordered by class.
 
-    Returns:
-        Float32 ``(N, 3, S, S)`` in [0, 1], on the CPU.
+    They are float32 ``(N, 3, S, S)`` in [0, 1], on the CPU.
     """
     device = images.labels.device
     indices = torch.linspace(0, len(images) - 1, min(len(images), SAMPLED_IMAGES), device=device)

@@ -43,11 +43,10 @@ class EpochMetrics:
 class EpochTotals:
     """The loss and the right answers of many images, summed up on the device that computes them.
 
-    Each process sums up its own part. ``class_weights``, float ``(C,)``, are factors of the losses.
-
     Attributes:
         sums: Float64 ``(2,)``, the loss and the right answers of this process.
-        processes: The processes that train together.
+        processes: The processes that train together, of which each sums up its own part.
+        class_weights: Factors of the losses by class, float ``(C,)``; None for no factors.
     """
 
     def __init__(
@@ -55,12 +54,12 @@ class EpochTotals:
     ) -> None:
         self.sums = torch.zeros(2, dtype=torch.float64, device=device)
         self.processes = processes
-        self._class_weights = class_weights
+        self.class_weights = class_weights
 
     @torch.no_grad()
     def add(self, logits: Tensor, labels: Tensor) -> None:
         """Add some images: float32 logits ``(N, C)`` and int64 labels ``(N,)``."""
-        self.sums[0] += cross_entropy(logits, labels, self._class_weights, reduction="sum")
+        self.sums[0] += cross_entropy(logits, labels, self.class_weights, reduction="sum")
         self.sums[1] += (logits.argmax(dim=1) == labels).sum()
 
     def means(self, images: int) -> tuple[float, float]:
@@ -84,12 +83,11 @@ def read_metrics(directory: Path) -> list[EpochMetrics]:
         KeyError, TypeError, ValueError: The file is damaged.
     """
     with (directory / METRICS_FILE_NAME).open(newline="") as stream:
-        rows = [
+        rows: list[dict[str, Any]] = [
             {name: float(text) if text else None for name, text in row.items()}
             for row in csv.DictReader(stream)
         ]
-    history: list[dict[str, Any]] = [{**row, "epoch": int(row["epoch"] or 0)} for row in rows]
-    return [EpochMetrics(**row) for row in history]
+    return [EpochMetrics(**{**row, "epoch": int(row["epoch"])}) for row in rows]
 
 
 def kept_epoch(history: Sequence[EpochMetrics], recipe: Recipe) -> int:
@@ -121,9 +119,7 @@ def draw_curves(directory: Path, history: Sequence[EpochMetrics]) -> None:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.3)
         axes.legend()
-        png = io.BytesIO()
-        figure.savefig(png, format="png", dpi=150)
-        write_atomically(directory / f"{metric}.png", png.getvalue())
+        figure.savefig(directory / f"{metric}.png", dpi=150)
 
 
 def write_metrics(
@@ -145,16 +141,8 @@ def write_metrics(
     if best_weights:
         save_atomically(run / WEIGHTS_FILE_NAME, best_weights)
     for row in history[-1:]:
-        scalars = {
-            "loss/training": row.training_loss,
-            "loss/validation": row.validation_loss,
-            "accuracy/training": row.training_accuracy,
-            "accuracy/validation": row.validation_accuracy,
-            "learning_rate": row.learning_rate,
-            "seconds": row.seconds,
-        }
-        for name, value in scalars.items():
-            if value is not None:
+        for name, value in asdict(row).items():
+            if name != "epoch" and value is not None:
                 events.add_scalar(name, value, row.epoch)
     events.flush()
 

@@ -16,6 +16,8 @@ from model.training.recipes import Recipe
 
 # Batch size for which the learning rate of Muon is given. Rates grow with the root of the batch.
 MUON_BATCH_SIZE = 500
+# Factor of Adam's learning rate where the validation loss stops falling.
+PLATEAU_FACTOR = 0.5
 # Learning rates and momenta of what Muon does not orthogonalise, for losses that are summed up.
 BIAS_RATE, OUTPUT_RATE = 0.053, 0.67
 FILTER_MOMENTUM, OTHER_MOMENTUM = 0.6, 0.85
@@ -53,7 +55,7 @@ def create_optimizer(network: Network, config: Config) -> torch.optim.Optimizer:
 def _create_adam(network: ReferenceCNN, recipe: Recipe) -> torch.optim.Adam:
     """Return Adam over the weights of the network, of which biases never decay."""
     weights = [value for value in network.parameters() if value.ndim > 1]
-    decayed = [network.dense.weight] if recipe.decay_dense_only else weights
+    decayed = [network.dense.weight] if recipe.is_original else weights
     chosen = set(map(id, decayed))
     others = [value for value in network.parameters() if id(value) not in chosen]
     device = network.dense.weight.device
@@ -66,8 +68,9 @@ def _create_adam(network: ReferenceCNN, recipe: Recipe) -> torch.optim.Adam:
         group["lr"] = torch.tensor(recipe.learning_rate, device=device)
     optimizer = torch.optim.Adam(
         groups,
-        eps=recipe.epsilon,
-        decoupled_weight_decay=recipe.decoupled_weight_decay,
+        # Keras' default, and PyTorch's.
+        eps=1e-7 if recipe.is_original else 1e-8,
+        decoupled_weight_decay=not recipe.is_original,
         fused=True,
         capturable=device.type == "cuda",
     )
@@ -86,12 +89,12 @@ def create_schedulers(
 ) -> tuple[LinearLR, ReduceLROnPlateau]:
     """Return what changes the learning rates with each batch, and with each epoch.
 
-    They rise evenly to their full values, over the first epoch at most, and then fall at plateaus;
-    without this warm-up, the first steps are so large that many units never respond again. Or they
-    fall evenly to zero, and plateaus change nothing. ``images`` train in each epoch.
+    Those of Adam rise evenly to their full values, over the first epoch at most, and then fall at
+    plateaus; without this warm-up, the first steps are so large that many units never respond
+    again. Those of Muon fall evenly to zero. ``images`` train in each epoch.
     """
     recipe = config.recipe
-    if recipe.linear_decay:
+    if recipe.is_strong:
         steps = math.ceil(images / config.batch_size) * config.epochs
         per_batch = LinearLR(optimizer, 1, 0, total_iters=steps)
     else:
@@ -99,8 +102,8 @@ def create_schedulers(
         per_batch = LinearLR(optimizer, 1 / warm_up_steps, total_iters=warm_up_steps)
     per_epoch = ReduceLROnPlateau(
         optimizer,
-        factor=recipe.plateau_factor,
-        patience=sys.maxsize if recipe.linear_decay else recipe.plateau_patience,
+        factor=PLATEAU_FACTOR,
+        patience=sys.maxsize if recipe.is_strong else recipe.plateau_patience,
         threshold=recipe.plateau_threshold,
         threshold_mode="abs",
     )
@@ -129,11 +132,9 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]  # noqa: ARG002
-        """Update every parameter that has a gradient; there is no closure to give."""
+        """Update every parameter; there is no closure to give."""
         for group in self.param_groups:
             for weights in group["params"]:
-                if weights.grad is None:
-                    continue
                 gradient = weights.grad.add(weights, alpha=group["weight_decay"])
                 state = self.state[weights]
                 if not state:

@@ -7,9 +7,11 @@ import sys
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from typing import Self, cast
 
+import psutil
 import torch
 
 from model.data.dataset import Splits
@@ -20,21 +22,35 @@ from model.networks import NETWORKS
 from model.training import RunError
 from model.training.atomic_file import PARTIAL_PATTERN, write_atomically
 from model.training.config import CONFIG_FILE_NAME, Config
-from model.training.distributed import ProcessGroup, launch_time
+from model.training.distributed import ProcessGroup
 from model.training.metrics import EpochMetrics, kept_epoch, read_metrics
 
 LOCK_FILE_NAME = ".lock"
 REPORT_FILE_NAME = "classification_report.txt"
-# Files that only a finished run has.
-GRAPHS = (GRAPH_FILE_NAME, QUANTISED_FILE_NAME)
+# Patterns of the files that only a finished run has.
 RESULTS = (
-    CARD_FILE_NAME,
-    *GRAPHS,
-    "classification_report.*",
-    "confusion_matrix.*",
-    "calibration.json",
-    "reliability.png",
+    *(CARD_FILE_NAME, GRAPH_FILE_NAME, QUANTISED_FILE_NAME),
+    *("classification_report.*", "confusion_matrix.*", "calibration.json", "reliability.png"),
 )
+
+
+def refuse_taken_name(config: Config, processes: ProcessGroup) -> None:
+    """Refuse, before any picture is read, the name of a run that exists.
+
+    Raises:
+        RunError: There is such a run.
+    """
+    run = config.runs / config.name
+    # Workers that are started again find the run that they began. Only the machine on which one
+    # failed counts the restart.
+    is_restart = processes.maximum(processes.restarts) > 0
+    if not config.name or is_restart or not processes.is_first or not run.exists():
+        return
+    # A run that was killed before it began leaves its lock at most.
+    if not run.is_dir() or any(file.name != LOCK_FILE_NAME for file in run.iterdir()):
+        raise RunError(
+            f"{run} exists already; choose another --name, or continue it with --resume {run}"
+        )
 
 
 class Run:
@@ -44,26 +60,28 @@ class Run:
         directory: The folder, which is created for a new run. All processes get the same.
 
     Raises:
-        RunError: A run of this name exists already, or another program is training this one.
+        RunError: Another program is training this run.
         OSError: The folder can't be created.
     """
 
     def __init__(self, config: Config, resume: Path | None, processes: ProcessGroup) -> None:
         self._processes = processes
         self._lock = ExitStack()
-        # Only the machine on which a process failed counts the restart.
-        restarted = processes.maximum(processes.restarts) > 0
-        if resume:
-            self.directory = resume
-            return
-        launched = datetime.fromtimestamp(launch_time(), UTC)
+        self.directory = resume or self._create(config)
+
+    def _create(self, config: Config) -> Path:
+        is_restartable = "TORCHELASTIC_RUN_ID" in os.environ
+        # Workers that torchrun starts again find the run by when torchrun itself began.
+        process = psutil.Process(os.getppid() if is_restartable else None)
+        launched = datetime.fromtimestamp(process.create_time(), UTC)
         kind = "dry-run" if config.dry_run else config.recipe.name
-        name = config.name or f"{kind}-{launched:%Y%m%d-%H%M%S}"
-        if processes.is_first and not restarted:
-            # Workers that torchrun starts again must find the run by its name.
-            is_free = not config.name and "TORCHELASTIC_RUN_ID" not in os.environ
-            name = _create(config.runs, name, is_free_to_choose=is_free)
-        self.directory = config.runs / processes.broadcast(name)
+        first = name = config.name or f"{kind}-{launched:%Y%m%d-%H%M%S}"
+        if self._processes.is_first:
+            numbers = count(2)
+            while not config.name and not is_restartable and (config.runs / name).exists():
+                name = f"{first}-{next(numbers)}"
+            (config.runs / name).mkdir(parents=True, exist_ok=True)
+        return config.runs / self._processes.broadcast(name)
 
     def __enter__(self) -> Self:
         if self._processes.is_first:
@@ -87,17 +105,13 @@ class Run:
             error.run = self.directory  # type: ignore[attr-defined]
 
     def begin(
-        self,
-        config: Config,
-        device: torch.device,
-        training_images: int,
-        validation_images: int,
-        epochs_done: int,
+        self, config: Config, device: torch.device, sizes: tuple[int, int], epochs_done: int
     ) -> None:
         """Print what the run is about to do, write it to ``config.json``, and remove old results.
 
+        ``sizes`` counts the images that train and validate.
+
         Raises:
-            RunError: The configuration of a run that is continued is damaged.
             OSError: A file can't be written or removed.
         """
         # Whatever changes the last bits of a result.
@@ -108,12 +122,6 @@ class Run:
             "torch": torch.__version__,
             "python": sys.version.split()[0],
         }
-        exists = (self.directory / CONFIG_FILE_NAME).exists()
-        before = Config.load(self.directory)[1] if exists else environment
-        for name, now in environment.items():
-            if before.get(name, now) != now:
-                changed = f"{name.replace('_', ' ')} {now} instead of {before[name]}"
-                print(f"note: {changed}: the result will not be the same bit for bit")
         if self._processes.is_first:
             config = replace(config, name=self.directory.name)
             write_atomically(self.directory / CONFIG_FILE_NAME, config.to_json(environment))
@@ -124,23 +132,16 @@ class Run:
         size = self._processes.size
         shared = f", shared by {size} processes" if size > 1 else ""
         print(
-            f"{self.directory}: recipe {config.description}, {training_images:,} training and "
-            f"{validation_images:,} validation images, {count_of(config.epochs, 'epoch')} at batch "
-            f"size {config.batch_size}{shared}, on {device.type} in {config.precision}",
+            f"{self.directory}: recipe {config.description}, {sizes[0]:,} training and "
+            f"{sizes[1]:,} validation images, {_epochs(config.epochs)} at batch size "
+            f"{config.batch_size}{shared}, on {device.type} in {config.precision}",
             flush=True,
         )
 
     def create_card(
-        self,
-        config: Config,
-        history: list[EpochMetrics],
-        splits: Splits,
-        sizes: tuple[int, int],
+        self, config: Config, history: list[EpochMetrics], splits: Splits, sizes: tuple[int, int]
     ) -> ModelCard:
-        """Describe the trained network, which has not been tested yet.
-
-        ``sizes`` counts the images that train and validate.
-        """
+        """Describe the trained network, which is not tested yet; ``sizes`` as of ``begin``."""
         kept = history[kept_epoch(history, config.recipe) - 1]
         network = NETWORKS[config.recipe.architecture]
         return ModelCard(
@@ -166,7 +167,7 @@ class Run:
         """Print which epoch is kept, where everything is, and what to do next."""
         kept = history[kept_epoch(history, config.recipe) - 1]
         chosen = "Last" if config.recipe.keep_last else "Best"
-        best = f"{chosen} of {count_of(len(history), 'epoch')}: {kept.epoch}"
+        best = f"{chosen} of {_epochs(len(history))}: {kept.epoch}"
         if kept.validation_accuracy is not None:
             accuracy = f"accuracy {kept.validation_accuracy:.2%}"
             best += f", validation loss {kept.validation_loss:.4f}, {accuracy}"
@@ -180,38 +181,13 @@ class Run:
         )
 
 
-def _create(runs: Path, name: str, *, is_free_to_choose: bool) -> str:
-    """Create the folder of a new run, and return its name, which may have got a number."""
-    for suffix in ("", *(f"-{number}" for number in range(2, 100))):
-        numbered = name + suffix
-        run = runs / numbered
-        try:
-            run.mkdir(parents=True)
-        except FileExistsError as error:
-            if not run.exists():
-                raise
-            if is_free_to_choose:
-                continue
-            # A run that was killed before it began leaves its lock at most.
-            if not run.is_dir() or any(file.name != LOCK_FILE_NAME for file in run.iterdir()):
-                raise RunError(
-                    f"{run} exists already; choose another --name, or continue it with --resume "
-                    f"{run}"
-                ) from error
-        return numbered
-    raise RunError(f"too many runs began at once in {runs}; give a --name")
-
-
 def has_nothing_left(run: Path, config: Config) -> bool:
     """Return whether a run has all of its epochs and its report already, and say so."""
-    is_reported = config.no_test or (run / REPORT_FILE_NAME).exists()
-    files = (CARD_FILE_NAME, GRAPH_FILE_NAME)
-    is_finished = is_reported and all((run / name).exists() for name in files)
-    if not is_finished or len(read_metrics(run)) != config.epochs:
+    reports = [] if config.no_test else [REPORT_FILE_NAME]
+    files = [run / name for name in (CARD_FILE_NAME, GRAPH_FILE_NAME, *reports)]
+    if not all(file.exists() for file in files) or len(read_metrics(run)) != config.epochs:
         return False
-    print(
-        f"{run} is finished after {count_of(config.epochs, 'epoch')}; to go on, give more --epochs"
-    )
+    print(f"{run} is finished after {_epochs(config.epochs)}; to go on, give more --epochs")
     return True
 
 
@@ -239,6 +215,5 @@ def replay_losses(config: Config) -> Config:
     return replace(config, replayed_losses=tuple(losses), epochs=len(losses), validation_images=0)
 
 
-def count_of(number: int, noun: str) -> str:
-    """Return a number of things in words, such as ``1 epoch`` and ``2 epochs``."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+def _epochs(number: int) -> str:
+    return "1 epoch" if number == 1 else f"{number:,} epochs"

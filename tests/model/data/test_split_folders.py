@@ -17,10 +17,9 @@ def write_tree(folder: Path, files: str) -> None:
     ("files", "splits", "aside"),
     [
         ("train/cat/1.png", {"train": "train"}, ""),
-        ("Training/cat/1.png Testing/cat/1.png", {"train": "Training", "test": "Testing"}, ""),
         (
-            "train_set/cat/1.png testset/cat/1.png VALID/cat/1.png",
-            {"train": "train_set", "test": "testset", "validation": "VALID"},
+            "Training/cat/1.png testset/cat/1.png VALID/cat/1.png",
+            {"train": "Training", "test": "testset", "validation": "VALID"},
             "",
         ),
         (

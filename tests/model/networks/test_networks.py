@@ -3,7 +3,7 @@ import io
 import pytest
 import torch
 
-from model.networks import build_network, load_network, to_unit_range
+from model.networks import build_network, load_network
 
 
 def test_an_unknown_architecture_is_refused() -> None:
@@ -18,8 +18,3 @@ def test_weights_of_something_else_are_refused(damage: str) -> None:
     weights = {"empty": b"", "text": b"not weights at all", "other tensors": other.getvalue()}
     with pytest.raises(ValueError, match="don't fit"):
         load_network(weights[damage], "ReferenceCNN", 10, 0.5)
-
-
-def test_pixels_become_numbers_from_0_to_1() -> None:
-    scaled = to_unit_range(torch.tensor([0, 51, 255], dtype=torch.uint8))
-    assert scaled.tolist() == pytest.approx([0, 0.2, 1])

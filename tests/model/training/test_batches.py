@@ -2,13 +2,16 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch import Tensor
 
 from model.data.dataset import LabelledImages
-from model.training.batches import Batch, batches, weigh_classes
+from model.training.batches import Batch, batches, create_augmentation, weigh_classes
 from model.training.config import Config
 from model.training.distributed import ProcessGroup
-from model.training.recipes import RECIPES
+from model.training.recipes import RECIPES, Recipe
 
+SIDE = 32
+PLAIN = replace(RECIPES["tuned"], rotation_degrees=0, translate=0)
 CONFIG = replace(Config(), batch_size=8, epochs=2)
 ALONE = ProcessGroup()
 
@@ -79,3 +82,34 @@ def test_each_image_is_mirrored_in_every_other_epoch_of_the_strong_recipe() -> N
     assert torch.equal(found[0], ~found[1])
     assert torch.equal(found[0], found[2])
     assert 0 < found[0].sum() < 21
+
+
+def augment(recipe: Recipe, images: Tensor) -> Tensor:
+    augmentation = create_augmentation(recipe, SIDE)
+    return torch.stack([augmentation(image) for image in images])
+
+
+def test_shifts_are_whole_pixels_up_to_the_largest_and_repeat_the_edge() -> None:
+    columns = torch.arange(SIDE).expand(200, 3, SIDE, SIDE).float()
+    results = augment(replace(PLAIN, translate=0.1), columns)
+    found = set()
+    for rows in results[:, 0]:
+        row = rows[0] if rows[0, 0] < rows[0, -1] else rows[0].flip(0)
+        shift = int(row[SIDE // 2]) - SIDE // 2
+        found.add(shift)
+        assert torch.equal(row, (torch.arange(SIDE) + shift).clamp(0, SIDE - 1).float())
+    # A mirrored image is shifted to the other side.
+    assert found == set(range(-3, 4))
+
+
+def test_a_square_of_the_size_asked_for_is_covered() -> None:
+    results = augment(replace(PLAIN, cutout=0.25), torch.ones(20, 3, SIDE, SIDE))
+    covered = results[:, 0] == 0.5
+    for axis in (1, 2):
+        assert (covered.any(dim=axis).sum(dim=1) == SIDE / 4).all()
+    assert len({tuple(mask.flatten().tolist()) for mask in covered}) > 10
+
+
+def test_no_corner_from_outside_of_the_padding_comes_into_view() -> None:
+    widest = replace(PLAIN, rotation_degrees=45, rotated=1.0, translate=0.2)
+    assert augment(widest, torch.ones(100, 3, SIDE, SIDE)).min() > 0.99
