@@ -4,7 +4,7 @@ from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from flask import current_app, g
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 # Number of pictures of one request that are sent on at a time, so that each of TorchServe's workers
 # always finds the next one waiting.
 PICTURES_AT_ONCE = 4
+# Shares of held-out pictures that were right from which an answer is sure, and from which probable.
+SURE, PROBABLE = 0.9, 0.65
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,14 @@ class Answer:
 
     prediction: Prediction
     seconds: float
+
+    @property
+    def certainty(self) -> Literal["sure", "probable", "unsure"] | None:
+        """How often the model is right when it is this sure; None if nobody has counted."""
+        match self.prediction.get("reliability"):
+            case {"right": float() | int() as right}:
+                return "sure" if right >= SURE else "probable" if right >= PROBABLE else "unsure"
+        return None
 
 
 @dataclass(frozen=True)

@@ -81,4 +81,5 @@ def heading(response: TestResponse, level: int = 1) -> str:
 
 def headings(response: TestResponse, level: int) -> list[str]:
     """Return the headings of a level, in their order."""
-    return re.findall(rf"<h{level}[^>]*>(.*?)</h{level}>", response.text)
+    found = re.findall(rf"<h{level}[^>]*>(.*?)</h{level}>", response.text)
+    return [re.sub("</?span[^>]*>", "", text) for text in found]

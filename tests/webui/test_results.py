@@ -56,6 +56,20 @@ def test_result_page_says_nothing_about_the_picture_if_nothing_is_known(
         assert not re.search("description|pixels|None", response.text)
 
 
+@pytest.mark.parametrize(
+    ("right", "said"),
+    [(0.99, "zebra"), (0.9, "zebra"), (0.7, "Probably zebra"), (0.6, "Not sure: zebra or ant?")],
+)
+def test_the_headline_is_as_sure_as_the_model_was_right(
+    client: FlaskClient, torchserve: FakeTorchServe, right: float, said: str
+) -> None:
+    reliability = {"band": [0.9, 1.0], "right": right, "of": 70}
+    torchserve.will_answer(200, {**torchserve.prediction, "reliability": reliability})
+    response = upload(client)
+    assert heading(response) == said
+    assert f"it was right {100 * right:.0f} times in 100" in response.text
+
+
 def test_result_page_has_a_bar_for_each_class_in_the_order_of_the_answer(
     client: FlaskClient, torchserve: FakeTorchServe
 ) -> None:

@@ -84,11 +84,12 @@ export function addDescription(card, text) {
   caption?.append(createParagraph("description", text));
 }
 
-// Returns what a card says: `{ label, percentage }` or `{ heading, message }`.
+// Returns what a card says: `{ label, headline, percentage }` or `{ heading, message }`.
 export function summarize(card) {
   const text = (selector) => card.querySelector(selector)?.textContent.trim();
   if (!isAnswer(card)) return { heading: text("h2"), message: text(".message") };
-  return { label: text(".label"), percentage: text(".confidence strong") };
+  const [label, headline, percentage] = [".label", ".headline", ".confidence strong"].map(text);
+  return { label, headline, percentage };
 }
 
 // A file that the model can't read either may be a letter: the browser need not apologise.
