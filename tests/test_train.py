@@ -16,7 +16,7 @@ import train
 from model.data.dataset import LabelledImages
 from model.data.folders import load_folders
 from model.data.splits import split_training_images
-from model.inference.card import ModelCard
+from model.inference.card import Band, ModelCard
 from model.networks.reference_cnn import ReferenceCNN
 from model.training.metrics import EpochTotals, read_metrics
 from model.training.recipes import RECIPES
@@ -47,6 +47,10 @@ def test_a_run_leaves_everything_it_promises(finished_run: FinishedRun) -> None:
 
     assert json.loads((run / "classification_report.json").read_text())["accuracy"] == 0.875
     assert "precision" in (run / "classification_report.txt").read_text()
+    calibration = json.loads((run / "calibration.json").read_text())
+    assert calibration["temperature"] == ModelCard.load(run).temperature != 1
+    assert calibration["before"] != calibration["after"]
+    assert (run / "reliability.png").read_bytes().startswith(b"\x89PNG")
     matrix = (run / "confusion_matrix.csv").read_text().splitlines()
     assert list(csv.reader(matrix)) == [
         ["true \\ predicted", "night", "snow"],
@@ -107,10 +111,14 @@ def test_a_refit_trains_on_every_image_with_the_learning_rates_of_its_run_and_no
 ) -> None:
     first = plateau_run.path
     second = first.with_name("refitted")
+    before = ModelCard.load(first)
+    before = replace(before, temperature=0.5, bands=(Band(0.0, 1.0, 30, 40),))
+    before.save(first)
     assert train.main(refit_arguments(first, "refitted")) == 0
     card = ModelCard.load(second)
     assert (card.training_images, card.validation_images) == (24, 0)
     assert card.validation_accuracy is None
+    assert (card.temperature, card.bands) == (before.temperature, before.bands)
     rates = [row.learning_rate for row in read_metrics(second)]
     assert len(set(rates)) > 1
     assert rates == [row.learning_rate for row in read_metrics(first)][: len(rates)]

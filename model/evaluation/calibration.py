@@ -10,7 +10,6 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
-from sklearn.metrics import log_loss
 
 from model.evaluation.scores import Evaluation
 from model.inference.card import Band
@@ -18,6 +17,8 @@ from model.inference.card import Band
 ERROR = "expected calibration error"
 # Number of bins of the expected calibration error.
 BINS = 15
+# Number that stands for a probability of 0, which has no logarithm.
+SMALLEST = np.finfo(np.float32).tiny
 # Standard deviation of the temperature's logarithm that is expected before any picture is seen. A
 # few pictures that are all right would make the network infinitely sure otherwise.
 EXPECTED_DEVIATION = 0.5
@@ -46,10 +47,9 @@ def apply_temperature(
     probabilities: NDArray[np.float64], temperature: float
 ) -> NDArray[np.float64]:
     """Return the probabilities ``(N, C)`` that come of logits divided by the temperature."""
-    smallest = np.finfo(np.float32).tiny
-    logits = np.log(np.maximum(probabilities, smallest)) / temperature
+    logits = np.log(np.maximum(probabilities, SMALLEST)) / temperature
     scaled = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return np.maximum(scaled / scaled.sum(axis=1, keepdims=True), smallest)
+    return np.maximum(scaled / scaled.sum(axis=1, keepdims=True), SMALLEST)
 
 
 def find_bands(probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> tuple[Band, ...]:
@@ -86,15 +86,13 @@ def measure_calibration(
     many pictures; the negative log-likelihood is in nats, and the Brier score in [0, 2].
     """
     truth = np.eye(probabilities.shape[1])[labels]
-    confidences = probabilities.max(axis=1)
+    confidences, of_truth = probabilities.max(axis=1), probabilities[np.arange(len(labels)), labels]
     return {
         ERROR: _calibration_error(probabilities, labels, np.linspace(0, 1, BINS + 1)),
         f"{ERROR}, equal mass": _calibration_error(
             probabilities, labels, np.quantile(confidences, np.linspace(0, 1, BINS + 1))
         ),
-        "negative log-likelihood": float(
-            log_loss(labels, probabilities, labels=range(probabilities.shape[1]))
-        ),
+        "negative log-likelihood": float(-np.log(np.maximum(of_truth, SMALLEST)).mean()),
         "Brier score": float(((probabilities - truth) ** 2).sum(axis=1).mean()),
     }
 

@@ -21,6 +21,8 @@ from tests.helpers.pictures import SHIPPED_ARCHIVE, SHIPPED_ARCHIVES
 from tests.helpers.training import FinishedRun, train_once
 
 RESULTS = {
+    "calibration.json",
+    "reliability.png",
     "classification_report.json",
     "classification_report.txt",
     "confusion_matrix.csv",
