@@ -132,7 +132,7 @@ def train_ours(recipe: str, options: argparse.Namespace, folder: Path) -> Run:
     peak_memory = run_to_end(command, THREADS)
     epochs = read_metrics(folder / recipe)
     accuracies = [epoch.validation_accuracy or 0 for epoch in epochs]
-    precision = Config.load(folder / recipe)[0].precision
+    precision = Config.load(folder / recipe).precision
     return Run([epoch.seconds for epoch in epochs], accuracies, peak_memory, precision)
 
 

@@ -48,8 +48,9 @@ def apply_temperature(
 ) -> NDArray[np.float64]:
     """Return the probabilities ``(N, C)`` that come of logits divided by the temperature."""
     logits = np.log(np.maximum(probabilities, SMALLEST)) / temperature
-    scaled = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return np.maximum(scaled / scaled.sum(axis=1, keepdims=True), SMALLEST)
+    exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
+    scaled: NDArray[np.float64] = exponentials / exponentials.sum(axis=1, keepdims=True)
+    return np.maximum(scaled, SMALLEST)
 
 
 def find_bands(probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> tuple[Band, ...]:

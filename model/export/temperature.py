@@ -25,7 +25,9 @@ def _divide_logits(graph: bytes, divisor: float) -> bytes:
     (softmax,) = (node for node in model.graph.node if OUTPUT_NAME in node.output)
     (logits,) = softmax.input
     softmax.input[0] = f"{logits}_calibrated"
-    temperature = onnx.numpy_helper.from_array(np.float32(divisor), f"{logits}_temperature")
+    temperature = onnx.numpy_helper.from_array(
+        np.array(divisor, np.float32), f"{logits}_temperature"
+    )
     model.graph.initializer.append(temperature)
     divide = onnx.helper.make_node("Div", [logits, temperature.name], [*softmax.input])
     model.graph.node.insert([*model.graph.node].index(softmax), divide)
