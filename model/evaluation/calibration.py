@@ -62,20 +62,18 @@ def find_bands(probabilities: NDArray[np.float64], labels: NDArray[np.int64]) ->
         probabilities: ``(N, C)``, of pictures that the network was not trained on.
         labels: Their class indices ``(N,)``.
     """
-    confidences, right = probabilities.max(axis=1, initial=0), _is_right(probabilities, labels)
-    bands: list[Band] = []
-    low = 0.0
-    for high in (*BAND_EDGES, 1.0):
-        inside = (low <= confidences) & ((confidences < high) | (high == 1))
-        if inside.sum() >= LEAST_PICTURES:
-            bands.append(Band(low, high, int(right[inside].sum()), int(inside.sum())))
-            low = high
-    if bands and low < 1:
-        # What is left at the upper end belongs to the last band.
-        last = bands.pop()
-        inside = confidences >= last.low
-        bands.append(Band(last.low, 1.0, int(right[inside].sum()), int(inside.sum())))
-    return tuple(bands)
+    confidences = probabilities.max(axis=1, initial=0)
+    if len(confidences) < LEAST_PICTURES:
+        return ()
+    edges = [0.0]
+    for edge in (*BAND_EDGES, np.inf):
+        if ((edges[-1] <= confidences) & (confidences < edge)).sum() >= LEAST_PICTURES:
+            edges.append(edge)
+    # The last band has what is left at the upper end.
+    edges = [0.0, *edges[1:-1], 1.0]
+    right = confidences[_is_right(probabilities, labels)]
+    counts = (np.histogram(some, edges)[0].tolist() for some in (right, confidences))
+    return tuple(map(Band, edges, edges[1:], *counts))
 
 
 def measure_calibration(
@@ -110,16 +108,10 @@ def _calibration_error(
 def write_calibration_report(
     directory: Path, evaluation: Evaluation, temperature: float, images: str = "test images"
 ) -> str:
-    """Write ``calibration.json`` and ``reliability.png``, with and without the temperature.
+    """Write ``calibration.json`` and ``reliability.png``, and return the errors in a sentence.
 
-    Args:
-        directory: Where to write.
-        evaluation: The answers of a graph whose logits are divided by the temperature.
-        temperature: The temperature.
-        images: What the images are, for the title of the figure.
-
-    Returns:
-        The errors in a sentence.
+    The answers to be evaluated are those of a graph that has the ``temperature``. The title of the
+    figure says what the ``images`` are.
 
     Raises:
         OSError: A file can't be written.
