@@ -55,15 +55,22 @@ def seconds_of(text: str) -> float:
     return float(found[1]) / (1000 if found[2] == "ms" else 1)
 
 
-@pytest.mark.parametrize("name", ["ship.png", "gradient.png"])
-def test_an_answer_is_the_models(page: Page, classifier: Classifier, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "headline"), [("ship.png", "ship"), ("gradient.png", "Not sure: deer or frog?")]
+)
+def test_an_answer_is_the_models(
+    page: Page, classifier: Classifier, name: str, headline: str
+) -> None:
     classify(page, {name: PICTURES[name]})
     offline = classifier.classify(PICTURES[name])
     probabilities = offline["probabilities"]
     card = answers(page)
-    expect(card.get_by_role("heading")).to_have_text(offline["label"])
+    expect(card.locator(".label")).to_have_text(offline["label"])
+    expect(card.get_by_role("heading")).to_have_text(headline)
+    right = int(100 * offline["reliability"]["right"])
     expect(card.locator(".confidence")).to_have_text(
-        f"{format_percentage(offline['confidence'])} confidence"
+        f"{format_percentage(offline['confidence'])} confidence · right {right} times in 100 when "
+        "it was this sure"
     )
     assert rows_of(card) == [
         (each, format_percentage(probability)) for each, probability in probabilities.items()

@@ -26,7 +26,7 @@ def test_each_answer_has_the_code_for_its_own_file(page: Page) -> None:
     classify(page, PICTURES)
     snippets = answers(page).locator(".snippet", has_text="curl").locator("code")
     for name, code in zip(PICTURES, snippets.all_text_contents(), strict=True):
-        assert f"image=@{name}" in shlex.split(code)
+        assert f'image=@"{name}"' in shlex.split(code)
 
 
 def test_the_code_of_a_kept_answer_can_be_copied(page: Page) -> None:

@@ -46,7 +46,7 @@ def test_answers_are_listed_with_thumbnails_the_newest_first(page: Page) -> None
     expect(page.locator("#recent li")).to_have_count(2)
     assert recent_labels(page) == ["airplane", "ship"]
     percentages = page.locator("#recent .percentage").all_text_contents()
-    assert percentages == ["70.4 %", "> 99.9 %"]
+    assert percentages == ["79.1 %", "> 99.9 %"]
     for thumbnail in page.locator("#recent img").all():
         expect(thumbnail).to_be_visible()
         assert thumbnail.evaluate(
@@ -70,7 +70,7 @@ def test_one_leads_to_its_picture_among_many(page: Page) -> None:
     page.set_viewport_size(PHONE)
     classify(page, {f"{number}.png": SKY for number in range(6)})
     wait_until_kept(page, 6)
-    link = page.get_by_role("link", name="4.png airplane 70.4 %")
+    link = page.get_by_role("link", name="4.png airplane 79.1 %")
     link.click()
     fifth = cards(page).nth(4)
     expect(fifth).to_be_focused()

@@ -29,7 +29,7 @@ def test_one_picture_gets_a_page_of_its_own(
     expect(page.get_by_role("img", name="The pixels that the model saw")).to_be_visible()
     expect(page.get_by_text("Model cifar10, version 1.0, answered in")).to_be_visible()
     page.get_by_text("The same from code").click()
-    expect(page.locator(".snippet").first).to_contain_text("image=@ship.png")
+    expect(page.locator(".snippet").first).to_contain_text('image=@"ship.png"')
     # Copying needs a script.
     expect(page.get_by_role("button", name="Copy")).to_have_count(0)
 

@@ -32,7 +32,7 @@ def test_rest_web_ui_and_offline_give_one_answer(
         assert response.status == 200
         assert response.headers["content-type"].startswith("application/json")
         answer = response.json()
-        assert list(answer) == ["label", "confidence", "probabilities", "model", "image"]
+        assert list(answer) == [*expected]
         assert answer["label"] == expected["label"]
         assert answer["model"] == {"name": "cifar10", "version": "1.0"}
         assert answer["image"] == expected["image"]

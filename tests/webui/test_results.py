@@ -58,7 +58,7 @@ def test_result_page_says_nothing_about_the_picture_if_nothing_is_known(
 
 @pytest.mark.parametrize(
     ("right", "said"),
-    [(0.99, "zebra"), (0.9, "zebra"), (0.7, "Probably zebra"), (0.6, "Not sure: zebra or ant?")],
+    [(1, "zebra"), (0.9, "zebra"), (0.7, "Probably zebra"), (0.6, "Not sure: zebra or ant?")],
 )
 def test_the_headline_is_as_sure_as_the_model_was_right(
     client: FlaskClient, torchserve: FakeTorchServe, right: float, said: str
@@ -67,7 +67,7 @@ def test_the_headline_is_as_sure_as_the_model_was_right(
     torchserve.will_answer(200, {**torchserve.prediction, "reliability": reliability})
     response = upload(client)
     assert heading(response) == said
-    assert f"it was right {100 * right:.0f} times in 100" in response.text
+    assert f"right {100 * right:.0f} times in 100 when it was this sure" in response.text
 
 
 def test_result_page_has_a_bar_for_each_class_in_the_order_of_the_answer(

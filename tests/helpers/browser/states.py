@@ -217,7 +217,7 @@ STATES: dict[str, State] = {
     "drop-hint": State(show_drop_hint),
     "api": come_to("h2", path="/api"),
     "without-scripts": come_to("h1", scripts=False),
-    "without-scripts-answer": come_to("h1:text-is('ship')", SHIP_FILE, scripts=False),
+    "without-scripts-answer": come_to(".label:text-is('ship')", SHIP_FILE, scripts=False),
     "without-scripts-several-answers": come_to("h1:text-is('2 answers')", SOME, scripts=False),
     "without-scripts-long-names": State(
         partial(show_long_names, come_to(".label", LONG_NAMES, scripts=False).show), scripts=False
