@@ -67,7 +67,7 @@ def test_the_headline_is_as_sure_as_the_model_was_right(
     torchserve.will_answer(200, {**torchserve.prediction, "reliability": reliability})
     response = upload(client)
     assert heading(response) == said
-    assert f"right {100 * right:.0f} times in 100 when it was this sure" in response.text
+    assert f"Right {100 * right:.0f} times in 100 when it was this sure" in response.text
 
 
 def test_result_page_has_a_bar_for_each_class_in_the_order_of_the_answer(
