@@ -28,7 +28,7 @@ def test_form_contains_the_errors_and_words_that_its_script_shows(client: FlaskC
         assert f"<code>{name}</code>" in template
     (words,) = re.findall(r'<script type="application/json" id="words">(.*?)</script>', page)
     # Its placeholders are the script's to fill in.
-    assert json.loads(words)["announcement"] == "{name}: {label}, {percentage}"
+    assert json.loads(words)["announcement"] == "{name}: {headline}, {percentage}"
 
 
 @pytest.mark.parametrize("path", ["/", "/api"])

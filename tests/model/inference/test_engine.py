@@ -5,6 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from model.inference import GRAPH_FILE_NAME
+from model.inference.card import ModelCard
 from model.inference.engine import OnnxEngine
 from model.training.initial_network import load_trained_network
 from tests.helpers.networks import probabilities_in_pytorch
@@ -29,8 +30,10 @@ def random_pixels(count: int, seed: int = 0) -> NDArray[np.uint8]:
 def test_the_shipped_graph_computes_what_pytorch_does(net: OnnxEngine) -> None:
     pixels = random_pixels(200)
     plain = np.stack([np.full((32, 32, 3), value, np.uint8) for value in (0, 1, 127, 254, 255)])
+    network = load_trained_network(SHIPPED_ARCHIVE)
+    temperature = ModelCard.load(SHIPPED_ARCHIVE).temperature
     for some in (pixels, plain):
-        expected = probabilities_in_pytorch(load_trained_network(SHIPPED_ARCHIVE), some)
+        expected = probabilities_in_pytorch(network, some, temperature)
         np.testing.assert_allclose(net.probabilities(some), expected, atol=1e-5, rtol=0)
 
 
