@@ -212,7 +212,7 @@ def report(
         evaluation = Evaluation(test, classify(Classifier.load(directory), test, files))
         accuracy, text = evaluation.accuracy, write_test_report(directory, evaluation)
         calibration = write_calibration_report(directory, evaluation, card.temperature)
-        replace(card, test_accuracy=accuracy).save(directory)
+        replace(card, test_accuracy=accuracy, recalls=evaluation.recalls).save(directory)
         print(f"\nTest split, weights of epoch {card.epochs}: accuracy {accuracy:.2%}\n\n{text}")
         print(calibration)
     if config.dry_run:

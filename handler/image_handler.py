@@ -17,6 +17,7 @@ from handler.request import ImageRequest, read_request
 from model.images.errors import ImageError
 from model.images.limits import Budget
 from model.images.preprocessing import PreparedImage
+from model.inference import CARD_FILE_NAME, read_file
 from model.inference.answer import answer, error_answer
 from model.inference.classifier import Classifier
 
@@ -36,7 +37,7 @@ class ImageHandler:
     answer, and ``model_input`` adds the picture as the network sees it. Every answer is JSON: that
     of ``model.inference.answer``, a list of these under ``predictions`` for instances, or
     ``{"code", "type", "message"}`` with the same HTTP status. A picture that can't be read does not
-    affect the others of its batch.
+    affect the others of its batch. Who asks for a description of the model gets its card.
     """
 
     def initialize(self, context: "Context") -> None:
@@ -51,6 +52,7 @@ class ImageHandler:
         directory = Path(context.system_properties["model_dir"])
         threads = context.model_yaml_config["handler"]["threads"]
         self._classifier = Classifier.load(directory, threads)
+        self._card = read_file(directory, CARD_FILE_NAME)
         card, size = self._classifier.card, self._classifier.card.image_size
         self._classifier.probabilities(np.zeros((1, size, size, 3), np.uint8))
         self._metrics = HandlerMetrics(context.metrics, context.model_name)
@@ -85,11 +87,14 @@ class ImageHandler:
         started = perf_counter()
         documents = []
         for index, (request, row) in enumerate(zip(requests, outcomes, strict=True)):
+            context.set_response_content_type(index, "application/json")
+            if not request.images:
+                documents.append(self._card)
+                continue
             answers = [self._answer(request, outcome, probabilities) for outcome in row]
             status = _status(row)
             if status != HTTPStatus.OK:
                 context.set_response_status(status.value, status.phrase, index)
-            context.set_response_content_type(index, "application/json")
             if not any(isinstance(value, str) for value in headers[index].values()):
                 # Only gRPC sends no headers. Without this one, its StreamPredictions waits for more
                 # answers, and TorchServe 0.12 fails and restarts the worker; REST must not have it.
@@ -136,6 +141,9 @@ class ImageHandler:
 
 
 def _read(row: dict[str, Any], headers: dict[str, Any]) -> ImageRequest:
+    # TorchServe asks like this for `GET /models/cifar10?customized=true`.
+    if headers.get("describe") == "True":
+        return ImageRequest([])
     try:
         return read_request(row, headers)
     except ImageError as error:

@@ -36,7 +36,8 @@ class ImageRequest:
     """The pictures of one request.
 
     Attributes:
-        images: The whole files, with an error in the place of each that is not valid base64.
+        images: The whole files, with an error in the place of each that is not valid base64; none
+            where a description of the model is asked for.
         top_k: Number of classes that each answer names; None for all.
         model_input: Whether each answer includes the picture as the network sees it.
         as_instances: Whether the pictures came as KServe's instances, which are answered by

@@ -16,7 +16,7 @@ import train
 from model.data.dataset import LabelledImages
 from model.data.folders import load_folders
 from model.data.splits import split_training_images
-from model.inference.card import Band, ModelCard
+from model.inference.card import Band, ModelCard, Share
 from model.networks.reference_cnn import ReferenceCNN
 from model.training.metrics import EpochTotals, read_metrics
 from model.training.recipes import RECIPES
@@ -112,7 +112,7 @@ def test_a_refit_trains_on_every_image_with_the_learning_rates_of_its_run_and_no
     first = plateau_run.path
     second = first.with_name("refitted")
     before = ModelCard.load(first)
-    before = replace(before, temperature=0.5, bands=(Band(0.0, 1.0, 30, 40),))
+    before = replace(before, temperature=0.5, bands=(Band(0.0, 1.0, Share(30, 40, 0.6, 0.86)),))
     before.save(first)
     assert train.main(refit_arguments(first, "refitted")) == 0
     card = ModelCard.load(second)

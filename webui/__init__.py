@@ -4,6 +4,7 @@ from http import HTTPStatus
 
 from flask import Flask, Response
 from flask.json.provider import DefaultJSONProvider
+from flask_babel import format_decimal
 from flask_compress import Compress
 from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -56,6 +57,7 @@ def create_app(settings: Settings) -> Flask:
     app.extensions["torchserve"] = TorchServeClient(settings)
     app.jinja_env.filters.update(
         percentage=format_percentage,
+        number=format_decimal,
         size=format_size,
         duration=format_duration,
         image_description=describe_image,

@@ -27,7 +27,7 @@ VERSION, ALL_VERSIONS = "version", "all"
 # Number of classes that an answer shows at once; a click shows the others.
 SHOWN_CLASSES = 5
 # Pages that can be asked for again in another language.
-LASTING_PAGES = {"pages.show_form", "api.show_page"}
+LASTING_PAGES = {"pages.show_form", "pages.show_card", "api.show_page"}
 # Scripts that main.js imports, directly or not; a page that names them fetches them all at once.
 MODULES = sorted(
     f"modules/{file.name}"
@@ -87,6 +87,21 @@ def _answer(outcomes: list[Outcome]) -> Response:
         response.status_code = errors[0].code
         response.headers.update(errors[0].headers)
     return negotiated(response)
+
+
+@pages.get("/model")
+def show_card() -> Response:
+    """Say what the model knows and how good it is: as a page, or as the card itself."""
+    with current_app.extensions["admission"].probe():
+        card = _client().fetch_card(request.args.get(VERSION) or None)
+    if wants_json():
+        return negotiated(jsonify(card))
+    recalls = [*zip(card["class_names"], card.get("recalls", ()), strict=False)]
+    bands = [
+        (f"{100 * low:g} – {100 * high:g} %", share) for low, high, share in card.get("bands", ())
+    ]
+    page = render_template("model.html", card=card, recalls=recalls, bands=bands)
+    return negotiated(make_response(page))
 
 
 @probes.get("/healthz")

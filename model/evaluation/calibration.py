@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
-from model.evaluation.scores import Evaluation
+from model.evaluation.scores import Evaluation, share_of
 from model.inference.card import Band
 
 ERROR = "expected calibration error"
@@ -73,7 +73,7 @@ def find_bands(probabilities: NDArray[np.float64], labels: NDArray[np.int64]) ->
     edges = [0.0, *edges[1:-1], 1.0]
     right = confidences[_is_right(probabilities, labels)]
     counts = (np.histogram(some, edges)[0].tolist() for some in (right, confidences))
-    return tuple(map(Band, edges, edges[1:], *counts))
+    return tuple(map(Band, edges, edges[1:], map(share_of, *counts)))
 
 
 def measure_calibration(

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from model.command_line import progress
 from model.data.dataset import LabelledImages
+from model.inference.card import Share
 from model.inference.classifier import Classifier
 
 # Number of images that are classified at once.
@@ -62,6 +63,12 @@ class Evaluation:
     def accuracy(self) -> float:
         """Share in [0, 1] of the images whose class was recognised."""
         return self.correct / len(self.images)
+
+    @property
+    def recalls(self) -> tuple[Share, ...]:
+        """How many images of each class were recognised; none if a class has no images."""
+        counts = self.matrix.diagonal().tolist(), self.matrix.sum(axis=1).tolist()
+        return tuple(map(share_of, *counts)) if all(counts[1]) else ()
 
     @cached_property
     def scores(self) -> dict[str, Any]:
@@ -130,3 +137,9 @@ def wilson_interval(correct: int, total: int) -> tuple[float, float]:
     """Return the 95 % confidence interval of a share, which also holds for few images."""
     interval = binomtest(correct, total).proportion_ci(method="wilson")
     return float(interval.low), float(interval.high)
+
+
+def share_of(right: int, total: int) -> Share:
+    """Return a share with its interval."""
+    low, high = wilson_interval(right, total)
+    return Share(right, total, round(low, 4), round(high, 4))

@@ -33,8 +33,9 @@ def answer(
         ``label`` and ``confidence`` of the likeliest class, ``probabilities`` by class, highest
         first, ``model`` with name and version, and ``image`` with facts about the file.
         ``reliability`` tells which share of the held-out pictures with a confidence in the same
-        ``band`` was ``right``, and ``of`` how many; models for which few were held out lack it. If
-        asked for, ``model_input`` comes last: the pixels as the ``data:`` URL of a lossless PNG.
+        ``band`` was ``right``, with its 95 % ``interval``, and ``of`` how many; models for which
+        few were held out lack it. If asked for, ``model_input`` comes last: the pixels as the
+        ``data:`` URL of a lossless PNG.
     """
     ranked = sorted(range(len(probabilities)), key=probabilities.__getitem__, reverse=True)
     by_class = {card.class_names[index]: probabilities[index] for index in ranked[:top_k]}
@@ -53,8 +54,13 @@ def answer(
     }
     # The last band includes 1.
     for band in [one for one in card.bands if one.low <= confidence][-1:]:
-        share = round(band.right / band.of, 4)
-        answered["reliability"] = {"band": [band.low, band.high], "right": share, "of": band.of}
+        right, of, *interval = band.share
+        answered["reliability"] = {
+            "band": [band.low, band.high],
+            "right": round(right / of, 4),
+            "interval": interval,
+            "of": of,
+        }
     if model_input:
         answered["model_input"] = _data_url(image.pixels)
     return answered

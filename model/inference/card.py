@@ -13,16 +13,24 @@ from model.images.preprocessing import Fit
 from model.inference import CARD_FILE_NAME, read_file
 
 
+class Share(NamedTuple):
+    """How many pictures were right ``of`` some, and the 95 % interval of the share, in [0, 1]."""
+
+    right: int
+    of: int
+    least: float
+    most: float
+
+
 class Band(NamedTuple):
-    """How many of the held-out pictures with a confidence in ``[low, high)`` were right.
+    """The share of the held-out pictures with a confidence in ``[low, high)`` that were right.
 
     The highest band, whose end is 1, includes its end.
     """
 
     low: float
     high: float
-    right: int
-    of: int
+    share: Share
 
 
 @dataclass(frozen=True)
@@ -50,6 +58,8 @@ class ModelCard:
         temperature: Number by which the graph divides the network's logits, so that its
             probabilities are as high as the shares that were right of the held-out images.
         bands: How often it was right with these, by confidence; none if few were held out.
+        recalls: How often it was right about the test images of each class, by class index; none
+            if it was not tested.
     """
 
     name: str
@@ -70,6 +80,7 @@ class ModelCard:
     fit: Fit = "resize"
     temperature: float = 1.0
     bands: tuple[Band, ...] = ()
+    recalls: tuple[Share, ...] = ()
 
     @classmethod
     def load(cls, source: Path) -> "ModelCard":
@@ -81,8 +92,11 @@ class ModelCard:
         """
         fields: dict[str, Any] = json.loads(read_file(source, CARD_FILE_NAME))
         try:
-            bands = tuple(Band(*band) for band in fields.get("bands", ()))
-            return cls(**fields | {"class_names": tuple(fields["class_names"]), "bands": bands})
+            fields["class_names"] = tuple(fields["class_names"])
+            fields["recalls"] = tuple(Share(*share) for share in fields.get("recalls", ()))
+            bands = ((low, high, Share(*share)) for low, high, share in fields.get("bands", ()))
+            fields["bands"] = tuple(Band(*band) for band in bands)
+            return cls(**fields)
         except (KeyError, TypeError) as error:
             raise ValueError(f"not a model card: {error}") from error
 
@@ -108,16 +122,26 @@ class ModelCard:
 The network knows only these classes, and answers with one of them whatever the picture shows. It
 misses small details of a picture, as the shorter side of what it sees has only {self.image_size}
 pixels.
-{self._describe_confidence()}"""
+{self._describe_shares()}"""
 
-    def _describe_confidence(self) -> str:
+    def _describe_shares(self) -> str:
         if not self.bands:
             return "\nIts confidence is not measured on held-out pictures.\n"
-        rows = (
-            f"| {100 * low:.0f} to {100 * high:.0f} % | {right:,} of {of:,}: {right / of:.1%} |\n"
-            for low, high, right, of in self.bands
+        text = (
+            "\n| Confidence | Held-out pictures that were right | 95 % interval |\n|---|---|---|\n"
         )
-        return "\n| Confidence | Held-out pictures that were right |\n|---|---|\n" + "".join(rows)
+        for low, high, share in self.bands:
+            text += f"| {100 * low:.0f} to {100 * high:.0f} % | {_describe(share)} |\n"
+        if self.recalls:
+            text += "\n| Class | Test images that were right | 95 % interval |\n|---|---|---|\n"
+        for name, share in zip(self.class_names, self.recalls, strict=False):
+            text += f"| {name} | {_describe(share)} |\n"
+        return text
+
+
+def _describe(share: Share) -> str:
+    right, of, least, most = share
+    return f"{right:,} of {of:,}: {right / of:.1%} | {least:.1%} to {most:.1%}"
 
 
 def _percent(accuracy: float | None, images: int) -> str:

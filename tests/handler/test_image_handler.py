@@ -166,13 +166,15 @@ def test_a_batch_of_everything_answers_each_request_for_itself(
         {"body": png},
         {"image": png},
         {"body": as_instances(b"x")},
+        {},
     ]
     headers = [{}, {"top_k": "2"}, {}, {"top_k": "5"}, {}, {"Top-K": "none"}, {}, {}]
-    context = make_context(8, headers)
+    headers.append({"describe": "True"})
+    context = make_context(9, headers)
     answers = [json.loads(body) for body in handler.handle(rows, context)]
-    statuses = [context.get_response_status(index)[0] for index in range(8)]
-    types = {context.get_response_content_type(index) for index in range(8)}
-    assert statuses == [200, 200, 400, 200, 400, 400, 400, 415]
+    statuses = [context.get_response_status(index)[0] for index in range(9)]
+    types = {context.get_response_content_type(index) for index in range(9)}
+    assert statuses == [200, 200, 400, 200, 400, 400, 400, 415, 200]
     assert types == {"application/json"}
     classifier = Classifier.load(SHIPPED_ARCHIVE)
     assert answers[0]["label"] == classifier.classify(png)["label"]
@@ -187,6 +189,7 @@ def test_a_batch_of_everything_answers_each_request_for_itself(
     assert_error(answers[5], 400, "InvalidParameterError")
     assert_error(answers[6], 400, "InvalidRequestError")
     assert_error(answers[7], 415, "UnsupportedFormatError")
+    assert answers[8]["class_names"] == [*classifier.card.class_names]
 
 
 def test_torchserve_finds_an_answer_for_every_request_of_a_batch(

@@ -18,6 +18,19 @@ PREDICTION = {
     "model": {"name": "zoo", "version": "7.3"},
     "image": {"format": "PNG", "width": 4000, "height": 3000},
 }
+CARD = {
+    "name": "zoo",
+    "version": "7.3",
+    "class_names": ["zebra", "ant"],
+    "image_size": 48,
+    "data": "folder zoo",
+    "training_images": 4000,
+    "test_accuracy": 0.875,
+    "test_images": 1200,
+    "created": "2026-11-01",
+    "bands": [[0.0, 0.9, [40, 80, 0.39, 0.61]], [0.9, 1.0, [99, 100, 0.94, 1.0]]],
+    "recalls": [[550, 600, 0.89, 0.94], [500, 600, 0.8, 0.86]],
+}
 # TorchServe's words to those who had a worker's attention when it ended.
 WORKER_DIED = "Worker died."
 # The pixels that the model saw; a PNG by its first bytes alone.
@@ -50,6 +63,7 @@ class FakeTorchServe:
     """TorchServe's inference and management API on one port, with a key file and expiring keys."""
 
     prediction = PREDICTION
+    card: object = CARD
 
     def __init__(self, directory: Path) -> None:
         """Write the key file and listen; ``start`` begins to answer."""
@@ -108,6 +122,8 @@ class FakeTorchServe:
         """Answer as TorchServe would, or as was said before where a picture is sent."""
         if method == "GET" and path.startswith("/token?type="):
             return self._renew(path.removeprefix("/token?type="), key)
+        if path.endswith("?customized=true"):
+            return self._answer_card(path, key)
         if method == "GET" and path == "/models/zoo/all":
             return self._describe() if key == self._keys["management"] else KEY_REFUSED
         if method == "POST" and path.startswith("/predictions/zoo"):
@@ -118,6 +134,13 @@ class FakeTorchServe:
             version = path.removeprefix("/predictions/zoo").lstrip("/") or "7.3"
             return self._answer_picture(body, model_input, version)
         return error_answer(404, "ResourceNotFoundException")
+
+    def _answer_card(self, path: str, key: str) -> Answer:
+        if key != self._keys["management"]:
+            return KEY_REFUSED
+        if path not in {"/models/zoo?customized=true", "/models/zoo/7.3?customized=true"}:
+            return error_answer(404, "ModelVersionNotFoundException")
+        return Answer(200, [{"modelVersion": "7.3", "customizedMetadata": self.card}])
 
     def _describe(self) -> Answer:
         described = [

@@ -2,14 +2,18 @@
 
 import base64
 import html
+import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
+import urllib3
 from PIL import Image
 
+from model import BEST_ARCHIVE
 from model.images.preprocessing import Pixels, prepare
+from model.inference import CARD_FILE_NAME, read_file
 from model.inference.classifier import Classifier
 from tests.helpers.pictures import RED, SHIPPED_ARCHIVE, as_instances, encode
 from tests.helpers.server import Server
@@ -38,6 +42,15 @@ def test_rest_web_ui_and_offline_give_one_answer(
         assert answer["image"] == expected["image"]
         assert list(answer["probabilities"]) == list(expected["probabilities"])
         assert answer["probabilities"] == pytest.approx(expected["probabilities"], abs=1e-3)
+
+
+def test_the_model_says_what_it_knows(server: Server) -> None:
+    for version, archive in (("", SHIPPED_ARCHIVE), ("?version=2.0", BEST_ARCHIVE)):
+        address = f"{server.web_ui}/model{version}"
+        response = urllib3.request("GET", address, headers={"Accept": "application/json"})
+        card = json.loads(read_file(archive, CARD_FILE_NAME))
+        # TorchServe leaves out what is null.
+        assert response.json() == {name: value for name, value in card.items() if value is not None}
 
 
 def test_the_page_shows_what_the_model_saw(server: Server, png: bytes) -> None:

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from http import HTTPStatus
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import orjson
 import urllib3
@@ -136,6 +136,26 @@ class TorchServeClient:
         default = self._settings.model_version
         versions = sorted(workers, key=lambda one: (one == default, order_of_version(one)))
         return {version: workers[version] for version in reversed(versions)}
+
+    def fetch_card(self, version: str | None = None) -> dict[str, Any]:
+        """Return the card of a version, or of the default: what it knows, and how good it is.
+
+        Raises:
+            WebUIError: TorchServe does not tell, or the model has none; see :meth:`predict`.
+        """
+        if version and not VERSION.fullmatch(version):
+            raise UnknownVersionError(version=version)
+        url = f"{self._settings.management_url}/models/{self._settings.model_name}"
+        url = f"{url}/{version}" if version else url
+        reply = self._ask("management", f"{url}?customized=true")
+        if version and reply.cause == UNKNOWN_VERSION:
+            raise UnknownVersionError(version=version)
+        if reply.status != HTTPStatus.OK:
+            raise self._error_in(reply)
+        match orjson.loads(reply.content):
+            case [{"customizedMetadata": {"class_names": list()} as card}]:
+                return {**card}
+        raise ModelServerError(detail=_("it does not say what it knows"))
 
     def has_ready_worker(self, version: str | None = None) -> bool:
         """Say whether a version, or the default, has a worker that calls itself ready."""

@@ -54,6 +54,7 @@ SHOTS = {
     "camera": Shot("camera", whole=False, options={"permissions": ["camera"]}),
     "drop-hint": Shot("drop-hint", whole=False),
     "api": Shot("api", (1280, 1600), whole=False),
+    "model-phone-dark": Shot("model", PHONE, options=TOUCH | DARK),
     "api-german": Shot("api", (1280, 1600), whole=False, options=GERMAN),
     "api-phone": Shot("api", (390, 1600), whole=False, options=TOUCH),
     "start-dark": Shot("start", options=DARK),

@@ -216,6 +216,7 @@ STATES: dict[str, State] = {
     "camera": State(show_camera),
     "drop-hint": State(show_drop_hint),
     "api": come_to("h2", path="/api"),
+    "model": come_to("h1", path="/model"),
     "without-scripts": come_to("h1", scripts=False),
     "without-scripts-answer": come_to(".label:text-is('ship')", SHIP_FILE, scripts=False),
     "without-scripts-several-answers": come_to("h1:text-is('2 answers')", SOME, scripts=False),

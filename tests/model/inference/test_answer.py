@@ -8,12 +8,14 @@ from PIL import Image
 
 from model.images.preprocessing import PreparedImage
 from model.inference.answer import answer
-from model.inference.card import Band, ModelCard
+from model.inference.card import Band, ModelCard, Share
 from model.inference.classifier import Classifier
 from tests.helpers.pictures import SHIPPED_ARCHIVE
 
 PROBABILITIES = [0.125, 0.5, 0.25, 0.125]
 IMAGE = PreparedImage(np.zeros((32, 32, 3), np.uint8), "JPEG", 640, 480, "resize")
+
+BANDS = (Band(0.0, 0.5, Share(10, 40, 0.14, 0.4)), Band(0.5, 1.0, Share(28, 30, 0.79, 0.98)))
 
 
 @pytest.fixture(scope="module")
@@ -41,10 +43,16 @@ def test_an_answer_ranks_all_classes_and_names_model_and_image(card: ModelCard) 
 def test_an_answer_tells_how_often_the_model_was_right_when_it_was_this_sure(
     card: ModelCard, confidence: float, band: list[float], right: float
 ) -> None:
-    card = replace(card, bands=(Band(0.0, 0.5, 10, 40), Band(0.5, 1.0, 28, 30)))
+    card = replace(card, bands=BANDS)
     answered = answer(card, [confidence, 0.0], IMAGE)
-    assert answered["reliability"]["band"] == band
-    assert answered["reliability"]["right"] == right
+    interval = [0.14, 0.4] if right < 0.5 else [0.79, 0.98]
+    of = 40 if right < 0.5 else 30
+    assert answered["reliability"] == {
+        "band": band,
+        "right": right,
+        "interval": interval,
+        "of": of,
+    }
 
 
 @pytest.mark.parametrize(
