@@ -141,8 +141,8 @@ class ImageHandler:
 
 
 def _read(row: dict[str, Any], headers: dict[str, Any]) -> ImageRequest:
-    # TorchServe asks like this for `GET /models/cifar10?customized=true`.
-    if headers.get("describe") == "True":
+    # TorchServe asks like this for `GET /models/cifar10?customized=true`, without a picture.
+    if headers.get("describe") == "True" and not any(row.values()):
         return ImageRequest([])
     try:
         return read_request(row, headers)

@@ -14,7 +14,7 @@ from tests.helpers.networks import probabilities_in_pytorch
 from tests.helpers.pictures import SHARED, SHIPPED_ARCHIVE, SHIPPED_ARCHIVES
 from tests.helpers.server import Server
 
-LEAST_ACCURACY = {"1.0": 0.815, "2.0": 0.935}
+LEAST_ACCURACY = {"1.0": 0.815, "2.0": 0.94}
 # Difference from the card's accuracy on a processor that takes the other graph.
 TOLERANCE = {"1.0": 1e-4, "2.0": 2e-3}
 BATCHES = 100
