@@ -95,19 +95,14 @@ class TorchServeClient:
         Raises:
             WebUIError: There is none; each cause has a class in :mod:`webui.torchserve.errors`.
         """
-        if version and not VERSION.fullmatch(version):
-            raise UnknownVersionError(version=version)
-        url = f"{self._settings.inference_url}/predictions/{self._settings.model_name}"
+        url = f"{self._settings.inference_url}/predictions/{self._path(version)}"
         headers = {"Content-Type": "application/octet-stream", "X-Request-Id": request_id}
         if with_model_input:
             headers["model_input"] = "true"
-        reply = self._ask("inference", f"{url}/{version}" if version else url, image, headers)
-        if version and reply.cause == UNKNOWN_VERSION:
-            raise UnknownVersionError(version=version)
+        reply = self._ask("inference", url, image, headers)
         if reply.cause == NO_PLACE and self.has_ready_worker(version):
             raise OverloadedError
-        if reply.status != HTTPStatus.OK:
-            raise self._error_in(reply)
+        self._require_ok(reply, version)
         try:
             return parse_prediction(reply.content)
         except ValueError as error:
@@ -127,8 +122,7 @@ class TorchServeClient:
         """
         url = f"{self._settings.management_url}/models/{self._settings.model_name}/all"
         reply = self._ask("management", url)
-        if reply.status != HTTPStatus.OK:
-            raise self._error_in(reply)
+        self._require_ok(reply)
         workers = {
             described["modelVersion"]: [worker["status"] for worker in described["workers"]]
             for described in orjson.loads(reply.content)
@@ -143,15 +137,9 @@ class TorchServeClient:
         Raises:
             WebUIError: TorchServe does not tell, or the model has none; see :meth:`predict`.
         """
-        if version and not VERSION.fullmatch(version):
-            raise UnknownVersionError(version=version)
-        url = f"{self._settings.management_url}/models/{self._settings.model_name}"
-        url = f"{url}/{version}" if version else url
-        reply = self._ask("management", f"{url}?customized=true")
-        if version and reply.cause == UNKNOWN_VERSION:
-            raise UnknownVersionError(version=version)
-        if reply.status != HTTPStatus.OK:
-            raise self._error_in(reply)
+        url = f"{self._settings.management_url}/models/{self._path(version)}?customized=true"
+        reply = self._ask("management", url)
+        self._require_ok(reply, version)
         match orjson.loads(reply.content):
             case [{"customizedMetadata": {"class_names": list()} as card}]:
                 return {**card}
@@ -163,6 +151,14 @@ class TorchServeClient:
             workers = self.fetch_workers()
             return READY in workers[version or next(iter(workers))]
         return False
+
+    def _path(self, version: str | None) -> str:
+        """Return the end of the addresses of a version, or of the default."""
+        if not version:
+            return self._settings.model_name
+        if not VERSION.fullmatch(version):
+            raise UnknownVersionError(version=version)
+        return f"{self._settings.model_name}/{version}"
 
     def _ask(
         self,
@@ -221,6 +217,12 @@ class TorchServeClient:
             if not reply.has_lost_worker:
                 break
         return reply
+
+    def _require_ok(self, reply: Reply, version: str | None = None) -> None:
+        if version and reply.cause == UNKNOWN_VERSION:
+            raise UnknownVersionError(version=version)
+        if reply.status != HTTPStatus.OK:
+            raise self._error_in(reply)
 
     def _error_in(self, reply: Reply) -> WebUIError:
         if reply.has_lost_worker:
