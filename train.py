@@ -42,6 +42,11 @@ from model.evaluation.calibration import (
 )
 from model.evaluation.report import write_test_files, write_test_report
 from model.evaluation.scores import Evaluation, classify
+from model.evaluation.strangers import (
+    find_ood_threshold,
+    measure_strangers,
+    write_strangers_report,
+)
 from model.export.graph import export_run
 from model.export.temperature import set_temperature
 from model.inference.card import ModelCard
@@ -200,21 +205,25 @@ def report(
     directory, test = run.directory, splits["test"]
     card = run.create_card(config, history, splits, (len(used[0]), len(used[1])))
     # The exported network classifies, as it will on the server.
-    export_run(directory, card, splits["train"])
+    export_run(directory, card, used[0])
     card.save(directory)
-    card = calibrate(directory, card, used[1].to(torch.device("cpu")), config)
+    card = calibrate(directory, card, used[1], config)
     card.save(directory)
     draw_curves(directory, history)
     if config.data:
         write_test_files(directory, test.names)
     if not config.no_test:
         files = [config.data / name for name in test.names] if config.data else []
-        evaluation = Evaluation(test, classify(Classifier.load(directory), test, files))
+        classifier = Classifier.load(directory)
+        probabilities, ood_scores = classify(classifier, test, files)
+        evaluation = Evaluation(test, probabilities)
         accuracy, text = evaluation.accuracy, write_test_report(directory, evaluation)
         calibration = write_calibration_report(directory, evaluation, card.temperature)
-        replace(card, test_accuracy=accuracy, recalls=evaluation.recalls).save(directory)
+        strangers = measure_strangers(classifier, ood_scores)
+        recalls = evaluation.recalls
+        replace(card, test_accuracy=accuracy, recalls=recalls, strangers=strangers).save(directory)
         print(f"\nTest split, weights of epoch {card.epochs}: accuracy {accuracy:.2%}\n\n{text}")
-        print(calibration)
+        print(f"{calibration}\n\n{write_strangers_report(directory, strangers)}")
     if config.dry_run:
         archive = make_archive(directory, directory)
         print(f"The dry run went through everything, up to {archive}; its figures mean nothing.")
@@ -225,19 +234,24 @@ def report(
 def calibrate(run: Path, card: ModelCard, held_out: LabelledImages, config: Config) -> ModelCard:
     """Let the graphs of a run say how often they are right, and return the card that tells it.
 
+    The card also tells from which OOD score on a picture shows none of the classes.
+
     That is measured on the images that were held out; a refit takes what the first run measured.
     """
     if config.refit:
         before = ModelCard.load(config.refit)
         temperature, bands = before.temperature, before.bands
+        threshold = before.ood_threshold
     else:
         files = [config.data / name for name in held_out.names] if config.data else []
         labels = held_out.labels.numpy()
-        probabilities = classify(Classifier.load(run), held_out, files).double().numpy()
+        outputs, ood_scores = classify(Classifier.load(run), held_out, files)
+        probabilities = outputs.double().numpy()
         temperature = fit_temperature(probabilities, labels)
         bands = find_bands(apply_temperature(probabilities, temperature), labels)
+        threshold = find_ood_threshold(ood_scores)
     set_temperature(run, temperature)
-    return replace(card, temperature=temperature, bands=bands)
+    return replace(card, temperature=temperature, bands=bands, ood_threshold=threshold)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from model.images.errors import ImageError
 from model.images.limits import Budget
 from model.images.preprocessing import PreparedImage
 from model.inference import CARD_FILE_NAME, read_file
-from model.inference.answer import answer, error_answer
+from model.inference.answer import Output, answer, error_answer
 from model.inference.classifier import Classifier
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class ImageHandler:
         self._classifier = Classifier.load(directory, threads)
         self._card = read_file(directory, CARD_FILE_NAME)
         card, size = self._classifier.card, self._classifier.card.image_size
-        self._classifier.probabilities(np.zeros((1, size, size, 3), np.uint8))
+        self._classifier.compute(np.zeros((1, size, size, 3), np.uint8))
         self._metrics = HandlerMetrics(context.metrics, context.model_name)
         self._metrics.start()
         context.metrics = self._metrics
@@ -83,7 +83,7 @@ class ImageHandler:
             budget = Budget(MAX_WORK)
             outcomes.append([self._prepare(image, budget) for image in request.images])
         images = [each for row in outcomes for each in row if isinstance(each, PreparedImage)]
-        probabilities = iter(self._classify(images) if images else ())
+        outputs = iter(self._classify(images) if images else ())
         started = perf_counter()
         documents = []
         for index, (request, row) in enumerate(zip(requests, outcomes, strict=True)):
@@ -91,7 +91,7 @@ class ImageHandler:
             if not request.images:
                 documents.append(self._card)
                 continue
-            answers = [self._answer(request, outcome, probabilities) for outcome in row]
+            answers = [self._answer(request, outcome, outputs) for outcome in row]
             status = _status(row)
             if status != HTTPStatus.OK:
                 context.set_response_status(status.value, status.phrase, index)
@@ -116,22 +116,22 @@ class ImageHandler:
         finally:
             self._metrics.observe("handler_decode_seconds", perf_counter() - started)
 
-    def _classify(self, images: list[PreparedImage]) -> list[list[float]]:
+    def _classify(self, images: list[PreparedImage]) -> list[Output]:
         started = perf_counter()
-        probabilities = self._classifier.classify_prepared(images)
+        outputs = self._classifier.classify_prepared(images)
         self._metrics.observe("handler_inference_seconds", perf_counter() - started)
         self._metrics.observe("handler_batch_size", len(images))
-        return probabilities
+        return outputs
 
     def _answer(
-        self, request: ImageRequest, outcome: Outcome, probabilities: Iterator[list[float]]
+        self, request: ImageRequest, outcome: Outcome, outputs: Iterator[Output]
     ) -> dict[str, Any]:
         if isinstance(outcome, ImageError):
             self._metrics.count("handler_refusals_total", type(outcome).__name__)
             return error_answer(outcome)
         answered = answer(
             self._classifier.card,
-            next(probabilities),
+            next(outputs),
             outcome,
             request.top_k,
             model_input=request.model_input,

@@ -3,6 +3,7 @@
     python -m model.evaluate runs/long                    CIFAR-10's test images, downloaded
     python -m model.evaluate runs/long --data DIR         DIR/test/<class>/*, or DIR/<class>/*
     python -m model.evaluate runs/long --data DIR --split all
+    python -m model.evaluate runs/long --strangers DIR    and how well it notices other things
     python -m model.evaluate runs/ONE runs/OTHER --data DIR          which of the two is better
 
 Any number of pictures will do, of any of the model's classes. Where the folder has no test/ folder,
@@ -35,7 +36,8 @@ from model.evaluation.comparison import write_comparison
 from model.evaluation.page import write_page
 from model.evaluation.report import are_test_files, write_csv, write_test_report
 from model.evaluation.scores import Evaluation, classify, wilson_interval
-from model.inference.card import ModelCard
+from model.evaluation.strangers import measure_strangers, write_strangers_report
+from model.inference.card import ModelCard, Strangers
 from model.inference.classifier import Classifier
 
 
@@ -50,6 +52,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_intermixed_args(arguments)
     if options.data and not options.data.is_dir():
         parser.error(f"--data: {options.data} is not a folder")
+    if missing := [folder for folder in options.strangers if not folder.is_dir()]:
+        parser.error(f"--strangers: {missing[0]} is not a folder")
+    if options.other and options.strangers:
+        parser.error("--strangers: name one MODEL")
     try:
         evaluate(options)
     except (DataError, EvaluationError, OSError) as error:
@@ -72,6 +78,10 @@ def create_parser() -> OneLineParser:
     parser.add_argument("--data", type=Path, metavar="DIR", help=text)
     text = "leave out files that can't be read as pictures instead of stopping"
     parser.add_argument("--skip-unreadable", action="store_true", help=text)
+    text = "folder of pictures of other things, such as the model should notice; may be repeated"
+    parser.add_argument(
+        "--strangers", type=Path, metavar="DIR", action="append", default=[], help=text
+    )
     text = "all: every picture, including those for training (default: test, the test images)"
     parser.add_argument("--split", choices=["test", "all"], default="test", help=text)
     parser.add_argument(
@@ -120,7 +130,7 @@ def evaluate(options: argparse.Namespace) -> None:
             # In the order of the first model's classes.
             probabilities = torch.zeros(len(images), len(cards[0].class_names))
             columns = _find_classes(card.class_names, cards[0])
-            probabilities[:, columns] = classify(classifier, images, files)
+            probabilities[:, columns], ood_scores = classify(classifier, images, files)
             evaluation = Evaluation(
                 images,
                 probabilities,
@@ -132,7 +142,8 @@ def evaluate(options: argparse.Namespace) -> None:
         if options.other:
             print(write_comparison(output, *evaluations))
         else:
-            _report(output, evaluations[0], description, cards[0].temperature)
+            strangers = measure_strangers(classifiers[0], ood_scores, options.strangers)
+            _report(output, evaluations[0], description, cards[0].temperature, strangers)
     except OSError as error:
         raise EvaluationError(
             f"{output} can't be written ({error}); choose another --output"
@@ -226,7 +237,13 @@ def default_output(source: Path, *cards: ModelCard) -> Path:
     return Path("evaluation") / re.sub(r"[^\w.-]|^\.+$", "_", "-and-".join(names))
 
 
-def _report(output: Path, evaluation: Evaluation, images: str, temperature: float) -> None:
+def _report(
+    output: Path,
+    evaluation: Evaluation,
+    images: str,
+    temperature: float,
+    strangers: Sequence[Strangers],
+) -> None:
     """Write all results to the folder ``output``, and print the report."""
     text = write_test_report(output, evaluation, images)
     calibration = write_calibration_report(output, evaluation, temperature, images)
@@ -240,7 +257,7 @@ def _report(output: Path, evaluation: Evaluation, images: str, temperature: floa
         f"Accuracy {evaluation.accuracy:.2%} of {total:,} images ({evaluation.source}); "
         f"95 % interval {low:.2%} to {high:.2%}"
     )
-    print(calibration)
+    print(f"{calibration}\n\n{write_strangers_report(output, strangers)}\n")
     print(f"Everything is in {output}/. Open this page to see the pictures behind the numbers:")
     print(page)
 

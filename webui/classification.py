@@ -38,8 +38,13 @@ class Answer:
     seconds: float
 
     @property
-    def certainty(self) -> Literal["sure", "probable", "unsure"] | None:
-        """How often the model is right when it is this sure; None if nobody has counted."""
+    def certainty(self) -> Literal["sure", "probable", "unsure", "unknown"] | None:
+        """How often the model is right when it is this sure; None if nobody has counted.
+
+        What it takes for none of its classes is unknown, however sure it is.
+        """
+        if self.prediction.get("known") is False:
+            return "unknown"
         match self.prediction.get("reliability"):
             case {"right": float() | int() as right}:
                 return "sure" if right >= SURE else "probable" if right >= PROBABLE else "unsure"

@@ -110,27 +110,35 @@ class Evaluation:
         return dict(cells)
 
 
-def classify(classifier: Classifier, images: LabelledImages, files: Sequence[Path] = ()) -> Tensor:
+def classify(
+    classifier: Classifier, images: LabelledImages, files: Sequence[Path] = ()
+) -> tuple[Tensor, Tensor]:
     """Classify images as the server would.
 
     The ``files`` of the images, of which there is at least one, are read again for a classifier
     that sees pictures in their own shape, as ``images`` are square.
 
     Returns:
-        The probabilities, float32 ``(N, C)``.
+        The probabilities, float32 ``(N, C)``, and the OOD scores, float32 ``(N,)``.
 
     Raises:
         ImageError, OSError: A file has changed since the images were read from it.
     """
-    rows: list[list[float]] = []
+    probabilities: list[list[float]] = []
+    scores: list[float] = []
     for indices in progress(torch.arange(len(images)).split(BATCH_SIZE), "Classifying", "batches"):
         if files and classifier.card.fit == "keep-aspect":
             prepared = [classifier.prepare(files[index].read_bytes()) for index in indices.tolist()]
-            rows += classifier.classify_prepared(prepared)
+            for output in classifier.classify_prepared(prepared):
+                probabilities.append(output.probabilities)
+                scores.append(output.ood_score)
         else:
             pixels = images.subset(indices).pixels.permute(0, 2, 3, 1).numpy()
-            rows += classifier.probabilities(pixels).tolist()
-    return torch.tensor(rows).reshape(-1, len(classifier.card.class_names))
+            computed = classifier.compute(pixels)
+            probabilities += computed[0].tolist()
+            scores += computed[1].tolist()
+    shape = -1, len(classifier.card.class_names)
+    return torch.tensor(probabilities).reshape(shape), torch.tensor(scores)
 
 
 def wilson_interval(correct: int, total: int) -> tuple[float, float]:

@@ -11,14 +11,15 @@ import torch
 from torch import Tensor, nn
 
 from model.data.dataset import LabelledImages
+from model.export.ood import OodScore, mean_embeddings
 from model.export.quantisation import quantise
 from model.inference import GRAPH_FILE_NAME, QUANTISED_FILE_NAME, WEIGHTS_FILE_NAME
 from model.inference.card import ModelCard
-from model.inference.engine import INPUT_NAME, OUTPUT_NAME, OnnxEngine
+from model.inference.engine import INPUT_NAME, OOD_OUTPUT_NAME, OUTPUT_NAME, OnnxEngine
 from model.networks import Network, load_network, to_unit_range
 from model.networks.strong_cnn import StrongCNN
 
-# Maximum difference between a probability of the graph and one of the network. Computing float32
+# Maximum difference between an output of the graph and that of the network. Computing float32
 # logits in another order makes a difference of about 1e-6.
 LARGEST_DIFFERENCE = 1e-4
 # Number of training images that show the ranges of the activations.
@@ -29,21 +30,25 @@ LARGE_TENSOR = 1000
 CHECKED_IMAGES = 16
 
 
-class _PixelsToProbabilities(nn.Module):
-    def __init__(self, network: nn.Module) -> None:
+class _ServedNetwork(nn.Module):
+    """Maps pixels, uint8 ``(N, S, S, 3)``, to probabilities ``(N, C)`` and OOD scores ``(N,)``."""
+
+    def __init__(self, network: Network, means: Tensor) -> None:
         super().__init__()
         self.network = network
+        self.ood_score = OodScore(means)
 
-    def forward(self, pixels: Tensor) -> Tensor:
-        logits: Tensor = self.network(to_unit_range(pixels.permute(0, 3, 1, 2)))
-        return logits.softmax(dim=1)
+    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        embeddings = self.network.embed(to_unit_range(pixels.permute(0, 3, 1, 2)))
+        return self.network.classify(embeddings).softmax(dim=1), self.ood_score(embeddings)
 
 
 def export_run(run: Path, card: ModelCard, images: LabelledImages) -> None:
     """Write ``model.onnx`` beside the weights of a run, and for a large network a quantised one.
 
     The weights of a large network are rounded to float16, in ``weights.pt``, too, so that they take
-    half of the room. The training ``images`` show the ranges of its activations.
+    half of the room. The ``images`` that it was trained on show the ranges of its activations, and
+    what embeddings of each class are like.
 
     Raises:
         OSError: There are no weights, or the directory can't be written to.
@@ -52,11 +57,13 @@ def export_run(run: Path, card: ModelCard, images: LabelledImages) -> None:
     weights = (run / WEIGHTS_FILE_NAME).read_bytes()
     network = load_network(weights, card.architecture, len(card.class_names), card.dropout)
     if not isinstance(network, StrongCNN):
-        (run / GRAPH_FILE_NAME).write_bytes(export_network(network))
+        graph = export_network(network, mean_embeddings(network, images))
+        (run / GRAPH_FILE_NAME).write_bytes(graph)
         return
     torch.save(network.half().state_dict(), run / WEIGHTS_FILE_NAME)
     network.float().fold_normalisations()
-    graph = export_network(network.half().float())
+    network.half().float()
+    graph = export_network(network, mean_embeddings(network, images))
     (run / GRAPH_FILE_NAME).write_bytes(_store_as_float16(graph))
     indices = torch.linspace(0, len(images) - 1, min(len(images), QUANTISATION_IMAGES))
     pixels = images.subset(indices.long()).pixels.permute(0, 2, 3, 1).contiguous()
@@ -76,14 +83,16 @@ def _store_as_float16(graph: bytes) -> bytes:
     return bytes(model.SerializeToString())
 
 
-def export_network(network: Network) -> bytes:
-    """Serialise a network on the CPU as an ONNX graph that takes pixels and gives probabilities.
+def export_network(network: Network, means: Tensor) -> bytes:
+    """Serialise a network on the CPU as an ONNX graph from pixels to probabilities and OOD scores.
+
+    ``means`` are the mean embeddings of the classes, float ``(C, F)``.
 
     Raises:
         ValueError: The graph does not compute what the network does.
     """
-    computed = _PixelsToProbabilities(network)
-    return to_onnx(computed, network.image_size, any_shape=network.takes_any_shape)
+    served = _ServedNetwork(network, means)
+    return to_onnx(served, network.image_size, any_shape=network.takes_any_shape)
 
 
 def to_onnx(network: nn.Module, image_size: int, *, any_shape: bool = False) -> bytes:
@@ -91,7 +100,7 @@ def to_onnx(network: nn.Module, image_size: int, *, any_shape: bool = False) -> 
 
     Args:
         network: A network on the CPU, from uint8 ``(N, S, S, 3)`` to float32 probabilities
-            ``(N, C)``. It is switched to evaluation mode.
+            ``(N, C)``, or to these and OOD scores ``(N,)``. It is switched to evaluation mode.
         image_size: Side S of the input in pixels.
         any_shape: Whether the input of the graph may have other sides, too.
 
@@ -102,6 +111,9 @@ def to_onnx(network: nn.Module, image_size: int, *, any_shape: bool = False) -> 
         ValueError: The graph does not compute what the network does.
     """
     pixels = random_pixels(image_size)
+    with torch.inference_mode():
+        computed = network.eval()(pixels)
+    expected = computed if isinstance(computed, tuple) else (computed,)
     dimensions = {0: torch.export.Dim("images", min=1)}
     if any_shape:
         # The largest side only tells the exporter that there is one.
@@ -111,20 +123,19 @@ def to_onnx(network: nn.Module, image_size: int, *, any_shape: bool = False) -> 
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings(action="ignore"):
         program: Any = torch.onnx.export(
-            network.eval(),
+            network,
             (pixels,),
             input_names=[INPUT_NAME],
-            output_names=[OUTPUT_NAME],
+            output_names=[OUTPUT_NAME, OOD_OUTPUT_NAME][: len(expected)],
             dynamic_shapes=(dimensions,),
             dynamo=True,
             verbose=False,
         )
     graph = bytes(program.model_proto.SerializeToString())
-    with torch.inference_mode():
-        expected = network(pixels).numpy()
-    difference = float(np.abs(OnnxEngine(graph).probabilities(pixels.numpy()) - expected).max())
-    if not difference <= LARGEST_DIFFERENCE:
-        raise ValueError(f"the exported graph's probabilities are off by {difference:.1e}")
+    for output, wanted in zip(OnnxEngine(graph).compute(pixels.numpy()), expected, strict=False):
+        difference = float(np.abs(output - wanted.numpy()).max())
+        if not difference <= LARGEST_DIFFERENCE:
+            raise ValueError(f"the exported graph is off by {difference:.1e}")
     return graph
 
 

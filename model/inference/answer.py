@@ -2,8 +2,7 @@
 
 import base64
 import io
-from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from PIL import Image
 
@@ -12,9 +11,21 @@ from model.images.preprocessing import Pixels, PreparedImage
 from model.inference.card import ModelCard
 
 
+class Output(NamedTuple):
+    """What a network says of one picture.
+
+    Attributes:
+        probabilities: One probability per class, in the order of the card's class names.
+        ood_score: How strange the picture is, 0 for a typical one of a class; NaN if unknown.
+    """
+
+    probabilities: list[float]
+    ood_score: float
+
+
 def answer(
     card: ModelCard,
-    probabilities: Sequence[float],
+    output: Output,
     image: PreparedImage,
     top_k: int | None = None,
     *,
@@ -24,7 +35,7 @@ def answer(
 
     Args:
         card: The card of the model.
-        probabilities: One probability per class, in the order of ``card.class_names``.
+        output: What the network says of the picture.
         image: The picture.
         top_k: Number of classes to name, at least 1; all by default.
         model_input: Whether to include the picture as the network sees it.
@@ -32,11 +43,13 @@ def answer(
     Returns:
         ``label`` and ``confidence`` of the likeliest class, ``probabilities`` by class, highest
         first, ``model`` with name and version, and ``image`` with facts about the file.
-        ``reliability`` tells which share of the held-out pictures with a confidence in the same
-        ``band`` was ``right``, with its 95 % ``interval``, and ``of`` how many; models for which
-        few were held out lack it. If asked for, ``model_input`` comes last: the pixels as the
-        ``data:`` URL of a lossless PNG.
+        ``known`` tells whether the ``ood_score`` is as low as that of 95 % of the pictures of the
+        classes, and ``reliability`` tells which share of the held-out pictures with a confidence in
+        the same ``band`` was ``right``, with its 95 % ``interval``, and ``of`` how many; models for
+        which few were held out lack these three. If asked for, ``model_input`` comes last: the
+        pixels as the ``data:`` URL of a lossless PNG.
     """
+    probabilities = output.probabilities
     ranked = sorted(range(len(probabilities)), key=probabilities.__getitem__, reverse=True)
     by_class = {card.class_names[index]: probabilities[index] for index in ranked[:top_k]}
     confidence = probabilities[ranked[0]]
@@ -52,6 +65,9 @@ def answer(
             "fit": image.fit,
         },
     }
+    if card.ood_threshold is not None:
+        answered["known"] = output.ood_score <= card.ood_threshold
+        answered["ood_score"] = round(output.ood_score, 4)
     # The last band includes 1.
     for band in [one for one in card.bands if one.low <= confidence][-1:]:
         right, of, *interval = band.share

@@ -33,6 +33,18 @@ class Band(NamedTuple):
     share: Share
 
 
+class Strangers(NamedTuple):
+    """How many pictures of a ``kind`` were ``noticed``: taken for none of the classes.
+
+    ``auroc`` in [0, 1] is how likely the OOD score of one of them is higher than that of a test
+    image; None if they are the test images themselves, which are noticed by mistake.
+    """
+
+    kind: str
+    auroc: float | None
+    noticed: Share
+
+
 @dataclass(frozen=True)
 class ModelCard:
     """The card of a run or an archive.
@@ -57,7 +69,11 @@ class ModelCard:
             (``keep-aspect``).
         temperature: Number by which the graph divides the network's logits, so that its
             probabilities are as high as the shares that were right of the held-out images.
+        ood_threshold: Highest OOD score of a picture that passes as one of the classes, which 95 %
+            of the held-out images did; None if few were held out, or the graph gives no score.
         bands: How often it was right with these, by confidence; none if few were held out.
+        strangers: How many pictures of other things it noticed, and how many test images; none if
+            it was not tested, or has no threshold.
         recalls: How often it was right about the test images of each class, by class index; none
             if it was not tested.
     """
@@ -79,8 +95,10 @@ class ModelCard:
     created: str
     fit: Fit = "resize"
     temperature: float = 1.0
+    ood_threshold: float | None = None
     bands: tuple[Band, ...] = ()
     recalls: tuple[Share, ...] = ()
+    strangers: tuple[Strangers, ...] = ()
 
     @classmethod
     def load(cls, source: Path) -> "ModelCard":
@@ -96,6 +114,8 @@ class ModelCard:
             fields["recalls"] = tuple(Share(*share) for share in fields.get("recalls", ()))
             bands = ((low, high, Share(*share)) for low, high, share in fields.get("bands", ()))
             fields["bands"] = tuple(Band(*band) for band in bands)
+            strangers = ((*told, Share(*share)) for *told, share in fields.get("strangers", ()))
+            fields["strangers"] = tuple(Strangers(*one) for one in strangers)
             return cls(**fields)
         except (KeyError, TypeError) as error:
             raise ValueError(f"not a model card: {error}") from error

@@ -1,5 +1,6 @@
 """The classifier behind the handler, the command line and the evaluation: bytes in, answer out."""
 
+import itertools
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from model.images.limits import Budget
 from model.images.preprocessing import PreparedImage, prepare
 from model.inference import GRAPH_FILE_NAME, QUANTISED_FILE_NAME, read_file
-from model.inference.answer import answer
+from model.inference.answer import Output, answer
 from model.inference.card import ModelCard
 from model.inference.engine import OnnxEngine, is_quick_at_int8
 
@@ -69,27 +70,29 @@ class Classifier:
         """
         return prepare(image, self.card.image_size, self.card.fit, budget)
 
-    def probabilities(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def compute(self, pixels: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Classify a batch.
 
         Args:
             pixels: uint8 ``(N, H, W, 3)``, RGB, 0 to 255, N ≥ 1, of the size that the card tells.
 
         Returns:
-            float32 ``(N, C)``, in [0, 1], rows sum to 1.
+            The probabilities, float32 ``(N, C)``, in [0, 1], rows sum to 1; and how strange each
+            picture is, float32 ``(N,)``, or NaN where the graph does not tell.
         """
-        return self._engine.probabilities(pixels)
+        return self._engine.compute(pixels)
 
-    def classify_prepared(self, images: Sequence[PreparedImage]) -> list[list[float]]:
-        """Return the probabilities of prepared pictures; those of one shape share a batch."""
+    def classify_prepared(self, images: Sequence[PreparedImage]) -> list[Output]:
+        """Return what the network says of prepared pictures; those of one shape share a batch."""
         by_shape: dict[tuple[int, ...], list[int]] = {}
         for index, image in enumerate(images):
             by_shape.setdefault(image.pixels.shape, []).append(index)
-        probabilities: dict[int, list[float]] = {}
+        outputs: dict[int, Output] = {}
         for indices in by_shape.values():
-            pixels = np.stack([images[index].pixels for index in indices])
-            probabilities.update(zip(indices, self.probabilities(pixels).tolist(), strict=True))
-        return [probabilities[index] for index in range(len(images))]
+            computed = self.compute(np.stack([images[index].pixels for index in indices]))
+            rows = zip(*(output.tolist() for output in computed), strict=True)
+            outputs.update(zip(indices, itertools.starmap(Output, rows), strict=True))
+        return [outputs[index] for index in range(len(images))]
 
     def classify(self, image: bytes) -> dict[str, Any]:
         """Answer for one file as the REST endpoint does.
@@ -101,5 +104,5 @@ class Classifier:
 
     def answers(self, images: Sequence[PreparedImage]) -> list[dict[str, Any]]:
         """Answer for prepared pictures as the REST endpoint does."""
-        probabilities = self.classify_prepared(images)
-        return [answer(self.card, *each) for each in zip(probabilities, images, strict=True)]
+        outputs = self.classify_prepared(images)
+        return [answer(self.card, *each) for each in zip(outputs, images, strict=True)]

@@ -1,4 +1,4 @@
-"""Runs a served network: an ONNX graph from pixels to probabilities, in ONNX Runtime."""
+"""Runs a served network, an ONNX graph from pixels to probabilities, in ONNX Runtime."""
 
 from pathlib import Path
 
@@ -6,8 +6,8 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-# Names of the graph's one input and its one output.
-INPUT_NAME, OUTPUT_NAME = "pixels", "probabilities"
+# Names of the graph's one input and its outputs; graphs from elsewhere have only the first of these.
+INPUT_NAME, OUTPUT_NAME, OOD_OUTPUT_NAME = "pixels", "probabilities", "ood_scores"
 # Instructions for scalar products of 8 bits, as Linux calls them on x86 and on ARM.
 INT8_INSTRUCTIONS = {"avx512_vnni", "avx_vnni", "asimddp"}
 
@@ -31,7 +31,7 @@ class OnnxEngine:
 
     Args:
         graph: A serialised ONNX model from ``pixels``, uint8 ``(N, H, W, 3)``, to
-            ``probabilities``, float32 ``(N, C)``.
+            ``probabilities``, float32 ``(N, C)``, and, as a rule, ``ood_scores``, float32 ``(N,)``.
         threads: Number of threads for one computation.
 
     Raises:
@@ -50,14 +50,15 @@ class OnnxEngine:
             # ONNX Runtime's exceptions have no common base but Exception.
             raise ValueError("the network's ONNX graph can't be read") from error
 
-    def probabilities(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def compute(self, pixels: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Classify a batch.
 
         Args:
             pixels: uint8 ``(N, H, W, 3)``, RGB, 0 to 255, N ≥ 1.
 
         Returns:
-            float32 ``(N, C)``, in [0, 1], rows sum to 1.
+            The probabilities, float32 ``(N, C)``, in [0, 1], rows sum to 1; and how strange each
+            picture is, float32 ``(N,)``, or NaN where the graph does not tell.
         """
-        result: NDArray[np.float32] = self._session.run([OUTPUT_NAME], {INPUT_NAME: pixels})[0]
-        return result
+        probabilities, *scores = self._session.run(None, {INPUT_NAME: pixels})
+        return probabilities, scores[0] if scores else np.full(len(pixels), np.nan, np.float32)

@@ -61,8 +61,16 @@ class ReferenceCNN(nn.Module):
         """
         fold_standardisation(cast("nn.Conv2d", self.features[0]), *measure_channels(pixels))
 
+    def embed(self, images: Tensor) -> Tensor:
+        """Map images ``(N, 3, 32, 32)`` in [0, 1] to what the last layer sees, ``(N, 128)``."""
+        embeddings: Tensor = self.activation(self.dense(self.flatten(self.features(images))))
+        return embeddings
+
+    def classify(self, embeddings: Tensor) -> Tensor:
+        """Map embeddings ``(N, 128)`` to logits ``(N, num_classes)``."""
+        logits: Tensor = self.output(self.dropout(embeddings))
+        return logits
+
     def forward(self, images: Tensor) -> Tensor:
         """Map images ``(N, 3, 32, 32)`` in [0, 1] to logits ``(N, num_classes)``."""
-        hidden = self.activation(self.dense(self.flatten(self.features(images))))
-        logits: Tensor = self.output(self.dropout(hidden))
-        return logits
+        return self.classify(self.embed(images))

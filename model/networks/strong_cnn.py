@@ -117,12 +117,20 @@ class StrongCNN(nn.Module):
         for block in self.blocks.children():
             cast("Block", block).fold_normalisations()
 
+    def embed(self, images: Tensor) -> Tensor:
+        """Map images ``(N, 3, H, W)`` in [0, 1] to what the last layer sees, ``(N, 256)``."""
+        embeddings: Tensor = self.blocks(gelu(self.whiten(images))).amax(dim=(2, 3))
+        return embeddings
+
+    def classify(self, embeddings: Tensor) -> Tensor:
+        """Map embeddings ``(N, 256)`` to logits ``(N, num_classes)``."""
+        # Divided by their number, the features need no smaller weights, nor a smaller rate.
+        logits: Tensor = self.output(self.dropout(embeddings)) / embeddings.shape[1]
+        return logits
+
     def forward(self, images: Tensor) -> Tensor:
         """Map images ``(N, 3, H, W)`` in [0, 1] to logits ``(N, num_classes)``."""
-        features = self.blocks(gelu(self.whiten(images))).amax(dim=(2, 3))
-        # Divided by their number, the features need no smaller weights, nor a smaller rate.
-        logits: Tensor = self.output(self.dropout(features)) / features.shape[1]
-        return logits
+        return self.classify(self.embed(images))
 
 
 def _normalisation(channels: int) -> nn.BatchNorm2d:

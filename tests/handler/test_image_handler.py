@@ -224,12 +224,12 @@ def test_initialize_answers_once_so_that_the_first_request_is_warm(
 ) -> None:
     assert handler is not None
     shapes = []
-    probabilities = handler_module.Classifier.probabilities
+    compute = handler_module.Classifier.compute
 
     def watched(net: Any, pixels: Any) -> Any:
         shapes.append((pixels.shape, pixels.dtype))
-        return probabilities(net, pixels)
+        return compute(net, pixels)
 
-    monkeypatch.setattr(handler_module.Classifier, "probabilities", watched)
+    monkeypatch.setattr(handler_module.Classifier, "compute", watched)
     handler_module.ImageHandler().initialize(make_context(0))
     assert shapes == [((1, 32, 32, 3), np.uint8)]

@@ -44,7 +44,7 @@ def test_the_accuracy_is_the_cards_and_the_answers_of_rest_are_those_of_the_arch
     version = classifier.card.version
     pixels = np.stack([classifier.prepare(image).pixels for _, image in cifar10_test_images])
     probabilities = np.concatenate(
-        [classifier.probabilities(part) for part in np.array_split(pixels, BATCHES)]
+        [classifier.compute(part)[0] for part in np.array_split(pixels, BATCHES)]
     )
     offline = [classifier.card.class_names[index] for index in probabilities.argmax(axis=1)]
     accuracy = np.mean(

@@ -14,6 +14,7 @@ from model.archive import make_archive
 from model.data.dataset import LabelledImages
 from model.evaluate import default_output, main, write_predictions
 from model.export.graph import export_run
+from model.inference.card import ModelCard
 from model.inference.classifier import Classifier
 from model.networks import build_network
 from tests.helpers.evaluations import make_evaluation
@@ -29,6 +30,7 @@ RESULTS = {
     "confusion_matrix.html",
     "confusion_matrix.png",
     "predictions.csv",
+    "strangers.json",
 }
 
 
@@ -140,7 +142,8 @@ def make_run(directory: Path, class_names: tuple[str, ...]) -> Path:
     card = Classifier.load(SHIPPED_ARCHIVE).card
     card = replace(card, dropout=0.1, class_names=class_names)
     card.save(directory)
-    export_run(directory, card, LabelledImages(torch.empty(0), torch.empty(0)))
+    pixels = torch.randint(256, (len(class_names), 3, 32, 32), dtype=torch.uint8)
+    export_run(directory, card, LabelledImages(pixels, torch.arange(len(class_names))))
     return directory
 
 
@@ -227,12 +230,26 @@ def test_what_cannot_be_done_is_one_clear_line_and_exit_code_2(
     assert message in error
 
 
-def test_a_folder_of_data_that_is_missing_is_refused_in_one_line(
+def test_a_folder_that_is_missing_is_refused_in_one_line(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    with pytest.raises(SystemExit, match="2"):
-        evaluate(SHIPPED_ARCHIVE, tmp_path / "missing")
-    assert "missing is not a folder (see --help)\n" in capsys.readouterr().err
+    for folders in (["missing"], [".", "--strangers", "missing"]):
+        with pytest.raises(SystemExit, match="2"):
+            evaluate(SHIPPED_ARCHIVE, tmp_path / folders[0], *folders[1:])
+        assert "missing is not a folder (see --help)\n" in capsys.readouterr().err
+
+
+def test_strangers_of_a_folder_are_looked_for_as_those_that_are_drawn(
+    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = make_run(tmp_path / "random", ("snow", "night"))
+    card = ModelCard.load(run)
+    replace(card, ood_threshold=0.5).save(run)
+    assert evaluate(run, pictures, "--strangers", pictures / "test" / "snow") == 0
+    rows = json.loads((run / "evaluation" / "strangers.json").read_text())
+    assert [row["kind"] for row in rows][-2:] == ["snow", "test images"]
+    assert rows[-2]["noticed"]["of"] == 15
+    assert "snow" in capsys.readouterr().out
 
 
 def test_a_file_name_that_is_not_utf_8_is_kept_byte_by_byte(tmp_path: Path) -> None:

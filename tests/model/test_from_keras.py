@@ -116,7 +116,7 @@ def test_a_classifier_is_served_with_the_answers_that_keras_gives(
     if make is not residual:
         expected = expected.softmax(dim=1)
     assert expected.std(dim=0).min() > 1e-3
-    np.testing.assert_allclose(classifier.probabilities(pixels), expected, atol=1e-5)
+    np.testing.assert_allclose(classifier.compute(pixels)[0], expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["cnn_cifar10_model", "with_optimizer"])
@@ -132,7 +132,7 @@ def test_a_file_of_the_original_program_answers_as_keras_did(tmp_path: Path, nam
             [prepare(archive.read(by_index[f"{index:05}"]), 32).pixels for index in range(200)]
         )
     with np.load(SHARED / "keras" / "expected.npz") as expected:
-        probabilities = classifier.probabilities(pixels)
+        probabilities = classifier.compute(pixels)[0]
         np.testing.assert_allclose(probabilities, expected["probabilities"], atol=1e-5)
     assert classifier.card.class_names == CIFAR10_CLASS_NAMES
 

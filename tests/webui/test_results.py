@@ -70,6 +70,18 @@ def test_the_headline_is_as_sure_as_the_model_was_right(
     assert f"Right {100 * right:.0f} times in 100 when it was this sure" in response.text
 
 
+def test_the_headline_doubts_that_it_is_any_class_however_sure_the_model_is(
+    client: FlaskClient, torchserve: FakeTorchServe
+) -> None:
+    reliability = {"band": [0.9, 1.0], "right": 1, "of": 70}
+    doubt = {"known": False, "ood_score": 0.9, "reliability": reliability}
+    torchserve.will_answer(200, {**torchserve.prediction, **doubt})
+    response = upload(client)
+    assert heading(response) == "None of the 5 classes, I think: nearest is zebra"
+    assert "It looks stranger than 95 of 100 pictures of these classes" in response.text
+    assert "times in 100" not in response.text
+
+
 def test_result_page_has_a_bar_for_each_class_in_the_order_of_the_answer(
     client: FlaskClient, torchserve: FakeTorchServe
 ) -> None:

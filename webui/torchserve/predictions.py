@@ -14,6 +14,8 @@ class Prediction(TypedDict):
         probabilities: The probability of every class, 0 to 1.
         model: The ``name`` and the ``version`` of the model that answered.
         image: What the handler says about the picture: its ``format``, ``width`` and ``height``.
+        known: Whether the picture passes as one of the model's classes.
+        ood_score: How strange it is, the higher the stranger.
         reliability: How many held-out pictures with a confidence in the same ``band`` were
             ``right``, as a share, and ``of`` how many.
         model_input: The pixels that the model saw, if they were asked for: a PNG as a ``data:``
@@ -25,6 +27,8 @@ class Prediction(TypedDict):
     probabilities: dict[str, float]
     model: dict[str, str]
     image: NotRequired[dict[str, Any]]
+    known: NotRequired[bool]
+    ood_score: NotRequired[float]
     reliability: NotRequired[dict[str, Any]]
     model_input: NotRequired[str]
 

@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from model.export.graph import export_network
+from model.export.ood import OodScore
 from model.inference.engine import OnnxEngine
-from model.networks import Network
+from model.networks import Network, to_unit_range
 from model.networks.reference_cnn import ReferenceCNN
 from model.networks.strong_cnn import StrongCNN
 from tests.helpers.networks import probabilities_in_pytorch
@@ -20,16 +21,22 @@ PIXELS = np.random.default_rng(5).integers(0, 256, (20, 32, 64, 3), np.uint8)
 def test_a_graph_computes_what_its_network_does(build: Callable[[], Network], width: int) -> None:
     torch.manual_seed(0)
     network, pixels = build().eval(), PIXELS[:, :, :width]
-    answers = OnnxEngine(export_network(network)).probabilities(pixels)
-    np.testing.assert_allclose(answers, probabilities_in_pytorch(network, pixels), atol=1e-5)
+    means = torch.randn(10, network.output.in_features)
+    probabilities, scores = OnnxEngine(export_network(network, means)).compute(pixels)
+    np.testing.assert_allclose(probabilities, probabilities_in_pytorch(network, pixels), atol=1e-5)
+    with torch.inference_mode():
+        images = to_unit_range(torch.from_numpy(pixels).permute(0, 3, 1, 2))
+        expected = OodScore(means)(network.embed(images))
+    np.testing.assert_allclose(scores, expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("answer", [0.2, np.nan])
 def test_a_graph_that_answers_something_else_is_refused(
     monkeypatch: pytest.MonkeyPatch, answer: float
 ) -> None:
-    monkeypatch.setattr(
-        OnnxEngine, "probabilities", lambda _, pixels: np.full((len(pixels), 10), answer)
-    )
+    def compute(_: OnnxEngine, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return np.full((len(pixels), 10), answer), np.zeros(len(pixels))
+
+    monkeypatch.setattr(OnnxEngine, "compute", compute)
     with pytest.raises(ValueError, match="off by"):
-        export_network(ReferenceCNN().eval())
+        export_network(ReferenceCNN().eval(), torch.eye(10, 128))

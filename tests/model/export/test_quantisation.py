@@ -37,9 +37,9 @@ def test_the_graphs_of_the_strong_network_answer_as_its_rounded_weights_do(
 ) -> None:
     run, pixels = strong_run
     expected = probabilities_in_pytorch(load_trained_network(run), pixels)
-    exact = OnnxEngine((run / "model.onnx").read_bytes()).probabilities(pixels)
+    exact = OnnxEngine((run / "model.onnx").read_bytes()).compute(pixels)[0]
     np.testing.assert_allclose(exact, expected, atol=5e-3)
-    quantised = OnnxEngine((run / "model.int8.onnx").read_bytes()).probabilities(pixels)
+    quantised = OnnxEngine((run / "model.int8.onnx").read_bytes()).compute(pixels)[0]
     assert np.abs(quantised - expected).max() < 0.1
     assert not np.array_equal(quantised, exact)
     assert torch.load(run / "weights.pt")["output.weight"].dtype == torch.float16
@@ -53,6 +53,6 @@ def test_the_quantised_graph_answers_where_the_processor_is_quick_at_it(
     monkeypatch.setattr("model.inference.classifier.is_quick_at_int8", lambda: is_quick)
     classifier = Classifier.load(run)
     name = "model.int8.onnx" if is_quick else "model.onnx"
-    expected = OnnxEngine((run / name).read_bytes()).probabilities(pixels)
-    np.testing.assert_array_equal(classifier.probabilities(pixels), expected)
+    expected = OnnxEngine((run / name).read_bytes()).compute(pixels)[0]
+    np.testing.assert_array_equal(classifier.compute(pixels)[0], expected)
     assert classifier.precision == ("int8" if is_quick else "float32")
