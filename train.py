@@ -211,8 +211,9 @@ def report(
         files = [config.data / name for name in test.names] if config.data else []
         evaluation = Evaluation(test, classify(Classifier.load(directory), test, files))
         accuracy, text = evaluation.accuracy, write_test_report(directory, evaluation)
-        calibration = write_calibration_report(directory, evaluation, card.temperature)
-        replace(card, test_accuracy=accuracy, recalls=evaluation.recalls).save(directory)
+        error, calibration = write_calibration_report(directory, evaluation, card.temperature)
+        card = replace(card, test_accuracy=accuracy, calibration_error=error)
+        replace(card, recalls=evaluation.recalls).save(directory)
         print(f"\nTest split, weights of epoch {card.epochs}: accuracy {accuracy:.2%}\n\n{text}")
         print(calibration)
     if config.dry_run:

@@ -241,7 +241,7 @@ def default_output(source: Path, *cards: ModelCard) -> Path:
 def _report(output: Path, evaluation: Evaluation, images: str, temperature: float) -> None:
     """Write all results to the folder ``output``, and print the report."""
     text = write_test_report(output, evaluation, images)
-    calibration = write_calibration_report(output, evaluation, temperature, images)
+    _, calibration = write_calibration_report(output, evaluation, temperature, images)
     write_predictions(output / "predictions.csv", evaluation)
     page = output / "confusion_matrix.html"
     write_page(page, evaluation)

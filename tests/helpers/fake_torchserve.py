@@ -29,6 +29,10 @@ CARD = {
     "test_images": 1200,
     "created": "2026-11-01",
     "bands": [[0.0, 0.9, [40, 80, 0.39, 0.61]], [0.9, 1.0, [99, 100, 0.94, 1.0]]],
+    "recipe": "tuned",
+    "epochs": 60,
+    "temperature": 0.7512,
+    "calibration_error": 0.0123,
     "recalls": [[550, 600, 0.89, 0.94], [500, 600, 0.8, 0.86]],
 }
 # TorchServe's words to those who had a worker's attention when it ended.
