@@ -23,6 +23,7 @@ from benchmarks.common.server import ARCHIVES
 from benchmarks.robustness.corruptions import NAMES, corrupt
 from model.command_line import format_percentage, progress, visible
 from model.data.dataset import LabelledImages
+from model.data.folders import describe_source
 from model.data.splits import stratified_order
 from model.evaluate import load_classifier, load_images
 from model.evaluation.calibration import ERROR, measure_calibration
@@ -57,7 +58,7 @@ def measure(options: argparse.Namespace) -> Report:
     """Ask every model about all images, as they are and corrupted; ``ValueError`` if it can't."""
     models = [(source.name, load_classifier(source)) for source in options.models]
     asked = argparse.Namespace(**vars(options), split="test", model=options.models[0])
-    results, facts = [], {}
+    results, facts = [], {"data": describe_source(options.data)}
     for source, model in models:
         images, description = load_images(asked, model.card)
         chosen = images.subset(stratified_order(images.labels)[: options.limit])

@@ -147,13 +147,13 @@ must not be used to decide about people, for medical purposes, or where safety d
 - Its figures hold for pictures like those that it was tested with, and not for others, such as
   noisy or blurred ones.
 
+## How often it is right
+{self._describe_shares()}
 ## Licence
 
 The code that comes with it is under the MIT licence.
 {licence}
-
-## How often it is right
-{self._describe_shares()}"""
+"""
 
     def _describe_shares(self) -> str:
         text = "\nIts confidence is not measured on held-out pictures.\n"
