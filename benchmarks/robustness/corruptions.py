@@ -73,7 +73,7 @@ def motion_blur(values: Values, path: tuple[int, float], generator: np.random.Ge
 
 
 def zoom_blur(values: Values, largest: float, _: np.random.Generator) -> Values:
-    """Average the pictures and their magnifications in steps of 1 %, without the ``largest``."""
+    """Average the pictures and their magnifications in steps of 1 % up to the ``largest``."""
     images = torch.from_numpy(values).permute(0, 3, 1, 2)
     total, scales = images, np.arange(1, largest, 0.01).tolist()
     for scale in scales:
