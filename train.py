@@ -218,10 +218,15 @@ def report(
         probabilities, ood_scores = classify(classifier, test, files)
         evaluation = Evaluation(test, probabilities)
         accuracy, text = evaluation.accuracy, write_test_report(directory, evaluation)
-        calibration = write_calibration_report(directory, evaluation, card.temperature)
+        error, calibration = write_calibration_report(directory, evaluation, card.temperature)
         strangers = measure_strangers(classifier, ood_scores)
-        recalls = evaluation.recalls
-        replace(card, test_accuracy=accuracy, recalls=recalls, strangers=strangers).save(directory)
+        replace(
+            card,
+            test_accuracy=accuracy,
+            recalls=evaluation.recalls,
+            calibration_error=error,
+            strangers=strangers,
+        ).save(directory)
         print(f"\nTest split, weights of epoch {card.epochs}: accuracy {accuracy:.2%}\n\n{text}")
         print(f"{calibration}\n\n{write_strangers_report(directory, strangers)}")
     if config.dry_run:

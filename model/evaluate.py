@@ -18,6 +18,7 @@ import argparse
 import re
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 try:
@@ -109,11 +110,8 @@ def evaluate(options: argparse.Namespace) -> None:
         raise EvaluationError(
             f"the models must know the same classes; only one knows {_enumerate(sorted(differing))}"
         )
-    splits = _load_splits(options, cards[0].image_size)
     source = describe_source(options.data)
-    images = _join(splits, cards[0])
-    chosen, description = _choose_images(options, images.names, has_test_split="test" in splits)
-    images = images.subset(chosen)
+    images, description = load_images(options, cards[0])
     if options.data and options.split == "test":
         for path, card in zip(paths, cards, strict=True):
             was_trained_on = source == card.data and description == "all images"
@@ -125,8 +123,7 @@ def evaluate(options: argparse.Namespace) -> None:
         output.mkdir(parents=True, exist_ok=True)
         for path, classifier, card in zip(paths, classifiers, cards, strict=True):
             if card.image_size != images.store.shape[-1]:
-                splits = _load_splits(options, card.image_size)
-                images = _join(splits, cards[0]).subset(chosen)
+                images, _ = load_images(options, replace(cards[0], image_size=card.image_size))
             # In the order of the first model's classes.
             probabilities = torch.zeros(len(images), len(cards[0].class_names))
             columns = _find_classes(card.class_names, cards[0])
@@ -156,6 +153,21 @@ def load_classifier(source: Path) -> Classifier:
         return Classifier.load(source)
     except (OSError, ValueError) as error:
         raise EvaluationError(f"{source} is not a finished run or an archive ({error})") from error
+
+
+def load_images(options: argparse.Namespace, card: ModelCard) -> tuple[LabelledImages, str]:
+    """Return the images that ``options`` ask for, and what they are.
+
+    They have the card's image size, and their labels are indices of its classes.
+
+    Raises:
+        DataError: The images can't be used.
+        EvaluationError: The card lacks one of their classes.
+    """
+    splits = _load_splits(options, card.image_size)
+    images = _join(splits, card)
+    chosen, description = _choose_images(options, images.names, has_test_split="test" in splits)
+    return images.subset(chosen), description
 
 
 def _load_splits(options: argparse.Namespace, image_size: int) -> Splits:
@@ -246,7 +258,7 @@ def _report(
 ) -> None:
     """Write all results to the folder ``output``, and print the report."""
     text = write_test_report(output, evaluation, images)
-    calibration = write_calibration_report(output, evaluation, temperature, images)
+    _, calibration = write_calibration_report(output, evaluation, temperature, images)
     write_predictions(output / "predictions.csv", evaluation)
     page = output / "confusion_matrix.html"
     write_page(page, evaluation)

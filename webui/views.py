@@ -14,6 +14,7 @@ from flask import (
     request,
     url_for,
 )
+from flask_babel import gettext as _
 from werkzeug.wrappers import Response as BaseResponse
 
 from webui.classification import Outcome, classify_all
@@ -100,8 +101,22 @@ def show_card() -> Response:
     bands = [
         (f"{100 * low:g} – {100 * high:g} %", share) for low, high, share in card.get("bands", ())
     ]
-    page = render_template("model.html", card=card, recalls=recalls, bands=bands)
+    strangers = [(_name_strangers(kind), share) for kind, _, share in card.get("strangers", ())]
+    page = render_template(
+        "model.html", card=card, recalls=recalls, bands=bands, strangers=strangers
+    )
     return negotiated(make_response(page))
+
+
+def _name_strangers(kind: str) -> str:
+    names = {
+        "noise": _("noise"),
+        "flat colours": _("flat colours"),
+        "letters and digits": _("letters and digits"),
+        "textures": _("textures"),
+        "test images": _("its own classes, by mistake"),
+    }
+    return names.get(kind, kind)
 
 
 @probes.get("/healthz")

@@ -107,8 +107,10 @@ def _calibration_error(
 
 def write_calibration_report(
     directory: Path, evaluation: Evaluation, temperature: float, images: str = "test images"
-) -> str:
-    """Write ``calibration.json`` and ``reliability.png``, and return the errors in a sentence.
+) -> tuple[float, str]:
+    """Write ``calibration.json`` and ``reliability.png``, and return the expected error.
+
+    A sentence comes with it that also has the error without the temperature.
 
     The answers to be evaluated are those of a graph that has the ``temperature``. The title of the
     figure says what the ``images`` are.
@@ -127,8 +129,8 @@ def write_calibration_report(
         json.dumps({"temperature": temperature, **measured}, indent=2) + "\n"
     )
     _draw_reliability(directory / "reliability.png", before, after, labels, images)
-    errors = measured["after"][ERROR], measured["before"][ERROR]
-    return "Expected calibration error {:.2%}; without the temperature {:.2%}".format(*errors)
+    error, without = measured["after"][ERROR], measured["before"][ERROR]
+    return error, f"Expected calibration error {error:.2%}; without the temperature {without:.2%}"
 
 
 def _draw_reliability(

@@ -12,6 +12,12 @@ from typing import Any, NamedTuple
 from model.images.preprocessing import Fit
 from model.inference import CARD_FILE_NAME, read_file
 
+CIFAR_LICENCE = (
+    "The authors of CIFAR-10 publish it without a licence, and ask to cite Krizhevsky 2009, "
+    "“Learning Multiple Layers of Features from Tiny Images”."
+)
+UNKNOWN_LICENCE = "The licence of its training data is not recorded."
+
 
 class Share(NamedTuple):
     """How many pictures were right ``of`` some, and the 95 % interval of the share, in [0, 1]."""
@@ -72,10 +78,11 @@ class ModelCard:
         ood_threshold: Highest OOD score of a picture that passes as one of the classes, which 95 %
             of the held-out images did; None if few were held out, or the graph gives no score.
         bands: How often it was right with these, by confidence; none if few were held out.
-        strangers: How many pictures of other things it noticed, and how many test images; none if
-            it was not tested, or has no threshold.
         recalls: How often it was right about the test images of each class, by class index; none
             if it was not tested.
+        calibration_error: Expected calibration error in [0, 1] of the test images, or None.
+        strangers: How many pictures of other things it noticed, and how many test images; none if
+            it was not tested, or has no threshold.
     """
 
     name: str
@@ -98,6 +105,7 @@ class ModelCard:
     ood_threshold: float | None = None
     bands: tuple[Band, ...] = ()
     recalls: tuple[Share, ...] = ()
+    calibration_error: float | None = None
     strangers: tuple[Strangers, ...] = ()
 
     @classmethod
@@ -122,11 +130,16 @@ class ModelCard:
 
     def save(self, directory: Path) -> None:
         """Write the card into a run's directory."""
-        (directory / CARD_FILE_NAME).write_text(json.dumps(asdict(self), indent=2) + "\n")
+        (directory / CARD_FILE_NAME).write_text(self.to_json())
+
+    def to_json(self) -> str:
+        """Return what :meth:`load` reads."""
+        return json.dumps(asdict(self), indent=2) + "\n"
 
     def to_markdown(self) -> str:
         """Describe the model to people who decide whether to use it."""
         longer = ", or longer in its own shape" if self.fit == "keep-aspect" else ""
+        licence = CIFAR_LICENCE if "cifar" in self.data.lower() else UNKNOWN_LICENCE
         return f"""# {self.name} {self.version}
 
 | | |
@@ -137,26 +150,52 @@ class ModelCard:
 | Recipe | {self.recipe}, {self.epochs} epochs |
 | Validation accuracy | {_percent(self.validation_accuracy, self.validation_images)} |
 | Test accuracy | {_percent(self.test_accuracy, self.test_images)} |
+| Expected calibration error | {_percent(self.calibration_error, self.test_images)} |
+| Temperature | {self.temperature:.2f} |
 | Trained | {self.created} |
 
-The network knows only these classes, and answers with one of them whatever the picture shows. It
-misses small details of a picture, as the shorter side of what it sees has only {self.image_size}
-pixels.
-{self._describe_shares()}"""
+## What it is for
+
+Learning, trying out, and sorting pictures of these classes where a wrong answer does no harm. It
+must not be used to decide about people, for medical purposes, or where safety depends on it.
+
+## Limits
+
+- It knows only these classes, and answers with one of them whatever the picture shows.
+- It names one thing in a picture, and does not say where that is.
+- It misses small details, as the shorter side of what it sees has only {self.image_size} pixels.
+- Its figures hold for pictures like those that it was tested with, and not for others, such as
+  noisy or blurred ones.
+
+## How often it is right
+{self._describe_shares()}
+## Licence
+
+The code that comes with it is under the MIT licence.
+{licence}
+"""
 
     def _describe_shares(self) -> str:
-        if not self.bands:
-            return "\nIts confidence is not measured on held-out pictures.\n"
-        text = (
-            "\n| Confidence | Held-out pictures that were right | 95 % interval |\n|---|---|---|\n"
-        )
+        text = "\nIts confidence is not measured on held-out pictures.\n"
+        if self.bands:
+            text = _header("Confidence", "Held-out pictures")
         for low, high, share in self.bands:
             text += f"| {100 * low:.0f} to {100 * high:.0f} % | {_describe(share)} |\n"
         if self.recalls:
-            text += "\n| Class | Test images that were right | 95 % interval |\n|---|---|---|\n"
+            text += _header("Class", "Test images")
         for name, share in zip(self.class_names, self.recalls, strict=False):
             text += f"| {name} | {_describe(share)} |\n"
+        if self.strangers:
+            text += "\n| Pictures of | Taken for none of the classes | 95 % interval | AUROC |\n"
+            text += "|---|---|---|---|\n"
+        for kind, auroc, share in self.strangers:
+            told = "–" if auroc is None else f"{auroc:.3f}"
+            text += f"| {kind} | {_describe(share)} | {told} |\n"
         return text
+
+
+def _header(first: str, pictures: str) -> str:
+    return f"\n| {first} | {pictures} that were right | 95 % interval |\n|---|---|---|\n"
 
 
 def _describe(share: Share) -> str:

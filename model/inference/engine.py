@@ -6,7 +6,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-# Names of the graph's one input and its outputs; graphs from elsewhere have only the first of these.
+# Names of the graph's one input and its outputs; graphs from elsewhere have only the first.
 INPUT_NAME, OUTPUT_NAME, OOD_OUTPUT_NAME = "pixels", "probabilities", "ood_scores"
 # Instructions for scalar products of 8 bits, as Linux calls them on x86 and on ARM.
 INT8_INSTRUCTIONS = {"avx512_vnni", "avx_vnni", "asimddp"}

@@ -29,7 +29,15 @@ CARD = {
     "test_images": 1200,
     "created": "2026-11-01",
     "bands": [[0.0, 0.9, [40, 80, 0.39, 0.61]], [0.9, 1.0, [99, 100, 0.94, 1.0]]],
+    "recipe": "tuned",
+    "epochs": 60,
+    "temperature": 0.7512,
+    "calibration_error": 0.0123,
     "recalls": [[550, 600, 0.89, 0.94], [500, 600, 0.8, 0.86]],
+    "strangers": [
+        ["noise", 0.97, [9, 10, 0.6, 0.98]],
+        ["test images", None, [60, 1200, 0.04, 0.06]],
+    ],
 }
 # TorchServe's words to those who had a worker's attention when it ended.
 WORKER_DIED = "Worker died."
