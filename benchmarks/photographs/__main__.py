@@ -3,7 +3,7 @@
 DIR holds pictures in folders named after the models' classes, such as DIR/cat/*.jpg, at any depth;
 not every class needs one. One more folder may hold pictures of other things: --strangers names it.
 Each picture goes the way that it goes in the server. The report says how often each model is right,
-and how well its confidence tells strangers apart; FILE.html shows the most confident mistakes. It
+and how well it tells strangers apart; FILE.html shows the most confident mistakes. It
 contains pictures, so share it only if you may share those.
 
   python -m benchmarks.photographs DIR                          the shipped models
@@ -126,9 +126,9 @@ def figures(result: Result) -> dict[str, str]:
     right = Counter(one["truth"] for one in result.right)
     total = right + Counter(one["truth"] for one in result.wrong)
     answers = [*result.right, *result.wrong, *result.strangers]
-    is_known = [one["truth"] in total for one in answers]
-    confidences = [one["confidence"] for one in answers]
-    auroc = f"{roc_auc_score(is_known, confidences):.3f}" if result.strangers else "–"
+    is_strange = [one["truth"] not in total for one in answers]
+    scores = [one.get("ood_score", -one["confidence"]) for one in answers]
+    auroc = f"{roc_auc_score(is_strange, scores):.3f}" if result.strangers else "–"
     interval = wilson_interval(right.total(), total.total())
     return {
         "right": _share(right.total(), total.total()),
@@ -136,8 +136,16 @@ def figures(result: Result) -> dict[str, str]:
         "mean of the classes": format_percentage(fmean(right[one] / total[one] for one in total)),
         "strangers": f"{len(result.strangers):,}",
         "AUROC of strangers": auroc,
+        "… noticed": _count_unknown(result.strangers),
+        "… false alarms": _count_unknown([*result.right, *result.wrong]),
         **{visible(name): _share(right[name], total[name]) for name in sorted(total)},
     }
+
+
+def _count_unknown(answers: Sequence[Answer]) -> str:
+    """Return how many answers are doubted, of a model that ever doubts."""
+    told = [one["known"] for one in answers if "known" in one]
+    return _share(told.count(False), len(told)) if told else "–"
 
 
 def _share(count: int, total: int) -> str:
