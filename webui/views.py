@@ -109,7 +109,7 @@ def show_card() -> Response:
 
 
 def _name_strangers(kind: str) -> str:
-    names = {
+    names: dict[str, str] = {
         "noise": _("noise"),
         "flat colours": _("flat colours"),
         "letters and digits": _("letters and digits"),

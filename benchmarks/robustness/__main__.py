@@ -78,7 +78,7 @@ def measure_model(name: str, model: Classifier, images: LabelledImages) -> list[
     for corruption, severity in progress(conditions, name, "corruptions"):
         seen = corrupt(pixels, corruption, severity) if severity else pixels
         parts = np.split(seen, range(BATCH_SIZE, len(seen), BATCH_SIZE))
-        answers = np.concatenate([model.probabilities(part) for part in parts]).astype(np.float64)
+        answers = np.concatenate([model.compute(part)[0] for part in parts]).astype(np.float64)
         measured.append(
             {
                 "corruption": corruption,

@@ -40,7 +40,8 @@ class OodScore(nn.Module):
 
     def forward(self, embeddings: Tensor) -> Tensor:
         """Map embeddings ``(N, F)`` to scores ``(N,)``."""
-        return 1 - self.project(embeddings).amax(dim=1)
+        nearness: Tensor = self.project(embeddings).amax(dim=1)
+        return 1 - nearness
 
 
 @torch.inference_mode()

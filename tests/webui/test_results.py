@@ -80,6 +80,7 @@ def test_the_headline_doubts_that_it_is_any_class_however_sure_the_model_is(
     assert heading(response) == "None of the 5 classes, I think: nearest is zebra"
     assert "It looks stranger than 95 of 100 pictures of these classes" in response.text
     assert "times in 100" not in response.text
+    assert 'class="first"' not in response.text
 
 
 def test_result_page_has_a_bar_for_each_class_in_the_order_of_the_answer(
