@@ -71,9 +71,7 @@ if (findNamed()) goTo(findNamed());
 showRecent();
 showReadiness();
 // Pictures that were corrected on an earlier visit can be downloaded.
-indexedDB.databases?.().then((databases) => {
-  if (databases.some(({ name }) => name === "corrections")) loadTools();
-}, () => {});
+hasCorrections().then((has) => has && loadTools());
 // Pictures that waited when the page was left are sent now.
 for (const { id, cards } of load()) {
   if (cards.map(parseCard).some((card) => card && isWaiting(card))) findElement(id);
@@ -144,6 +142,14 @@ function show() {
 // Offline, the page does without them, too.
 function loadTools() {
   return import("./tools/main.js").catch(() => {});
+}
+
+async function hasCorrections() {
+  try {
+    return (await indexedDB.databases()).some(({ name }) => name === "corrections");
+  } catch {
+    return false; // Storage is blocked.
+  }
 }
 
 function findElement(id) {

@@ -54,7 +54,8 @@ export const correctionOf = (card) => corrections.get(card.dataset.picture)?.lab
 // Shows in each card, and below them, what was corrected.
 export function showCorrections() {
   for (const card of answers.querySelectorAll(".answer")) if (card.dataset.answer) showField(card);
-  section.querySelector(".count").textContent = corrections.size;
+  const words = say("downloadCorrected", { count: corrections.size });
+  section.querySelector("#download-corrections").textContent = words;
   section.hidden = corrections.size === 0;
   if (corrections.size > 0) discarded.hidden = true;
 }

@@ -49,6 +49,7 @@ export function showStrip(isNewBatch = false) {
   if (strip.hidden) byDoubt.ariaPressed = false;
   showCounts(cards);
   for (const card of cards) card.hidden = only !== null && kindOf(card) !== only;
+  if (isNewBatch && isJustAbove(cards[0])) strip.scrollIntoView();
   // The reader's place stays where it is, whatever comes in above it.
   const place = isNewBatch ? null : findPlace(cards);
   const top = place?.getBoundingClientRect().top;
@@ -113,6 +114,12 @@ function place(parent, children) {
   if (focused !== document.activeElement && parent.contains(focused)) {
     focused.focus({ preventScroll: true });
   }
+}
+
+// Says whether one had to scroll up from the first card to see the strip.
+function isJustAbove(card) {
+  return !strip.hidden && strip.getBoundingClientRect().top < 0
+    && card.getBoundingClientRect().top >= 0;
 }
 
 // Returns the card that has the focus, or the first one that begins in the window.
