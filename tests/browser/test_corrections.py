@@ -57,7 +57,14 @@ def download(page: Page, directory: Path) -> dict[str, bytes]:
 
 def test_corrected_pictures_are_a_tree_to_train_with(page: Page, tmp_path: Path) -> None:
     """Names that are equal, climb out, begin with a point or are in any script are all safe."""
-    hostile = ["../../x.png", ".hidden.png", 'a"b:c*.png', "猫 né 🐈.png", "=1.png", "x" * 200 + ".png"]
+    hostile = [
+        "../../x.png",
+        ".hidden.png",
+        'a"b:c*.png',
+        "猫 né 🐈.png",
+        "=1.png",
+        "x" * 200 + ".png",
+    ]
     page.goto("/")
     for content, label in ((SKY, "bird"), (RED, "dog"), (FOREST, "frog")):
         page.evaluate(
@@ -86,7 +93,7 @@ def test_corrected_pictures_are_a_tree_to_train_with(page: Page, tmp_path: Path)
     assert {content for name, content in files.items() if name.startswith("dog/")} == {RED}
 
 
-def test_corrections_survive_a_reload_and_can_be_undone(page: Page, tmp_path: Path) -> None:
+def test_corrections_survive_a_reload_and_can_be_undone(page: Page) -> None:
     classify(page, {"ship.png": SHIP, "sky.png": SKY})
     wait_until_kept(page, 2)
     correct(page, 0, "truck")

@@ -34,7 +34,10 @@ FILES = {
     "sky 2.png": SKY,
 }
 HOSTILE = '=HYPERLINK("http://example.com";"a, b").png'
-CLASSES = "airplane automobile bird cat deer dog frog horse ship truck".split()
+CLASSES = [
+    *("airplane", "automobile", "bird", "cat", "deer"),
+    *("dog", "frog", "horse", "ship", "truck"),
+]
 
 
 @pytest.fixture

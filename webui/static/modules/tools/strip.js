@@ -50,11 +50,7 @@ export function showStrip(isNewBatch = false) {
   showCounts(cards);
   for (const card of cards) card.hidden = only !== null && kindOf(card) !== only;
   if (isNewBatch && isJustAbove(cards[0])) strip.scrollIntoView();
-  // The reader's place stays where it is, whatever comes in above it.
-  const place = isNewBatch ? null : findPlace(cards);
-  const top = place?.getBoundingClientRect().top;
-  sort(cards);
-  if (place) scrollBy(0, place.getBoundingClientRect().top - top);
+  sort(cards, isNewBatch ? undefined : findPlace(cards));
 }
 
 function kindOf(card) {
@@ -89,8 +85,8 @@ function showKind(kind, count) {
 }
 
 // Sorts the cards: as they were chosen, or the most doubtful answers first, then what has none yet,
-// then the errors.
-function sort(cards) {
+// then the errors. The card `read` stays where it is in the window.
+function sort(cards, read) {
   const doubt = (card) => {
     if (isWaiting(card)) return 2;
     return isAnswer(card) ? answersOf(card)[0]?.confidence ?? 1 : 3;
@@ -102,15 +98,18 @@ function sort(cards) {
   ));
   const batch = answers.firstElementChild;
   const notes = [...batch?.children ?? []].filter((child) => !cards.includes(child));
-  if (batch) place(batch, [...notes, ...sorted]);
+  if (batch) place(batch, [...notes, ...sorted], read);
 }
 
-// Makes `children` the children of `parent`; whatever has the focus keeps it.
-function place(parent, children) {
+// Makes `children` the children of `parent`; whatever has the focus keeps it, and the child `read`
+// its place in the window.
+function place(parent, children, read) {
   if (children.every((child, index) => child === parent.children[index])
     && children.length === parent.children.length) return;
   const focused = document.activeElement;
+  const top = read?.getBoundingClientRect().top;
   parent.replaceChildren(...children);
+  if (read) scrollBy(0, read.getBoundingClientRect().top - top);
   if (focused !== document.activeElement && parent.contains(focused)) {
     focused.focus({ preventScroll: true });
   }
