@@ -39,6 +39,7 @@ def create_app(settings: Settings) -> Flask:
     app.json = DefaultJSONProvider(app)
     # TorchServe's order of classes is kept, from the likeliest to the least likely.
     app.json.sort_keys = app.json.ensure_ascii = False
+    app.jinja_env.policies["json.dumps_kwargs"] = {}
     # Every setting under its name in the environment.
     app.config |= {name.upper(): value for name, value in vars(settings).items()}
     max_form_bytes = max(settings.max_form_bytes, settings.max_upload_bytes)

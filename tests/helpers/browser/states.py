@@ -91,6 +91,16 @@ def show_answers(files: dict[str, bytes], count: int, page: Page) -> None:
     expect(page.locator("#recent li")).to_have_count(count)
 
 
+def show_corrected(page: Page) -> None:
+    """Show the answers of one class alone, one of which was corrected."""
+    show_answers(SEVERAL, 4, page)
+    page.get_by_label("Wrong? It is").first.select_option("bird")
+    expect(page.locator("#corrections")).to_be_visible()
+    page.get_by_role("button", name="airplane 1").click()
+    page.get_by_role("button", name="Most doubtful first").click()
+    page.evaluate("document.activeElement.blur()")
+
+
 def show_waiting(page: Page) -> None:
     page.route("**/predict?*", lambda _route: None)
     open_with(page, SHIP_FILE)
@@ -201,6 +211,7 @@ STATES: dict[str, State] = {
     "answer": State(partial(show_answers, SHIP_FILE, 1)),
     "answer-with-everything-open": State(show_everything),
     "several-answers": State(partial(show_answers, SEVERAL, 4)),
+    "corrected": State(show_corrected),
     "many-answers": State(partial(show_answers, MANY, MOST_PICTURES)),
     "long-names": State(partial(show_long_names, partial(show_answers, LONG_NAMES, 2))),
     "error-no-picture": State(show_no_picture),

@@ -6,7 +6,7 @@ import {
 } from "./cards.js";
 import { createPreview, inspect, scaleDown } from "./scaling.js";
 import { isReadable, send } from "./sending.js";
-import { findPicture, keepPicture, peekPicture } from "./storage.js";
+import { findPicture, keepPicture, originals, peekPicture } from "./storage.js";
 import { announce, say } from "./words.js";
 
 // Number of pictures that are on their way at a time, so that TorchServe's workers always find the
@@ -71,6 +71,8 @@ export function cancel(card) {
 export function copyCards(element) {
   return [...element.querySelectorAll(".answer")].map((card) => {
     const copy = card.cloneNode(true);
+    copy.hidden = false;
+    copy.querySelector(".correction")?.remove();
     const image = copy.querySelector("[data-preview] img[src^='blob:']");
     const preview = peekPicture(card.dataset.picture)?.preview;
     if (image && preview) image.src = preview;
@@ -112,6 +114,7 @@ async function ask(picture, card, signal) {
   const { name } = picture.file;
   const scaled = picture.original ? null : await scaleDown(picture.file);
   if (scaled) {
+    originals.set(card.dataset.picture, picture.file);
     Object.assign(picture, { file: new File([scaled.blob], name), original: scaled.original });
     keepPicture(card.dataset.picture, picture);
   }

@@ -92,6 +92,10 @@ export function summarize(card) {
   return { label, headline, percentage };
 }
 
+// Returns what each version answered, as the REST interface gives it, the first one first; nothing
+// for an error, and for a card from before cards had this.
+export const answersOf = (card) => JSON.parse(card.dataset.answer || "[]");
+
 // A file that the model can't read either may be a letter: the browser need not apologise.
 function describePlaceholder(card) {
   const placeholder = card?.querySelector(".placeholder");

@@ -70,6 +70,8 @@ show();
 if (findNamed()) goTo(findNamed());
 showRecent();
 showReadiness();
+// Pictures that were corrected on an earlier visit can be downloaded.
+hasCorrections().then((has) => has && loadTools());
 // Pictures that waited when the page was left are sent now.
 for (const { id, cards } of load()) {
   if (cards.map(parseCard).some((card) => card && isWaiting(card))) findElement(id);
@@ -115,6 +117,7 @@ function findNamed() {
 
 function goTo(element) {
   element.tabIndex = -1;
+  element.hidden = false; // It may be one of those that a click has hidden.
   element.focus();
   element.scrollIntoView();
 }
@@ -130,8 +133,23 @@ function show() {
   const [id] = location.hash.slice(1).split("/");
   const element = id.startsWith("answers-") ? findElement(id) : null;
   answers.replaceChildren(...(element ? [element] : []));
+  if (element) loadTools();
   document.body.classList.toggle("has-answers", element !== null);
   setTitle();
+}
+
+// What can be done with answers takes scripts of its own, which the first visit does without.
+// Offline, the page does without them, too.
+function loadTools() {
+  return import("./tools/main.js").catch(() => {});
+}
+
+async function hasCorrections() {
+  try {
+    return (await indexedDB.databases()).some(({ name }) => name === "corrections");
+  } catch {
+    return false; // Storage is blocked.
+  }
 }
 
 function findElement(id) {

@@ -7,10 +7,12 @@ const ANSWERS = "answers";
 const PICTURES = "pictures";
 // Number of answers that are kept, and of errors beside them.
 const MOST = 24;
+const use = createDatabase(PICTURES);
 
 // Where the browser keeps nothing, the files last as long as the page.
 const inMemory = new Map();
-let opening = null;
+// The files behind the cards as they were chosen, where smaller ones were sent; nobody keeps them.
+export const originals = new Map();
 
 const section = document.querySelector("#recent");
 
@@ -132,26 +134,28 @@ async function takeAll() {
 
 const listKeys = async () => (await use("readonly", (store) => store.getAllKeys())) ?? [];
 
-async function use(mode, act) {
-  try {
-    opening ??= open();
-    const transaction = (await opening).transaction(PICTURES, mode);
-    const request = act(transaction.objectStore(PICTURES));
-    await new Promise((resolve, reject) => {
-      transaction.addEventListener("complete", resolve);
-      transaction.addEventListener("abort", reject);
-    });
-    return request.result;
-  } catch {
-    return undefined; // Storage is blocked or full, or the file is gone.
-  }
-}
-
-function open() {
-  return new Promise((resolve, reject) => {
-    const request = indexedDB.open(PICTURES);
-    request.addEventListener("upgradeneeded", () => request.result.createObjectStore(PICTURES));
+// Returns a function that gives `act` the only store of the database called `name`, and returns what
+// that answers; undefined where nothing can be kept.
+export function createDatabase(name) {
+  let opening = null;
+  const open = () => new Promise((resolve, reject) => {
+    const request = indexedDB.open(name);
+    request.addEventListener("upgradeneeded", () => request.result.createObjectStore(name));
     request.addEventListener("success", () => resolve(request.result));
     request.addEventListener("error", reject);
   });
+  return async (mode, act) => {
+    try {
+      opening ??= open();
+      const transaction = (await opening).transaction(name, mode);
+      const request = act(transaction.objectStore(name));
+      await new Promise((resolve, reject) => {
+        transaction.addEventListener("complete", resolve);
+        transaction.addEventListener("abort", reject);
+      });
+      return request.result;
+    } catch {
+      return undefined; // Storage is blocked or full, or the file is gone.
+    }
+  };
 }
