@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from model.evaluate import main
-from model.evaluation.report import write_test_files
+from model.data.test_files import write_test_files
 from model.export.graph import to_onnx
 from model.inference.classifier import Classifier
 from tests.helpers.pictures import SHIPPED_ARCHIVE
