@@ -54,7 +54,7 @@ class ArchiveError(ValueError):
     """The archive can't be made; the message says why."""
 
 
-def make_archive(
+def make_archive(  # noqa: PLR0913 - one for each option of the command
     source: Path,
     model_store: Path,
     name: str | None = None,

@@ -1,6 +1,7 @@
 """What the start page says of the model before there is a picture, and its examples."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from babel.lists import format_list
@@ -23,7 +24,8 @@ class Example(NamedTuple):
     webp: str
 
 
-class Introduction(NamedTuple):
+@dataclass(frozen=True)
+class Introduction:
     """What the page says of the model.
 
     Attributes:
@@ -51,11 +53,10 @@ def introduce(
         workers: The states of the workers of each version, with the default first.
         chosen: The version that the address names, which may be none of these.
     """
-    version = chosen if chosen in workers else next(iter(workers), "")
-    if READY not in workers.get(version, ()):
-        return None
-    description = descriptions.get(version)
-    if description is None:
+    version = chosen if chosen and chosen in workers else next(iter(workers), "")
+    # A worker that loads the model would describe itself only afterwards.
+    is_ready = READY in workers.get(version, ())
+    if not is_ready or (description := descriptions.get(version)) is None:
         return None
     names = description["class_names"]
     right, of = _tell_accuracy(description)
