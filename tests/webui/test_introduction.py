@@ -86,17 +86,19 @@ def test_a_description_is_asked_for_once_a_minute(
     assert torchserve.descriptions == 2
 
 
-def test_the_examples_are_shown_as_nothing_but_pictures(
+def test_the_examples_are_shown_as_pictures_and_names_as_text(
     client: FlaskClient, torchserve: FakeTorchServe
 ) -> None:
-    torchserve.card = {**CARD, "examples": EXAMPLES}
+    card = {**CARD, "class_names": ["zebra", "<script>"]}
+    torchserve.card = {**card, "examples": EXAMPLES}
     page = client.get("/").text
     assert '<img src="data:image/webp;base64,UklGRg==" alt="moth">' in page
     assert 'data-name="moth.webp"' in page
+    assert "things: zebra and &lt;script&gt;." in page
     assert "<script>" not in page
     assert 'base64,&#34;&gt;" alt="&#34;&gt;&lt;script&gt;"' in page
     # They are no part of the card itself.
-    assert client.get("/model", headers=AS_JSON).get_json() == CARD
+    assert client.get("/model", headers=AS_JSON).get_json() == card
 
 
 def test_without_examples_nothing_is_offered(client: FlaskClient) -> None:
