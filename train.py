@@ -34,13 +34,14 @@ from model.archive import ArchiveError, make_archive
 from model.data.cifar10 import load_cifar10
 from model.data.dataset import DataError, LabelledImages, Splits
 from model.data.folders import load_folders
+from model.data.test_files import write_test_files
 from model.evaluation.calibration import (
     apply_temperature,
     find_bands,
     fit_temperature,
     write_calibration_report,
 )
-from model.evaluation.report import write_test_files, write_test_report
+from model.evaluation.report import write_test_report
 from model.evaluation.scores import Evaluation, classify
 from model.evaluation.strangers import (
     find_ood_threshold,

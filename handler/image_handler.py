@@ -3,6 +3,7 @@
 import logging
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from http import HTTPStatus
 from pathlib import Path
 from time import perf_counter
@@ -17,7 +18,7 @@ from handler.request import ImageRequest, read_request
 from model.images.errors import ImageError
 from model.images.limits import Budget
 from model.images.preprocessing import PreparedImage
-from model.inference import CARD_FILE_NAME, read_file
+from model.inference import CARD_FILE_NAME, EXAMPLES_FILE_NAME, read_file
 from model.inference.answer import Output, answer, error_answer
 from model.inference.classifier import Classifier
 
@@ -37,7 +38,8 @@ class ImageHandler:
     answer, and ``model_input`` adds the picture as the network sees it. Every answer is JSON: that
     of ``model.inference.answer``, a list of these under ``predictions`` for instances, or
     ``{"code", "type", "message"}`` with the same HTTP status. A picture that can't be read does not
-    affect the others of its batch. Who asks for a description of the model gets its card.
+    affect the others of its batch. Who asks for a description of the model gets its card, with the
+    ``examples`` of the archive if it has some.
     """
 
     def initialize(self, context: "Context") -> None:
@@ -52,7 +54,7 @@ class ImageHandler:
         directory = Path(context.system_properties["model_dir"])
         threads = context.model_yaml_config["handler"]["threads"]
         self._classifier = Classifier.load(directory, threads)
-        self._card = read_file(directory, CARD_FILE_NAME)
+        self._description = _describe(directory)
         card, size = self._classifier.card, self._classifier.card.image_size
         self._classifier.compute(np.zeros((1, size, size, 3), np.uint8))
         self._metrics = HandlerMetrics(context.metrics, context.model_name)
@@ -89,7 +91,7 @@ class ImageHandler:
         for index, (request, row) in enumerate(zip(requests, outcomes, strict=True)):
             context.set_response_content_type(index, "application/json")
             if not request.images:
-                documents.append(self._card)
+                documents.append(self._description)
                 continue
             answers = [self._answer(request, outcome, outputs) for outcome in row]
             status = _status(row)
@@ -138,6 +140,13 @@ class ImageHandler:
         )
         self._metrics.count("handler_predictions_total", answered["label"])
         return answered
+
+
+def _describe(directory: Path) -> bytes:
+    description = orjson.loads(read_file(directory, CARD_FILE_NAME))
+    with suppress(FileNotFoundError):
+        description["examples"] = orjson.loads(read_file(directory, EXAMPLES_FILE_NAME))
+    return orjson.dumps(description)
 
 
 def _read(row: dict[str, Any], headers: dict[str, Any]) -> ImageRequest:

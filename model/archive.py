@@ -3,6 +3,8 @@
     python -m model.archive runs/NAME            makes model_store/NAME.mar
     python -m model.archive model_store/cifar10.mar
                                                  packs it again: same network, current code
+    python -m model.archive runs/NAME --examples DIR
+                                                 with pictures of DIR to try on the page
 
 The archive holds the network that is served (an ONNX graph; of a large network a quantised one,
 too), its weights if it is not from Keras, the model card, and the code that answers: handler/,
@@ -19,15 +21,24 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 from model_archiver.model_archiver_config import ModelArchiverConfig
 from model_archiver.model_packaging_utils import ModelExportUtils
 
 from model import PROJECT
 from model.command_line import OneLineParser, tolerate_any_encoding, visible
-from model.inference import GRAPH_FILE_NAME, QUANTISED_FILE_NAME, WEIGHTS_FILE_NAME, read_file
+from model.export.examples import ExampleError, list_held_out, list_pictures, pack_examples
+from model.inference import (
+    EXAMPLES_FILE_NAME,
+    GRAPH_FILE_NAME,
+    QUANTISED_FILE_NAME,
+    WEIGHTS_FILE_NAME,
+    read_file,
+)
 from model.inference.card import ModelCard
 from model.inference.classifier import Classifier
+from model.training.config import Config
 
 MODEL_STORE = PROJECT / "model_store"
 FIRST_VERSION = "1.0"
@@ -43,12 +54,13 @@ class ArchiveError(ValueError):
     """The archive can't be made; the message says why."""
 
 
-def make_archive(
+def make_archive(  # noqa: PLR0913 - one for each option of the command
     source: Path,
     model_store: Path,
     name: str | None = None,
     version: str | None = None,
     *,
+    examples: bytes | None = None,
     force: bool = False,
 ) -> Path:
     """Pack a run, or pack an archive again.
@@ -61,6 +73,7 @@ def make_archive(
         name: Name of the model in TorchServe; by default the archive's own, or the run's, with
             hyphens for what TorchServe does not accept.
         version: Version of the model in TorchServe; by default the archive's own, or ``1.0``.
+        examples: What :func:`pack_examples` returns; by default the archive's own, if it has some.
         force: Whether to replace an archive that holds another network, too.
 
     Returns:
@@ -73,13 +86,15 @@ def make_archive(
     """
     try:
         card = Classifier.load(source).card
-        network = {GRAPH_FILE_NAME: read_file(source, GRAPH_FILE_NAME)}
-        for file in (WEIGHTS_FILE_NAME, QUANTISED_FILE_NAME):
+        content = {GRAPH_FILE_NAME: read_file(source, GRAPH_FILE_NAME)}
+        for file in (WEIGHTS_FILE_NAME, QUANTISED_FILE_NAME, EXAMPLES_FILE_NAME):
             # What was taken over from Keras has no weights for PyTorch.
             with suppress(FileNotFoundError):
-                network[file] = read_file(source, file)
+                content[file] = read_file(source, file)
     except (OSError, ValueError) as error:
         raise ArchiveError(f"{source} is not a finished run or an archive ({error})") from error
+    if examples:
+        content[EXAMPLES_FILE_NAME] = examples
     # Only an archive's card names a model and its version.
     if not card.version:
         card = replace(card, name=_name_after(source), version=FIRST_VERSION)
@@ -92,14 +107,14 @@ def make_archive(
             )
     stem = card.name if card.version == FIRST_VERSION else f"{card.name}-{card.version}"
     archive = model_store / f"{stem}.mar"
-    if not force and _holds_another_model(archive, network[GRAPH_FILE_NAME]):
+    if not force and _holds_another_model(archive, content[GRAPH_FILE_NAME]):
         raise ArchiveError(
             f"{archive} holds another model; choose another --name, or replace it with --force"
         )
     try:
         model_store.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".archive-", dir=model_store) as folder:
-            _pack(Path(folder), network, card).replace(archive)
+            _pack(Path(folder), content, card).replace(archive)
         archive.with_name(f"{stem}.md").write_text(card.to_markdown(), encoding="utf-8")
     except OSError as error:
         raise ArchiveError(f"{model_store} can't be written ({error})") from error
@@ -120,7 +135,7 @@ def _holds_another_model(archive: Path, graph: bytes) -> bool:
         return True
 
 
-def _pack(staging: Path, network: dict[str, bytes], card: ModelCard) -> Path:
+def _pack(staging: Path, files: dict[str, bytes], card: ModelCard) -> Path:
     """Make the archive in the folder ``staging``, and return its path."""
     content = staging / "content"
     # The handler itself and its configuration are at the top of the archive.
@@ -130,7 +145,7 @@ def _pack(staging: Path, network: dict[str, bytes], card: ModelCard) -> Path:
     shutil.copy2(PROJECT / "model" / "__init__.py", content / "model")
     for file in (HANDLER, CONFIGURATION):
         shutil.copy2(file, content)
-    for name, data in network.items():
+    for name, data in files.items():
         (content / name).write_bytes(data)
     card.save(content)
     config = ModelArchiverConfig(
@@ -143,6 +158,19 @@ def _pack(staging: Path, network: dict[str, bytes], card: ModelCard) -> Path:
     manifest = ModelExportUtils.generate_manifest_json(config)
     ModelExportUtils.archive(str(staging), card.name, str(content), manifest)
     return staging / f"{card.name}.mar"
+
+
+def _find_examples(source: Path, folder: Path | Literal[True]) -> bytes:
+    """Pack the pictures of a folder; without one, some that a run was tested with."""
+    if folder is not True:
+        return pack_examples(list_pictures(folder), folder)
+    with suppress(OSError, ValueError):
+        data, card = Config.load(source).data, ModelCard.load(source)
+        if data and (held_out := list_held_out(source, data, card.class_names)):
+            return pack_examples(held_out, data)
+    raise ExampleError(
+        f"{source} does not say which pictures it was tested with; name a folder: --examples DIR"
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -163,11 +191,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     text = "replace an archive of this name that holds another model"
     parser.add_argument("--force", action="store_true", help=text)
+    parser.add_argument(
+        "--examples",
+        type=Path,
+        nargs="?",
+        const=True,
+        metavar="DIR",
+        help="pack six pictures of DIR, which visitors of the page can try; without DIR, held-out "
+        "ones of the run (default: none, or the archive's)",
+    )
     options = parser.parse_args(arguments)
     store, named = options.model_store, (options.name, options.model_version)
     try:
-        archive = make_archive(options.source, store, *named, force=options.force)
-    except ArchiveError as error:
+        examples = _find_examples(options.source, options.examples) if options.examples else None
+        archive = make_archive(
+            options.source, store, *named, examples=examples, force=options.force
+        )
+    except (ArchiveError, ExampleError) as error:
         print(f"model.archive: error: {visible(error)}", file=sys.stderr)
         return 2
     name = ModelCard.load(archive).name

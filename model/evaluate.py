@@ -32,10 +32,11 @@ from model.command_line import OneLineParser, tolerate_any_encoding, visible
 from model.data.cifar10 import load_cifar10
 from model.data.dataset import DataError, LabelledImages, Splits
 from model.data.folders import describe_source, load_splits
+from model.data.test_files import are_test_files
 from model.evaluation.calibration import write_calibration_report
 from model.evaluation.comparison import write_comparison
 from model.evaluation.page import write_page
-from model.evaluation.report import are_test_files, write_csv, write_test_report
+from model.evaluation.report import write_csv, write_test_report
 from model.evaluation.scores import Evaluation, classify, wilson_interval
 from model.evaluation.strangers import measure_strangers, write_strangers_report
 from model.inference.card import ModelCard, Strangers

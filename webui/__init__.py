@@ -23,6 +23,7 @@ from webui.protocols.views import kserve, open_inference
 from webui.security import add_security_headers, refuse_other_sites, refuse_unknown_hosts
 from webui.settings import Settings
 from webui.torchserve.client import TorchServeClient
+from webui.torchserve.descriptions import Descriptions
 from webui.uploads import FORM_OVERHEAD_BYTES, MAX_OTHER_PARTS, MAX_TEXT_BYTES, FormRequest
 from webui.views import pages, probes
 
@@ -55,7 +56,8 @@ def create_app(settings: Settings) -> Flask:
     app.extensions["admission"] = Admission(
         settings.rate_limit, settings.torchserve_timeout_seconds
     )
-    app.extensions["torchserve"] = TorchServeClient(settings)
+    app.extensions["torchserve"] = client = TorchServeClient(settings)
+    app.extensions["descriptions"] = Descriptions(client)
     app.jinja_env.filters.update(
         percentage=format_percentage,
         number=format_decimal,

@@ -19,6 +19,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from webui.classification import Outcome, classify_all
 from webui.errors import EmptyFileError, UploadTooLargeError, WebUIError
+from webui.introduction import introduce
 from webui.negotiation import negotiated, wants_card, wants_json
 from webui.torchserve.client import PIXEL, TorchServeClient
 from webui.uploads import FIELD_NAME, read_uploads
@@ -47,14 +48,17 @@ def show_form() -> str:
     """Show the form that accepts pictures."""
     config = current_app.config
     most_bytes, most_pictures = config["MAX_UPLOAD_BYTES"], config["MAX_PICTURES"]
+    workers, chosen_version = _find_workers(), request.args.get(VERSION)
+    descriptions = current_app.extensions["descriptions"]
     return render_template(
         "form.html",
         field_name=FIELD_NAME,
         max_bytes=most_bytes,
         max_pictures=most_pictures,
         modules=MODULES,
-        versions=_list_versions(),
-        chosen_version=request.args.get(VERSION),
+        versions=[*workers],
+        chosen_version=chosen_version,
+        introduction=introduce(descriptions, workers, chosen_version),
         # The page's script finds these before it sends a picture, and shows the same words.
         errors=[EmptyFileError(), UploadTooLargeError(max_bytes=most_bytes)],
     )
@@ -93,8 +97,11 @@ def _answer(outcomes: list[Outcome]) -> Response:
 @pages.get("/model")
 def show_card() -> Response:
     """Say what the model knows and how good it is: as a page, or as the card itself."""
+    asked = request.args.get(VERSION) or None
     with current_app.extensions["admission"].probe():
-        card = _client().fetch_card(request.args.get(VERSION) or None)
+        # Where all versions are compared, the links lead here with their name.
+        card = _client().fetch_description(None if asked == ALL_VERSIONS else asked)
+    card.pop("examples", None)
     if wants_json():
         return negotiated(jsonify(card))
     recalls = [*zip(card["class_names"], card.get("recalls", ()), strict=False)]
@@ -148,12 +155,12 @@ def _to_json(outcomes: list[Outcome]) -> object:
     return {"predictions": answers}
 
 
-def _list_versions() -> list[str]:
-    """Return all versions, the default first; none where TorchServe does not answer."""
+def _find_workers() -> dict[str, list[str]]:
+    """Return the workers of all versions, the default first; none where TorchServe is away."""
     try:
-        return list(_client().fetch_workers())
+        return _client().fetch_workers()
     except WebUIError:
-        return []
+        return {}
 
 
 def _client() -> TorchServeClient:

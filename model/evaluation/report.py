@@ -8,31 +8,6 @@ from pathlib import Path
 from model.evaluation.confusion_figure import draw_confusion_matrix
 from model.evaluation.scores import Evaluation
 
-TEST_FILES_FILE_NAME = "test_files.txt"
-
-
-def write_test_files(directory: Path, files: Sequence[str]) -> None:
-    """Write the names of the files of a run's test split, one on each line."""
-    text = "".join(f"{_on_one_line(file)}\n" for file in files)
-    (directory / TEST_FILES_FILE_NAME).write_text(text)
-
-
-def are_test_files(directory: Path, files: Sequence[str]) -> list[bool]:
-    """Return for each file whether it is among those of :func:`write_test_files`.
-
-    Where the run has no list of its test split, there are no answers.
-    """
-    recorded = directory / TEST_FILES_FILE_NAME
-    if not recorded.is_file():
-        return []
-    names = set(recorded.read_text().splitlines())
-    return [_on_one_line(file) in names for file in files]
-
-
-def _on_one_line(file: str) -> str:
-    # Names of files may contain line breaks, and bytes that are not UTF-8.
-    return ascii(file)[1:-1]
-
 
 def write_test_report(directory: Path, evaluation: Evaluation, images: str = "test images") -> str:
     """Write scikit-learn's classification report and the confusion matrix; return the report.

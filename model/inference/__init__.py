@@ -9,6 +9,9 @@ CARD_FILE_NAME = "model_card.json"
 GRAPH_FILE_NAME = "model.onnx"
 QUANTISED_FILE_NAME = "model.int8.onnx"
 WEIGHTS_FILE_NAME = "weights.pt"
+# Name of the file of an archive that holds pictures to try: a list of {"name", "webp"}, the latter
+# a file in base64.
+EXAMPLES_FILE_NAME = "examples.json"
 
 
 def read_file(source: Path, name: str) -> bytes:

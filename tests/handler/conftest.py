@@ -16,9 +16,11 @@ import yaml
 from ts.context import Context, RequestProcessor
 from ts.metrics.metric_cache_yaml_impl import MetricsCacheYamlImpl
 
+from model.inference import EXAMPLES_FILE_NAME
 from tests.helpers.pictures import SHIPPED_ARCHIVE
 
 BATCH_SIZE = 8
+EXAMPLES = [{"name": "teapot", "webp": "UklGRg=="}]
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +37,7 @@ def model_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("archive")
     with zipfile.ZipFile(SHIPPED_ARCHIVE) as archive:
         archive.extractall(directory)
+    (directory / EXAMPLES_FILE_NAME).write_text(json.dumps(EXAMPLES))
     return directory
 
 

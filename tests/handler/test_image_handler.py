@@ -13,6 +13,7 @@ from ts.utils.util import list_classes_from_module
 
 from model.images.preprocessing import prepare
 from model.inference.classifier import Classifier
+from tests.handler.conftest import EXAMPLES
 from tests.helpers.pictures import RED, SHIPPED_ARCHIVE, as_instances, encode
 
 
@@ -190,6 +191,7 @@ def test_a_batch_of_everything_answers_each_request_for_itself(
     assert_error(answers[6], 400, "InvalidRequestError")
     assert_error(answers[7], 415, "UnsupportedFormatError")
     assert answers[8]["class_names"] == [*classifier.card.class_names]
+    assert answers[8]["examples"] == EXAMPLES
 
 
 def test_torchserve_finds_an_answer_for_every_request_of_a_batch(

@@ -83,6 +83,8 @@ class FakeTorchServe:
         self.workers = {"7.3": ["READY", "READY"]}
         self.renewal_works = True
         self.disk_is_full = False
+        self.descriptions = 0
+        self.description_delay = 0.0
         self.images: list[bytes] = []
         self.content_types: list[str | None] = []
         self.model_inputs: list[str | None] = []
@@ -148,7 +150,9 @@ class FakeTorchServe:
             return KEY_REFUSED
         if path not in {"/models/zoo?customized=true", "/models/zoo/7.3?customized=true"}:
             return error_answer(404, "ModelVersionNotFoundException")
-        return Answer(200, [{"modelVersion": "7.3", "customizedMetadata": self.card}])
+        self.descriptions += 1
+        described = {"modelVersion": "7.3", "customizedMetadata": self.card}
+        return Answer(200, [described], self.description_delay)
 
     def _describe(self) -> Answer:
         described = [

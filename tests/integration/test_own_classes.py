@@ -1,6 +1,7 @@
 """Pictures of other classes go all the way: training, archive, TorchServe, web page."""
 
 import html
+import re
 import shlex
 from pathlib import Path
 
@@ -46,7 +47,7 @@ def test_own_classes_are_trained_archived_served_and_shown(
     assert "18 of its 88 images" in output
     assert "recipe fine-tuned, starting from cifar10-2.0.mar" in output
     run = runs / "mine"
-    assert archive.main([str(run), "--model-store", str(store)]) == 0
+    assert archive.main([str(run), "--model-store", str(store), "--examples"]) == 0
     *settings, make, serve = shlex.split(capsys.readouterr().out.partition("To serve it: ")[2])
     assert (make, serve) == ("make", "serve")
     environment = dict(setting.split("=") for setting in settings)
@@ -56,9 +57,14 @@ def test_own_classes_are_trained_archived_served_and_shown(
     file.write_bytes(unseen)
     with running_server(folder.parent, **environment) as server:
         answer = server.post("/predictions/mine", body=unseen).json()
+        start_page = server.http.request("GET", server.web_ui).data.decode()
         page = server.http.request(
             "POST", f"{server.web_ui}/predict", fields={"image": ("unseen.jpg", unseen)}
         )
+    assert "It knows 3 things: " in start_page
+    examples = re.findall('<img src="data:image/webp;base64,[^"]+" alt="([^"]+)">', start_page)
+    names = [*map(html.unescape, examples)]
+    assert names == [*sorted(COLOURS), *(f"{name} 2" for name in sorted(COLOURS))]
     assert answer["label"] == "Wald & Wiese"
     assert set(answer["probabilities"]) == set(COLOURS)
     text = html.unescape(page.data.decode())

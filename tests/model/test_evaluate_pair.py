@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from model.data.test_files import write_test_files
 from model.evaluate import main
-from model.evaluation.report import write_test_files
 from model.export.graph import to_onnx
 from model.inference.classifier import Classifier
 from tests.helpers.pictures import SHIPPED_ARCHIVE

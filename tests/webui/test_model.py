@@ -62,3 +62,9 @@ def test_a_model_may_say_nothing_of_itself(client: FlaskClient, torchserve: Fake
     torchserve.card = "no card"
     response = client.get("/model", headers=AS_JSON)
     assert (response.status_code, response.get_json()["type"]) == (502, "ModelServerError")
+
+
+def test_where_all_versions_are_compared_the_card_is_that_of_the_default(
+    client: FlaskClient,
+) -> None:
+    assert client.get("/model?version=all", headers=AS_JSON).get_json() == CARD

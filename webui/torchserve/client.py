@@ -131,18 +131,26 @@ class TorchServeClient:
         versions = sorted(workers, key=lambda one: (one == default, order_of_version(one)))
         return {version: workers[version] for version in reversed(versions)}
 
-    def fetch_card(self, version: str | None = None) -> dict[str, Any]:
-        """Return the card of a version, or of the default: what it knows, and how good it is.
+    def fetch_description(
+        self, version: str | None = None, patience: float = MANAGEMENT_SECONDS
+    ) -> dict[str, Any]:
+        """Return the card of a version, or of the default, and its ``examples`` if it has some.
+
+        The card says what the model knows, and how good it is.
+
+        Args:
+            version: The version of the model; TorchServe's default without one.
+            patience: Seconds to wait.
 
         Raises:
             WebUIError: TorchServe does not tell, or the model has none; see :meth:`predict`.
         """
         url = f"{self._settings.management_url}/models/{self._path(version)}?customized=true"
-        reply = self._ask("management", url)
+        reply = self._ask("management", url, patience=patience)
         self._require_ok(reply, version)
         match orjson.loads(reply.content):
-            case [{"customizedMetadata": {"class_names": list()} as card}]:
-                return {**card}
+            case [{"customizedMetadata": {"class_names": list()} as description}]:
+                return {**description}
         raise ModelServerError(detail=_("it does not say what it knows"))
 
     def has_ready_worker(self, version: str | None = None) -> bool:
@@ -166,11 +174,12 @@ class TorchServeClient:
         url: str,
         image: bytes | None = None,
         headers: Mapping[str, str] | None = None,
+        patience: float = MANAGEMENT_SECONDS,
     ) -> Reply:
         key = self._keys.get(name)
-        reply = self._send(key, url, image, headers)
+        reply = self._send(key, url, image, headers, patience)
         if reply.cause == KEY_REFUSED:
-            reply = self._send(self._replace_key(name, key), url, image, headers)
+            reply = self._send(self._replace_key(name, key), url, image, headers, patience)
         if reply.cause == KEY_REFUSED:
             raise ModelServerKeyError
         return reply
@@ -193,10 +202,11 @@ class TorchServeClient:
         url: str,
         image: bytes | None = None,
         headers: Mapping[str, str] | None = None,
+        patience: float = MANAGEMENT_SECONDS,
     ) -> Reply:
-        """Send a picture; without one, ask about the model or for a key."""
+        """Send a picture; without one, ask about the model or for a key with this patience."""
         method = "GET" if image is None else "POST"
-        seconds = MANAGEMENT_SECONDS if image is None else self._settings.torchserve_timeout_seconds
+        seconds = patience if image is None else self._settings.torchserve_timeout_seconds
         headers = {**(headers or {}), "Authorization": f"Bearer {key}"}
         # TorchServe may have closed the kept connection, or lost the worker that had the picture.
         # Asking again is safe, because a prediction changes nothing.

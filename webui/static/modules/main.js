@@ -6,6 +6,7 @@ import { addCards, cancel, copyCards, goOn, isOpen, tryAgain } from "./batches.j
 import {
   createParagraph, createWaitingCard, isWaiting, nameOf, parseCard, summarize,
 } from "./cards.js";
+import { listenForExamples } from "./examples.js";
 import { listenForPhotos, listenForPictures } from "./intake.js";
 import { showReadiness } from "./sending.js";
 import { clear, keep, load, showRecent } from "./storage.js";
@@ -78,6 +79,7 @@ for (const { id, cards } of load()) {
 }
 listenForPictures(document.querySelector("#picture-form"), take);
 listenForPhotos(take);
+listenForExamples(take);
 
 function take(files) {
   const id = `answers-${Date.now().toString(36)}`;
