@@ -13,7 +13,7 @@ import orjson
 
 from handler.buffered_messages import buffer_messages
 from handler.metrics import HandlerMetrics
-from handler.request import ImageRequest, read_request
+from handler.request import ImageRequest, InvalidParameterError, read_request
 from model.images.errors import ImageError
 from model.images.limits import Budget
 from model.images.preprocessing import PreparedImage
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from ts.context import Context
 
 Outcome = PreparedImage | ImageError
+# Length up to which an error lists the classes.
+MAX_LIST_LENGTH = 500
 # Decoding work for the pictures of one request, in units of the largest picture: about a second.
 MAX_WORK = 4
 
@@ -37,7 +39,8 @@ class ImageHandler:
     answer, and ``model_input`` adds the picture as the network sees it. Every answer is JSON: that
     of ``model.inference.answer``, a list of these under ``predictions`` for instances, or
     ``{"code", "type", "message"}`` with the same HTTP status. A picture that can't be read does not
-    affect the others of its batch. Who asks for a description of the model gets its card.
+    affect the others of its batch. Who asks for a description of the model gets its card, and who
+    sends a picture to be explained also gets ``explanation``, of a ``class`` or the likeliest ones.
     """
 
     def initialize(self, context: "Context") -> None:
@@ -77,13 +80,14 @@ class ImageHandler:
             One JSON document per request, in order.
         """
         headers = [context.get_all_request_header(index) for index in range(len(data))]
-        requests = [_read(*each) for each in zip(data, headers, strict=True)]
+        requests = [self._read(*each) for each in zip(data, headers, strict=True)]
         outcomes = []
         for request in requests:
             budget = Budget(MAX_WORK)
             outcomes.append([self._prepare(image, budget) for image in request.images])
         images = [each for row in outcomes for each in row if isinstance(each, PreparedImage)]
         probabilities = iter(self._classify(images) if images else ())
+        explanations = [self._explain(*each) for each in zip(requests, outcomes, strict=True)]
         started = perf_counter()
         documents = []
         for index, (request, row) in enumerate(zip(requests, outcomes, strict=True)):
@@ -92,6 +96,7 @@ class ImageHandler:
                 documents.append(self._card)
                 continue
             answers = [self._answer(request, outcome, probabilities) for outcome in row]
+            answers[0] |= explanations[index]
             status = _status(row)
             if status != HTTPStatus.OK:
                 context.set_response_status(status.value, status.phrase, index)
@@ -104,6 +109,20 @@ class ImageHandler:
             documents.append(orjson.dumps(document))
         self._metrics.observe("handler_encode_seconds", perf_counter() - started)
         return documents
+
+    def _read(self, row: dict[str, Any], headers: dict[str, Any]) -> ImageRequest:
+        # TorchServe asks like this for `GET /models/cifar10?customized=true`, without a picture.
+        if headers.get("describe") == "True" and not any(row.values()):
+            return ImageRequest([])
+        try:
+            request = read_request(row, headers)
+        except ImageError as error:
+            return ImageRequest([error])
+        classes = self._classifier.card.class_names
+        if request.explain and request.explained_class not in {None, *classes}:
+            known = ", ".join(classes)[:MAX_LIST_LENGTH]
+            return ImageRequest([InvalidParameterError(f"class must be one of these: {known}.")])
+        return request
 
     def _prepare(self, image: bytes | ImageError, budget: Budget) -> Outcome:
         if isinstance(image, ImageError):
@@ -123,6 +142,14 @@ class ImageHandler:
         self._metrics.observe("handler_batch_size", len(images))
         return probabilities
 
+    def _explain(self, request: ImageRequest, outcomes: list[Outcome]) -> dict[str, Any]:
+        if not request.explain or not isinstance(outcomes[0], PreparedImage):
+            return {}
+        started = perf_counter()
+        explanation = self._classifier.explain(outcomes[0], request.explained_class)
+        self._metrics.observe("handler_explanation_seconds", perf_counter() - started)
+        return {"explanation": explanation}
+
     def _answer(
         self, request: ImageRequest, outcome: Outcome, probabilities: Iterator[list[float]]
     ) -> dict[str, Any]:
@@ -138,16 +165,6 @@ class ImageHandler:
         )
         self._metrics.count("handler_predictions_total", answered["label"])
         return answered
-
-
-def _read(row: dict[str, Any], headers: dict[str, Any]) -> ImageRequest:
-    # TorchServe asks like this for `GET /models/cifar10?customized=true`, without a picture.
-    if headers.get("describe") == "True" and not any(row.values()):
-        return ImageRequest([])
-    try:
-        return read_request(row, headers)
-    except ImageError as error:
-        return ImageRequest([error])
 
 
 def _status(outcomes: list[Outcome]) -> HTTPStatus:

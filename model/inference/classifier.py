@@ -14,6 +14,7 @@ from model.inference import GRAPH_FILE_NAME, QUANTISED_FILE_NAME, read_file
 from model.inference.answer import answer
 from model.inference.card import ModelCard
 from model.inference.engine import OnnxEngine, is_quick_at_int8
+from model.inference.explanation import explain
 
 
 class Classifier:
@@ -103,3 +104,10 @@ class Classifier:
         """Answer for prepared pictures as the REST endpoint does."""
         probabilities = self.classify_prepared(images)
         return [answer(self.card, *each) for each in zip(probabilities, images, strict=True)]
+
+    def explain(self, image: PreparedImage, chosen: str | None = None) -> dict[str, Any]:
+        """Describe which parts of a prepared picture count for its classes, or for one of them.
+
+        See :func:`model.inference.explanation.explain`.
+        """
+        return explain(self.probabilities, image.pixels, self.card.class_names, chosen)
