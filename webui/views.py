@@ -75,6 +75,12 @@ def predict() -> Response:
         return _answer(classify_all(uploads, versions, with_model_input=not wants_json()))
 
 
+@pages.get("/explain")
+def show_explanation() -> str:
+    """Return the part of the page in which its script explains an answer."""
+    return render_template("explanation.html")
+
+
 @pages.post("/explain")
 def explain() -> Response:
     """Say in JSON what the model sees in a picture, and which parts of it count for that."""

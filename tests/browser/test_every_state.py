@@ -24,7 +24,9 @@ RECORD_STOPS = """() => {
         window.stops.push(target.outerHTML.slice(0, 100));
     });
 }"""
-LIST_SMALL_TARGETS = """(least) => [...document.querySelectorAll("a, button, input, summary")]
+LIST_SMALL_TARGETS = """(least) => [
+        ...document.querySelectorAll("a, button, input, select, summary"),
+    ]
     .filter((element) => element.checkVisibility())
     .filter((element) => !element.closest(".visually-hidden, p, td, th"))
     .filter((element) => {

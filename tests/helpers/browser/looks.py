@@ -72,7 +72,9 @@ READ_COLOURS = """(parts) => {
 }"""
 
 # Of radio buttons, the Tab key reaches the chosen one.
-LIST_STOPS = """() => [...document.querySelectorAll("a[href], button, input, summary, [tabindex]")]
+LIST_STOPS = """() => [
+        ...document.querySelectorAll("a[href], button, input, select, summary, [tabindex]"),
+    ]
     .filter((element) => element.checkVisibility() && !element.disabled && element.tabIndex >= 0)
     .filter((element) => element.type !== "radio" || element.checked)
     .map((element) => element.outerHTML.slice(0, 100))"""

@@ -15,16 +15,22 @@ const LONGEST_SIDE = 240;
 // Part of all heat, as means of ninths of the picture, from which one ninth has most of it.
 const MOSTLY = 0.2;
 
-const template = document.querySelector("#explanation");
-const words = JSON.parse(template.content.firstElementChild.dataset.words);
+const form = document.querySelector("#picture-form");
 const styles = loadStyles();
+let empty = null;
+let words = null;
 
-// Opens the explanation that a button of a card asks for.
+// Opens the explanation that a button of a card asks for. Rejects if the server does not answer.
 export async function explain(button) {
+  const address = new URL(form.action);
+  address.pathname = address.pathname.replace(/predict$/, "explain");
+  address.searchParams.set("version", button.dataset.why);
+  empty ??= await loadPanel(address);
+  words = JSON.parse(empty.dataset.words);
   await styles;
   const place = button.parentElement;
   if (place.querySelector(".explanation")) return;
-  const panel = template.content.firstElementChild.cloneNode(true);
+  const panel = empty.cloneNode(true);
   const card = button.closest(".answer");
   const map = document.createElement("canvas");
   map.className = "heat";
@@ -41,7 +47,7 @@ export async function explain(button) {
   place.append(panel);
   panel.focus({ preventScroll: true });
   state.textContent = words.busy;
-  const answer = await ask(card.dataset.picture, button.dataset.why);
+  const answer = await ask(card.dataset.picture, address);
   if (answer.message) {
     state.textContent = answer.message;
     return;
@@ -51,14 +57,11 @@ export async function explain(button) {
 }
 
 // Returns the server's answer, or `{ message }`.
-async function ask(key, version) {
+async function ask(key, address) {
   const picture = await findPicture(key);
   if (!picture || !(await isReadable(picture.file))) return { message: words.gone };
-  const { url } = template.content.firstElementChild.dataset;
-  const address = new URL(url, document.baseURI);
-  address.searchParams.set("version", version);
   const body = new FormData();
-  body.append("image", picture.file, picture.file.name);
+  body.append(form.querySelector("input[type=file]").name, picture.file, picture.file.name);
   try {
     return await (await fetch(address, { method: "POST", body })).json();
   } catch {
@@ -70,6 +73,7 @@ async function ask(key, version) {
 async function show(panel, card, map, { label, probabilities, explanation }) {
   const image = card.querySelector("[data-preview] img") ?? card.querySelector(".pixels");
   await image.decode();
+  if (!panel.isConnected) return; // It was closed.
   const scale = Math.min(1, LONGEST_SIDE / Math.max(image.naturalWidth, image.naturalHeight));
   map.width = Math.max(1, Math.round(image.naturalWidth * scale));
   map.height = Math.max(1, Math.round(image.naturalHeight * scale));
@@ -166,6 +170,12 @@ const mix = (one, other, part) => one + (other - one) * part;
 
 function fill(text, values) {
   return text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
+}
+
+async function loadPanel(address) {
+  const template = document.createElement("template");
+  template.innerHTML = await (await fetch(address)).text();
+  return template.content.querySelector(".explanation");
 }
 
 function loadStyles() {
