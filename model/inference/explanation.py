@@ -63,10 +63,10 @@ def occlude(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Measure how much each cell of a picture counts for each class.
 
-    The cover has the mean colour of the picture, which stands out less than grey does, and maps
-    of backgrounds stay empty. The heat of a cell is the mean, over the patches that cover it, of
-    how much they lower the log-odds of a class: a probability near 0 or 1 hardly changes, whatever
-    is covered.
+    The cover has the mean colour of the picture, which stands out less than grey: in a drawing on
+    white, a grey square would be a thing of its own. The heat of a cell is the mean, over the
+    patches that cover it, of how much they lower the log-odds of a class: a probability near 0 or 1
+    hardly changes, whatever is covered.
 
     Args:
         classify: A function from uint8 ``(N, H, W, 3)`` to probabilities, float32 ``(N, C)``.

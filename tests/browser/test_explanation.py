@@ -1,14 +1,18 @@
 """Why this answer: a map over the picture, whose class and opacity people choose."""
 
 import re
+from io import BytesIO
 
 import numpy as np
 import pytest
+from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
 from model.inference.classifier import Classifier
+from tests.helpers.browser.pages import DESKTOP, PHONE
 from tests.helpers.browser.start_page import SHIP, cards, choose, wait_until_kept
 from tests.helpers.browser.states import DRAWINGS
+from tests.helpers.pictures import encode
 
 WHY = "Why this answer?"
 FIND_HOTTEST = """(canvas) => {
@@ -48,6 +52,14 @@ def test_the_map_covers_the_picture_and_is_hot_where_the_class_is(
         # In cells, from whose centres the heat falls.
         across, down = (8 * part for part in canvas.evaluate(FIND_HOTTEST))
         assert (across, down) == pytest.approx((column + 0.5, row + 0.5), abs=0.6)
+
+
+def test_the_map_lies_on_the_models_pixels_where_the_browser_shows_no_picture(page: Page) -> None:
+    explain(page, {"ship.tif": encode(Image.open(BytesIO(SHIP)), "TIFF")})
+    for width in (DESKTOP["width"], PHONE["width"]):
+        page.set_viewport_size({**DESKTOP, "width": width})
+        image, canvas = (cards(page).locator(f".seen {each}") for each in ("img", ".heat"))
+        assert image.bounding_box() == canvas.bounding_box()
 
 
 def test_the_slider_fades_the_map_and_hide_takes_it_away(page: Page) -> None:

@@ -1,11 +1,15 @@
 """Which parts of a picture count for its answer, as the page's script asks."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 
-from tests.helpers.fake_torchserve import EXPLANATION, PREDICTION, FakeTorchServe
+from tests.helpers.fake_torchserve import EXPLANATION, PREDICTION, Answer, FakeTorchServe
 from tests.helpers.pictures import RED
 from tests.helpers.sending import AS_HTML, PNG, send_body, status_and_type, upload_all
+from tests.helpers.waiting import wait_until
 from tests.webui.conftest import CreateClient
 from webui.uploads import EXPLANATION_WORK
 
@@ -43,6 +47,18 @@ def test_an_explanation_counts_as_many_pictures(client_with: CreateClient) -> No
     assert upload_all(client, RED, path=PATH).status_code == 200
     assert send_body(client, RED).status_code == 200
     assert status_and_type(send_body(client, RED)) == (429, "RateLimitError")
+
+
+def test_explanations_go_to_torchserve_one_at_a_time(
+    app: Flask, torchserve: FakeTorchServe
+) -> None:
+    torchserve.answers_to[RED] = Answer(200, {**PREDICTION, "explanation": {}}, delay=0.5)
+    with ThreadPoolExecutor(3) as pool:
+        futures = [pool.submit(upload_all, app.test_client(), RED, path=PATH) for _ in range(3)]
+        wait_until(lambda: torchserve.images)
+        assert send_body(app.test_client(), PNG).status_code == 200
+        assert torchserve.images == [RED, PNG]
+        assert {future.result().status_code for future in futures} == {200}
 
 
 @pytest.mark.parametrize("sent", [b"", PNG])
