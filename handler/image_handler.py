@@ -14,7 +14,7 @@ import orjson
 
 from handler.buffered_messages import buffer_messages
 from handler.metrics import HandlerMetrics
-from handler.request import ImageRequest, read_request
+from handler.request import ImageRequest, InvalidParameterError, read_request
 from model.images.errors import ImageError
 from model.images.limits import Budget
 from model.images.preprocessing import PreparedImage
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from ts.context import Context
 
 Outcome = PreparedImage | ImageError
+# Length up to which an error lists the classes.
+MAX_LIST_LENGTH = 500
 # Decoding work for the pictures of one request, in units of the largest picture: about a second.
 MAX_WORK = 4
 
@@ -39,7 +41,8 @@ class ImageHandler:
     of ``model.inference.answer``, a list of these under ``predictions`` for instances, or
     ``{"code", "type", "message"}`` with the same HTTP status. A picture that can't be read does not
     affect the others of its batch. Who asks for a description of the model gets its card, with the
-    ``examples`` of the archive if it has some.
+    ``examples`` of the archive if it has some. Who sends a picture to be explained also gets its
+    ``explanation``, of a ``class`` or the likeliest ones.
     """
 
     def initialize(self, context: "Context") -> None:
@@ -79,13 +82,14 @@ class ImageHandler:
             One JSON document per request, in order.
         """
         headers = [context.get_all_request_header(index) for index in range(len(data))]
-        requests = [_read(*each) for each in zip(data, headers, strict=True)]
+        requests = [self._read(*each) for each in zip(data, headers, strict=True)]
         outcomes = []
         for request in requests:
             budget = Budget(MAX_WORK)
             outcomes.append([self._prepare(image, budget) for image in request.images])
         images = [each for row in outcomes for each in row if isinstance(each, PreparedImage)]
         outputs = iter(self._classify(images) if images else ())
+        explanations = [self._explain(*each) for each in zip(requests, outcomes, strict=True)]
         started = perf_counter()
         documents = []
         for index, (request, row) in enumerate(zip(requests, outcomes, strict=True)):
@@ -94,6 +98,7 @@ class ImageHandler:
                 documents.append(self._description)
                 continue
             answers = [self._answer(request, outcome, outputs) for outcome in row]
+            answers[0] |= explanations[index]
             status = _status(row)
             if status != HTTPStatus.OK:
                 context.set_response_status(status.value, status.phrase, index)
@@ -106,6 +111,20 @@ class ImageHandler:
             documents.append(orjson.dumps(document))
         self._metrics.observe("handler_encode_seconds", perf_counter() - started)
         return documents
+
+    def _read(self, row: dict[str, Any], headers: dict[str, Any]) -> ImageRequest:
+        # TorchServe asks like this for `GET /models/cifar10?customized=true`, without a picture.
+        if headers.get("describe") == "True" and not any(row.values()):
+            return ImageRequest([])
+        try:
+            request = read_request(row, headers)
+        except ImageError as error:
+            return ImageRequest([error])
+        classes = self._classifier.card.class_names
+        if request.explain and request.explained_class not in {None, *classes}:
+            known = ", ".join(classes)[:MAX_LIST_LENGTH]
+            return ImageRequest([InvalidParameterError(f"class must be one of these: {known}.")])
+        return request
 
     def _prepare(self, image: bytes | ImageError, budget: Budget) -> Outcome:
         if isinstance(image, ImageError):
@@ -124,6 +143,14 @@ class ImageHandler:
         self._metrics.observe("handler_inference_seconds", perf_counter() - started)
         self._metrics.observe("handler_batch_size", len(images))
         return outputs
+
+    def _explain(self, request: ImageRequest, outcomes: list[Outcome]) -> dict[str, Any]:
+        if not request.explain or not isinstance(outcomes[0], PreparedImage):
+            return {}
+        started = perf_counter()
+        explanation = self._classifier.explain(outcomes[0], request.explained_class)
+        self._metrics.observe("handler_explanation_seconds", perf_counter() - started)
+        return {"explanation": explanation}
 
     def _answer(
         self, request: ImageRequest, outcome: Outcome, outputs: Iterator[Output]
@@ -147,16 +174,6 @@ def _describe(directory: Path) -> bytes:
     with suppress(FileNotFoundError):
         description["examples"] = orjson.loads(read_file(directory, EXAMPLES_FILE_NAME))
     return orjson.dumps(description)
-
-
-def _read(row: dict[str, Any], headers: dict[str, Any]) -> ImageRequest:
-    # TorchServe asks like this for `GET /models/cifar10?customized=true`, without a picture.
-    if headers.get("describe") == "True" and not any(row.values()):
-        return ImageRequest([])
-    try:
-        return read_request(row, headers)
-    except ImageError as error:
-        return ImageRequest([error])
 
 
 def _status(outcomes: list[Outcome]) -> HTTPStatus:

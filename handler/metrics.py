@@ -16,6 +16,7 @@ SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1
 HISTOGRAMS = {
     "handler_decode_seconds": SECONDS,
     "handler_inference_seconds": SECONDS,
+    "handler_explanation_seconds": SECONDS,
     "handler_encode_seconds": SECONDS,
     "handler_batch_size": (1, 2, 4, 8, 16, 32, 64),
 }

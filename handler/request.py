@@ -3,7 +3,7 @@
 import base64
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import orjson
 
@@ -11,7 +11,7 @@ from model.images.errors import EmptyBodyError, ImageError
 
 # Maximum number of pictures in a request.
 MAX_INSTANCES = 64
-PARAMETERS = {"top_k", "model_input"}
+PARAMETERS = {"top_k", "model_input", "class"}
 # Pattern of a whole number from 1 to 9999; int() would also accept "1_0" and digits of any script.
 POSITIVE = re.compile(r"\s*0*[1-9][0-9]{0,3}\s*")
 BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
@@ -26,7 +26,7 @@ class InvalidParameterError(ImageError):
 
 
 class TooManyInstancesError(ImageError):
-    """The request holds more than :data:`MAX_INSTANCES` pictures."""
+    """The request holds more than :data:`MAX_INSTANCES` pictures, or several to be explained."""
 
     code = 413
 
@@ -40,6 +40,8 @@ class ImageRequest:
             where a description of the model is asked for.
         top_k: Number of classes that each answer names; None for all.
         model_input: Whether each answer includes the picture as the network sees it.
+        explain: Whether the answer says which parts of the picture count for its classes.
+        explained_class: Name of the only class that this is said of; None for the likeliest ones.
         as_instances: Whether the pictures came as KServe's instances, which are answered by
             predictions.
     """
@@ -47,6 +49,8 @@ class ImageRequest:
     images: list[bytes | ImageError]
     top_k: int | None = None
     model_input: bool = False
+    explain: bool = False
+    explained_class: str | None = None
     as_instances: bool = False
 
 
@@ -60,7 +64,7 @@ def read_request(row: Mapping[str, bytes], headers: Mapping[str, object]) -> Ima
     Raises:
         ImageError: The request holds no picture, or a parameter is invalid.
     """
-    top_k, model_input = _read_parameters(row, headers)
+    parameters = _read_parameters(row, headers)
     content = row.get("data", row.get("body"))
     if content is None:
         if fields := sorted(set(row) - PARAMETERS):
@@ -71,14 +75,15 @@ def read_request(row: Mapping[str, bytes], headers: Mapping[str, object]) -> Ima
         raise EmptyBodyError
     if content[:64].lstrip().startswith((b"{", b"[")):
         # No picture begins like this, so the content type, which may be wrong, is not needed.
-        return ImageRequest(_read_instances(content), top_k, model_input, as_instances=True)
-    return ImageRequest([content], top_k, model_input)
+        images = _read_instances(content)
+        if parameters.explain and len(images) > 1:
+            raise TooManyInstancesError("Only one instance at a time can be explained.")
+        return replace(parameters, images=images, as_instances=True)
+    return replace(parameters, images=[content])
 
 
-def _read_parameters(
-    row: Mapping[str, bytes], headers: Mapping[str, object]
-) -> tuple[int | None, bool]:
-    """Return ``top_k`` and ``model_input``; a form field takes precedence over a header."""
+def _read_parameters(row: Mapping[str, bytes], headers: Mapping[str, object]) -> ImageRequest:
+    """Return a request without pictures; a form field takes precedence over a header."""
     found = {name.lower().replace("-", "_"): str(value) for name, value in headers.items()}
     found |= {name: row[name].decode(errors="replace") for name in PARAMETERS & row.keys()}
     top_k, model_input = found.get("top_k"), found.get("model_input", "false").strip().lower()
@@ -86,7 +91,14 @@ def _read_parameters(
         raise InvalidParameterError("top_k must be a whole number from 1 to 9999.")
     if model_input not in BOOLEANS:
         raise InvalidParameterError("model_input must be true or false.")
-    return None if top_k is None else int(top_k), BOOLEANS[model_input]
+    return ImageRequest(
+        [],
+        None if top_k is None else int(top_k),
+        BOOLEANS[model_input],
+        # TorchServe adds this to what is sent to /explanations.
+        explain=headers.get("explain") == "True",
+        explained_class=found.get("class"),
+    )
 
 
 def _read_instances(content: bytes) -> list[bytes | ImageError]:

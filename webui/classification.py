@@ -86,6 +86,7 @@ def classify_all(
     versions: Collection[str | None] = (None,),
     *,
     with_model_input: bool = False,
+    explain: bool = False,
 ) -> list[Outcome]:
     """Ask TorchServe about pictures, several at a time, and return what became of each, in order.
 
@@ -93,6 +94,7 @@ def classify_all(
         uploads: The pictures.
         versions: The versions of the model that shall answer; None is TorchServe's default.
         with_model_input: Whether to ask for the pixels that the model saw, too.
+        explain: Whether to ask which parts of a picture count for the answer, too.
     """
     client: TorchServeClient = current_app.extensions["torchserve"]
     admission: Admission = current_app.extensions["admission"]
@@ -103,7 +105,11 @@ def classify_all(
         started = perf_counter()
         with admission.sending(upload):
             prediction = client.predict(
-                upload.content, version, request_id, with_model_input=with_model_input
+                upload.content,
+                version,
+                request_id,
+                with_model_input=with_model_input,
+                explain=explain,
             )
         return Answer(prediction, perf_counter() - started)
 

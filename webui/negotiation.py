@@ -8,7 +8,7 @@ HTML = "text/html"
 FORM_PARAMETER, CARD = "as", "card"
 # First parts of the addresses that only programs ask, and that answer in JSON alone.
 OPEN_INFERENCE = "v2"
-PROGRAMS_ALONE = {"healthz", "readyz", "v1", OPEN_INFERENCE}
+PROGRAMS_ALONE = {"explain", "healthz", "readyz", "v1", OPEN_INFERENCE}
 
 
 def first_part() -> str:

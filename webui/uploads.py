@@ -2,7 +2,7 @@
 
 import re
 from base64 import b64encode
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from io import BytesIO
 
@@ -18,6 +18,8 @@ FORM_OVERHEAD_BYTES = 65_536
 MAX_OTHER_PARTS = 15
 # Maximum size of one text field, and of the headers of a part.
 MAX_TEXT_BYTES = 512 * 1024
+# What an explanation takes, up to a third of a second, in units of work.
+EXPLANATION_WORK = 15
 # Media types of forms; the empty one belongs to an empty request.
 FORM_TYPES = {"", "multipart/form-data", "application/x-www-form-urlencoded"}
 # First bytes of the formats that browsers show, by media type.
@@ -42,15 +44,17 @@ class Upload:
     Attributes:
         filename: The name that the browser gave, which may be anything; empty if there is none.
         content: The bytes of the file.
+        more_work: What it costs beyond being decoded.
     """
 
     filename: str
     content: bytes
+    more_work: int = 0
 
     @cached_property
     def work(self) -> int:
-        """What it costs to decode the picture, 1 or more."""
-        return estimate_work(self.content)
+        """What it costs to answer for the picture, 1 or more."""
+        return estimate_work(self.content) + self.more_work
 
 
 def read_uploads() -> list[Upload]:
@@ -74,6 +78,18 @@ def read_uploads() -> list[Upload]:
     if len(files) > most:
         raise TooManyPicturesError(max_pictures=most)
     return [Upload(file.filename or "", file.read()) for file in files]
+
+
+def read_explained_upload() -> list[Upload]:
+    """Return the only picture in the current request, with the work of an explanation.
+
+    Raises:
+        WebUIError: See :func:`read_uploads`, which also raises what Werkzeug has.
+    """
+    upload, *others = read_uploads()
+    if others:
+        raise TooManyPicturesError(max_pictures=1)
+    return [replace(upload, more_work=EXPLANATION_WORK)]
 
 
 def to_data_uri(content: bytes) -> str | None:

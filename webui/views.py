@@ -22,7 +22,7 @@ from webui.errors import EmptyFileError, UploadTooLargeError, WebUIError
 from webui.introduction import introduce
 from webui.negotiation import negotiated, wants_card, wants_json
 from webui.torchserve.client import PIXEL, TorchServeClient
-from webui.uploads import FIELD_NAME, read_uploads
+from webui.uploads import FIELD_NAME, read_explained_upload, read_uploads
 
 # Parameter that names the version of the model, and its value for all versions side by side.
 VERSION, ALL_VERSIONS = "version", "all"
@@ -31,10 +31,11 @@ SHOWN_CLASSES = 5
 # Pages that can be asked for again in another language.
 LASTING_PAGES = {"pages.show_form", "pages.show_card", "api.show_page"}
 # Scripts that main.js imports, directly or not; a page that names them fetches them all at once.
+# It imports the explanations' only when they are asked for.
 MODULES = sorted(
     f"modules/{file.name}"
     for file in (Path(__file__).parent / "static" / "modules").glob("*.js")
-    if file.name != "main.js"
+    if file.name not in {"main.js", "explanation.js"}
 )
 
 pages = Blueprint("pages", __name__)
@@ -77,6 +78,19 @@ def predict() -> Response:
         asked = request.args.get(VERSION) or None
         versions = _client().fetch_workers() if asked == ALL_VERSIONS else [asked]
         return _answer(classify_all(uploads, versions, with_model_input=not wants_json()))
+
+
+@pages.get("/explain")
+def show_explanation() -> str:
+    """Return the part of the page in which its script explains an answer."""
+    return render_template("explanation.html")
+
+
+@pages.post("/explain")
+def explain() -> Response:
+    """Say in JSON what the model sees in a picture, and which parts of it count for that."""
+    with current_app.extensions["admission"].turn(read_explained_upload) as uploads:
+        return _answer(classify_all(uploads, [request.args.get(VERSION) or None], explain=True))
 
 
 def _answer(outcomes: list[Outcome]) -> Response:

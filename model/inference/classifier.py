@@ -15,6 +15,7 @@ from model.inference import GRAPH_FILE_NAME, QUANTISED_FILE_NAME, read_file
 from model.inference.answer import Output, answer
 from model.inference.card import ModelCard
 from model.inference.engine import OnnxEngine, is_quick_at_int8
+from model.inference.explanation import explain
 
 
 class Classifier:
@@ -106,3 +107,14 @@ class Classifier:
         """Answer for prepared pictures as the REST endpoint does."""
         outputs = self.classify_prepared(images)
         return [answer(self.card, *each) for each in zip(outputs, images, strict=True)]
+
+    def explain(self, image: PreparedImage, chosen: str | None = None) -> dict[str, Any]:
+        """Describe which parts of a prepared picture count for its classes, or for one of them.
+
+        See :func:`model.inference.explanation.explain`.
+        """
+
+        def classify(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+            return self.compute(pixels)[0]
+
+        return explain(classify, image.pixels, self.card.class_names, chosen)

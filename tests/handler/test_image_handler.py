@@ -80,6 +80,39 @@ def test_the_model_input_is_shown_only_to_who_asked(
     assert first == last
 
 
+def test_an_explanation_comes_only_to_who_asked(
+    handler: Any, make_context: Any, png: bytes
+) -> None:
+    context = make_context(3, [{}, {"explain": "True", "class": "ship"}, {"explain": "True"}])
+    bodies = handler.handle([{"body": RED}, {"body": png}, {"body": as_instances(RED)}], context)
+    plain, one, instance = (json.loads(body) for body in bodies)
+    assert "explanation" not in plain
+    offline = Classifier.load(SHIPPED_ARCHIVE)
+    expected = offline.explain(offline.prepare(png), "ship")
+    assert one["explanation"]["heat"]["ship"] == pytest.approx(
+        np.array(expected["heat"]["ship"]), abs=2e-3
+    )
+    (prediction,) = instance["predictions"]
+    assert list(prediction["explanation"]["heat"]) == list(prediction["probabilities"])
+
+
+@pytest.mark.parametrize(
+    ("row", "code", "kind"),
+    [
+        ({"data": RED, "class": "häuser".encode()}, 400, "InvalidParameterError"),
+        ({"body": as_instances(RED, RED)}, 413, "TooManyInstancesError"),
+        ({"body": b"x"}, 415, "UnsupportedFormatError"),
+        ({"body": as_instances(b"x")}, 415, "UnsupportedFormatError"),
+    ],
+)
+def test_what_cannot_be_explained_has_an_error(
+    answer_of: Any, row: dict[str, bytes], code: int, kind: str
+) -> None:
+    status, document = answer_of(row, {"explain": "True"})
+    assert status == code
+    assert_error(document, code, kind)
+
+
 def test_each_instance_has_its_answer_or_error_in_its_place(answer_of: Any, png: bytes) -> None:
     body = as_instances(png, b"not a picture", None, {"b64": "?"}, RED, b"")
     status, document = answer_of({"data": body}, {"model_input": "true", "top_k": "1"})

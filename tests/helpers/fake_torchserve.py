@@ -41,6 +41,13 @@ CARD = {
 }
 # TorchServe's words to those who had a worker's attention when it ended.
 WORKER_DIED = "Worker died."
+EXPLANATION = {
+    "method": "occlusion",
+    "patch": 8,
+    "stride": 4,
+    "heat": {name: [[0.5, -0.25], [0.0, 0.0]] for name in ("zebra", "ant", "moth", "bee", "owl")},
+    "lowest": {"zebra": 0.61, "ant": 0.05, "moth": 0.0002, "bee": 0.0001, "owl": 0.0},
+}
 # The pixels that the model saw; a PNG by its first bytes alone.
 MODEL_INPUT = "data:image/png;base64,iVBORw0KGgo="
 
@@ -88,6 +95,7 @@ class FakeTorchServe:
         self.images: list[bytes] = []
         self.content_types: list[str | None] = []
         self.model_inputs: list[str | None] = []
+        self.doors: list[str] = []
         self.request_ids: list[str | None] = []
         self.renewals: list[str] = []
         self._keys = {name: f"{name}-key_0" for name in ("management", "inference", "API")}
@@ -136,13 +144,14 @@ class FakeTorchServe:
             return self._answer_card(path, key)
         if method == "GET" and path == "/models/zoo/all":
             return self._describe() if key == self._keys["management"] else KEY_REFUSED
-        if method == "POST" and path.startswith("/predictions/zoo"):
+        door, _, version = path.lstrip("/").partition("/zoo")
+        if method == "POST" and door in {"predictions", "explanations"}:
             if key != self._keys["inference"]:
                 return KEY_REFUSED
             self.images.append(body)
             self.model_inputs.append(model_input)
-            version = path.removeprefix("/predictions/zoo").lstrip("/") or "7.3"
-            return self._answer_picture(body, model_input, version)
+            self.doors.append(door)
+            return self._answer_picture(body, model_input, version.lstrip("/") or "7.3", door)
         return error_answer(404, "ResourceNotFoundException")
 
     def _answer_card(self, path: str, key: str) -> Answer:
@@ -161,7 +170,9 @@ class FakeTorchServe:
         ]
         return Answer(200, described)
 
-    def _answer_picture(self, image: bytes, model_input: str | None, version: str) -> Answer:
+    def _answer_picture(
+        self, image: bytes, model_input: str | None, version: str, door: str
+    ) -> Answer:
         if version not in self.workers:
             return error_answer(404, "ModelVersionNotFoundException")
         if image in self.answers_to:
@@ -169,9 +180,11 @@ class FakeTorchServe:
         if self.answers:
             return self.answers.popleft()
         prediction = {**PREDICTION, "model": {"name": "zoo", "version": version}}
-        return Answer(
-            200, {**prediction, "model_input": MODEL_INPUT} if model_input == "true" else prediction
-        )
+        if model_input == "true":
+            prediction["model_input"] = MODEL_INPUT
+        if door == "explanations":
+            prediction["explanation"] = EXPLANATION
+        return Answer(200, prediction)
 
     def _renew(self, name: str, key: str) -> Answer:
         self.renewals.append(name)

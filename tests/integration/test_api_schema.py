@@ -81,6 +81,7 @@ def test_pictures_are_answered_as_described(
     assert {("GET", "/predict", 303), ("DELETE", "/predict", 405)} <= answers
     expected = {
         "/predict": (200, 400, 415),
+        "/explain": (200, 400, 415),
         "/v1/models/cifar10:predict": (200, 400),
         "/v2/models/cifar10/infer": (200, 400),
         "/v2/models/cifar10/versions/1.0/infer": (200, 400),

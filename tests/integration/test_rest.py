@@ -96,6 +96,28 @@ def test_kserves_document_is_answered_at_every_address(
     assert white["image"] == {"format": "PNG", "width": 5, "height": 9, "fit": "resize"}
 
 
+@pytest.mark.parametrize("version", ["1.0", "2.0"])
+def test_an_explanation_comes_with_the_answer(server: Server, version: str) -> None:
+    path = f"/cifar10/{version}"
+    answer = server.post(f"/predictions{path}", body=RED).json()
+    explained = server.post(f"/explanations{path}", body=RED).json()
+    explanation = explained.pop("explanation")
+    assert explained == answer
+    assert list(explanation["heat"]) == list(answer["probabilities"])
+    assert np.shape(explanation["heat"]["ship"]) == (8, 8)
+
+
+def test_another_class_may_be_explained(server: Server) -> None:
+    def ask(name: str) -> urllib3.BaseHTTPResponse:
+        fields = {"data": ("red.png", RED), "class": name}
+        return server.post("/explanations/cifar10", fields=fields)
+
+    assert list(ask("ship").json()["explanation"]["heat"]) == ["ship"]
+    refused = ask("Schiff")
+    assert (refused.status, refused.json()["type"]) == (400, "InvalidParameterError")
+    assert "airplane, automobile, bird" in refused.json()["message"]
+
+
 Case = tuple[bytes, dict[str, str], int, str]
 
 
@@ -129,7 +151,7 @@ def test_each_cause_has_its_error(server: Server, case: Case) -> None:
     "headers",
     [
         {"describe": "True"},
-        {"explain": "True"},
+        {"explain": "true"},
         {"Content-Type": ""},
         {"Content-Type": "application/json"},
         {"Content-Type": "text/plain; charset=none"},

@@ -83,6 +83,7 @@ class TorchServeClient:
         request_id: str = "",
         *,
         with_model_input: bool = False,
+        explain: bool = False,
     ) -> Prediction:
         """Return what the model sees in a picture.
 
@@ -91,11 +92,13 @@ class TorchServeClient:
             version: The version of the model; TorchServe's default without one.
             request_id: What names the request in logs.
             with_model_input: Whether to ask for the pixels that the model saw, too.
+            explain: Whether to ask which parts of the picture count for the answer, too.
 
         Raises:
             WebUIError: There is none; each cause has a class in :mod:`webui.torchserve.errors`.
         """
-        url = f"{self._settings.inference_url}/predictions/{self._path(version)}"
+        door = "explanations" if explain else "predictions"
+        url = f"{self._settings.inference_url}/{door}/{self._path(version)}"
         headers = {"Content-Type": "application/octet-stream", "X-Request-Id": request_id}
         if with_model_input:
             headers["model_input"] = "true"
@@ -104,13 +107,18 @@ class TorchServeClient:
             raise OverloadedError
         self._require_ok(reply, version)
         try:
-            return parse_prediction(reply.content)
+            prediction = parse_prediction(reply.content)
         except ValueError as error:
             if reply.content.startswith(b'{"predictions"'):
                 # The handler also accepts pictures in JSON, which it tells by the content alone.
                 message = "This is a request in JSON, not a picture. Send the picture itself."
                 raise RejectedImageError(415, "UnsupportedFormatError", message) from error
             raise ModelServerError(detail=_("it is not a prediction")) from error
+        if explain and "explanation" not in prediction:
+            # The archive holds an older handler, or another one.
+            detail = _("it has no explanation, so the model's archive is to be packed again")
+            raise ModelServerError(detail=detail)
+        return prediction
 
     def fetch_workers(self) -> dict[str, list[str]]:
         """Return the states of the workers of each version.

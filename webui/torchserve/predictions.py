@@ -20,6 +20,7 @@ class Prediction(TypedDict):
             ``right``, as a share, and ``of`` how many.
         model_input: The pixels that the model saw, if they were asked for: a PNG as a ``data:``
             URI.
+        explanation: Which parts of the picture count for the classes, if that was asked for.
     """
 
     label: str
@@ -31,6 +32,7 @@ class Prediction(TypedDict):
     ood_score: NotRequired[float]
     reliability: NotRequired[dict[str, Any]]
     model_input: NotRequired[str]
+    explanation: NotRequired[dict[str, Any]]
 
 
 def parse_prediction(content: bytes) -> Prediction:

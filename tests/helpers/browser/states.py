@@ -115,6 +115,12 @@ def show_everything(page: Page) -> None:
     page.evaluate("document.activeElement.blur(); scrollTo(0, 0)")
 
 
+def show_explanation(page: Page) -> None:
+    show_answers(SHIP_FILE, 1, page)
+    page.get_by_role("button", name="Why this answer?").click()
+    expect(page.get_by_label("Opacity")).to_be_visible()
+
+
 def show_long_names(show: Callable[[Page], None], page: Page) -> None:
     """Show answers of a model whose classes have long names: they may be called anything."""
     show(page)
@@ -210,6 +216,7 @@ STATES: dict[str, State] = {
     "waiting": State(show_waiting),
     "answer": State(partial(show_answers, SHIP_FILE, 1)),
     "answer-with-everything-open": State(show_everything),
+    "explanation": State(show_explanation),
     "several-answers": State(partial(show_answers, SEVERAL, 4)),
     "corrected": State(show_corrected),
     "many-answers": State(partial(show_answers, MANY, MOST_PICTURES)),

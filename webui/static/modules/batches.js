@@ -77,6 +77,7 @@ export function copyCards(element) {
     const preview = peekPicture(card.dataset.picture)?.preview;
     if (image && preview) image.src = preview;
     else image?.remove();
+    for (const element of copy.querySelectorAll("[data-unkept]")) element.remove();
     return copy.outerHTML;
   });
 }
