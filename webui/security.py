@@ -8,23 +8,28 @@ from flask_babel import lazy_gettext as _
 from webui.errors import BadRequestError, CrossSiteError
 
 HEADERS = {
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+}
+# Headers that say what a page may do, and weigh as much as a small script does.
+PAGE_HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; img-src 'self' data: blob:; style-src 'self'; script-src 'self'; "
         "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     ),
     "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(self), geolocation=(), microphone=(), payment=(), usb=()",
     # With no-referrer, browsers would not say which page sent a form.
     "Referrer-Policy": "same-origin",
-    "X-Content-Type-Options": "nosniff",
 }
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 
 
 def add_security_headers(response: Response) -> Response:
-    """Return ``response`` with the headers of every answer."""
+    """Return ``response`` with the headers of every answer, and those of a page if it is one."""
     response.headers.update(HEADERS)
+    if response.mimetype == "text/html":
+        response.headers.update(PAGE_HEADERS)
     return response
 
 
