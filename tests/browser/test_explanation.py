@@ -29,7 +29,7 @@ def explain(page: Page, files: dict[str, bytes]) -> Locator:
     """Choose a picture, ask why, and return the explanation."""
     page.goto("/")
     choose(page, files)
-    page.get_by_role("button", name=WHY).click()
+    page.get_by_role("button", name="Why?").click()
     explanation = page.get_by_role("group", name=WHY)
     expect(explanation.get_by_role("slider")).to_be_visible()
     return explanation
@@ -72,7 +72,7 @@ def test_the_slider_fades_the_map_and_hide_takes_it_away(page: Page) -> None:
     explanation.get_by_role("button", name="Hide").click()
     expect(heat).to_have_count(0)
     expect(explanation).to_have_count(0)
-    expect(page.get_by_role("button", name=WHY)).to_be_focused()
+    expect(page.get_by_role("button", name="Why?")).to_be_focused()
 
 
 def test_an_answer_that_was_kept_is_explained_after_a_reload(page: Page) -> None:
@@ -80,7 +80,7 @@ def test_an_answer_that_was_kept_is_explained_after_a_reload(page: Page) -> None
     wait_until_kept(page, 1)
     page.reload()
     expect(page.locator(".heat")).to_have_count(0)
-    page.get_by_role("button", name=WHY).click()
+    page.get_by_role("button", name="Why?").click()
     expect(page.get_by_role("status").filter(has_text="“ship”")).to_be_visible()
 
 
@@ -88,14 +88,14 @@ def test_each_version_explains_its_own_answer(page: Page) -> None:
     page.goto("/?version=all")
     choose(page, {"ship.png": SHIP})
     with page.expect_request(re.compile(r"/explain\?version=2\.0")):
-        page.get_by_role("button", name="Version 2.0: why?").click()
+        page.get_by_title("Version 2.0: why?").click()
     expect(page.get_by_role("group", name="Version 2.0: why?")).to_contain_text("“ship”")
 
 
 def test_what_went_wrong_is_said(page: Page) -> None:
     page.goto("/")
     choose(page, {"ship.png": SHIP})
-    why = page.get_by_role("button", name=WHY)
+    why = page.get_by_role("button", name="Why?")
     page.route("**/explanation.js", lambda route: route.fulfill(status=503))
     why.click()
     expect(page.get_by_role("alert")).to_contain_text("The server cannot be reached")

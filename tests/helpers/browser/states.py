@@ -117,7 +117,7 @@ def show_everything(page: Page) -> None:
 
 def show_explanation(page: Page) -> None:
     show_answers(SHIP_FILE, 1, page)
-    page.get_by_role("button", name="Why this answer?").click()
+    page.get_by_role("button", name="Why?").click()
     expect(page.get_by_label("Opacity")).to_be_visible()
 
 

@@ -20,31 +20,32 @@ const styles = loadStyles();
 let empty = null;
 let words = null;
 
-// Opens the explanation that a button of a card asks for. Rejects if the server does not answer.
-export async function explain(button) {
+// Opens the explanation that a button of a card asks for, or closes it. Rejects if the server does
+// not answer.
+export async function explain(card, button) {
+  const open = card.querySelector(".explanation");
+  open?.querySelector("button").click();
+  if (open?.getAttribute("aria-label") === button.title) return;
   const address = new URL(form.action);
   address.pathname = address.pathname.replace(/predict$/, "explain");
   address.searchParams.set("version", button.dataset.why);
   empty ??= await loadPanel(address);
   words = JSON.parse(empty.dataset.words);
   await styles;
-  const place = button.parentElement;
-  if (place.querySelector(".explanation")) return;
   const panel = empty.cloneNode(true);
-  const card = button.closest(".answer");
   const map = document.createElement("canvas");
   map.className = "heat";
   map.setAttribute("aria-hidden", "true");
   map.dataset.unkept = "";
   const [state, method] = panel.querySelectorAll("[role=status], .small");
-  panel.querySelector(".eyebrow").textContent = button.textContent;
-  panel.setAttribute("aria-label", button.textContent);
+  panel.querySelector(".eyebrow").textContent = button.title;
+  panel.setAttribute("aria-label", button.title);
   panel.querySelector("button").addEventListener("click", () => {
     panel.remove();
     map.remove();
     button.focus();
   });
-  place.append(panel);
+  card.querySelector(".pictures").append(panel);
   panel.focus({ preventScroll: true });
   state.textContent = words.busy;
   const answer = await ask(card.dataset.picture, address);
@@ -96,6 +97,7 @@ async function show(panel, card, map, { label, probabilities, explanation }) {
   fade();
   draw(panel.querySelector("canvas"), (x) => x);
   panel.querySelector("[hidden]").hidden = false;
+  map.scrollIntoView({ block: "nearest" });
 }
 
 // Says in words where the heat of a class is, and how much it is.

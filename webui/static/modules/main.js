@@ -49,7 +49,7 @@ document.querySelector("#recent").addEventListener("click", (event) => {
 answers.addEventListener("click", ({ target }) => {
   const card = target.closest(".answer");
   if (target.closest("[data-retry]")) tryAgain(card);
-  if (target.closest("[data-why]")) showExplanation(target.closest("[data-why]"));
+  if (target.closest("[data-why]")) showExplanation(card, target.closest("[data-why]"));
   if (target.closest("[data-cancel]")) {
     cancel(card);
     if (answers.querySelector(".answer")) answers.focus();
@@ -180,17 +180,17 @@ function fill(element, id) {
   element.replaceChildren(...(note ? [createParagraph("card note", say(note))] : []), ...cards);
 }
 
-async function showExplanation(button) {
-  button.parentElement.querySelector("[data-unkept]")?.remove();
+async function showExplanation(card, button) {
+  card.querySelector("[data-unkept][role=alert]")?.remove();
   try {
     const { explain } = await import("./explanation.js");
-    await explain(button);
+    await explain(card, button);
   } catch {
     // It is loaded only now, and the server may be gone.
     const problem = createParagraph("small", say("unreachable"));
     problem.dataset.unkept = "";
     problem.setAttribute("role", "alert");
-    button.parentElement.append(problem);
+    button.parentElement.after(problem);
   }
 }
 
