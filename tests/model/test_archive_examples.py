@@ -51,7 +51,7 @@ def test_the_first_six_pictures_of_a_folder_are_packed_small_and_without_metadat
     assert list(examples) == ["1", "2", "3", "4", "5", "6"]
     for name, example in examples.items():
         # The phone was held upright.
-        assert (example.format, example.size) == ("WEBP", (120, 160))
+        assert (example.format, example.size) == ("WEBP", (96, 128))
         assert not example.getexif()
         assert mean_colour(example) == pytest.approx([30 * int(name), 90, 90], abs=6)
 

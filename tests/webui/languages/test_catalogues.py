@@ -150,7 +150,7 @@ def find_unmarked(text: str) -> list[str]:
         shorter = re.sub("⟦[^⟦⟧]*⟧", "", text)
         assert shorter != text, text
         text = shorter
-    return UNMARKED.findall(re.sub(r"\b(curl|Python)\b|\{\w+\}", "", text))
+    return UNMARKED.findall(re.sub(r"\b(curl|Python|CSV|JSON)\b|\{\w+\}", "", text))
 
 
 def unmarked_in_page(response: TestResponse) -> list[str]:

@@ -12,8 +12,8 @@ const COLOURS = [
 ];
 // Longest side, in pixels, of a map, which is so smooth that the browser may enlarge it.
 const LONGEST_SIDE = 240;
-// Part of all heat, as means of ninths of the picture, from which one ninth has most of it.
-const MOSTLY = 0.2;
+// Mean heat, as a part of the greatest, above which it is everywhere.
+const EVEN = 0.5;
 
 const form = document.querySelector("#picture-form");
 const styles = loadStyles();
@@ -100,23 +100,17 @@ async function show(panel, card, map, { label, probabilities, explanation }) {
   map.scrollIntoView({ block: "nearest" });
 }
 
-// Says in words where the heat of a class is, and how much it is.
+// Says in words where the heat of a class is greatest, and how much it is.
 function describe(name, heat, { whole, lowest }) {
-  const ninths = new Array(9).fill(0);
-  const cells = new Array(9).fill(0);
-  for (const [row, line] of heat.entries()) {
-    for (const [column, cell] of line.entries()) {
-      const ninth = 3 * Math.floor(3 * (row + 0.5) / heat.length)
-        + Math.floor(3 * (column + 0.5) / line.length);
-      ninths[ninth] += cell;
-      cells[ninth] += 1;
-    }
-  }
-  const means = ninths.map((sum, index) => sum / (cells[index] || 1));
-  const total = means.reduce((sum, mean) => sum + mean, 0);
-  if (total === 0) return fill(words.nothing, { name });
-  const most = Math.max(...means);
-  const place = most < MOSTLY * total ? words.everywhere : words.places[means.indexOf(most)];
+  const cells = heat.flat();
+  const most = Math.max(...cells);
+  if (most === 0) return fill(words.nothing, { name });
+  const columns = heat[0].length;
+  const [row, column] = [Math.floor(cells.indexOf(most) / columns), cells.indexOf(most) % columns];
+  const third = (index, count) => Math.floor(3 * (index + 0.5) / count);
+  const ninth = 3 * third(row, heat.length) + third(column, columns);
+  const mean = cells.reduce((sum, cell) => sum + cell, 0) / cells.length;
+  const place = mean > EVEN * most ? words.everywhere : words.places[ninth];
   const values = { whole: formatPercentage(whole), lowest: formatPercentage(lowest) };
   return fill(words.found, { name, place, ...values });
 }

@@ -58,7 +58,8 @@ export function showRecent() {
       const image = card.querySelector("[data-preview] img") ?? card.querySelector(".pixels");
       item.querySelector("img").src = image?.src ?? "";
       item.querySelector(".visually-hidden").textContent = nameOf(card);
-      item.querySelector(".recent-label").textContent = label;
+      const doubt = "unsure" in card.dataset ? "?" : "";
+      item.querySelector(".recent-label").textContent = label + doubt;
       item.querySelector(".percentage").textContent = percentage;
       return item;
     }));
