@@ -19,7 +19,7 @@ from model.images.preprocessing import prepare
 MOST_EXAMPLES = 6
 # Shorter side, and greatest longer one, in pixels: the page shows them small.
 SHORTER_SIDE, LONGER_SIDE = 96, 128
-QUALITY = 60
+QUALITY = 40
 
 
 class ExampleError(Exception):

@@ -1,5 +1,5 @@
-// The ways into the page for pictures: the form, a drop, the clipboard, and photos that are taken
-// for it, with the phone's own camera app or in a dialog.
+// The ways into the page for pictures: the form, a drop, the clipboard, examples, and photos that are
+// taken for it, with the phone's own camera app or in a dialog.
 
 import { say } from "./words.js";
 
@@ -101,4 +101,16 @@ function turnOffCamera() {
 
 function stop(stream) {
   for (const track of stream?.getTracks() ?? []) track.stop();
+}
+
+// Calls `take` with an array of one file whenever an example is clicked.
+export function listenForExamples(take) {
+  document.querySelector(".examples")?.addEventListener("click", ({ target }) => {
+    const button = target.closest("button");
+    if (!button) return;
+    // The page may not fetch data: URLs.
+    const [, content] = button.querySelector("img").src.split(",");
+    const bytes = Uint8Array.from(atob(content), (character) => character.charCodeAt(0));
+    take([new File([bytes], button.dataset.name, { type: "image/webp" })]);
+  });
 }

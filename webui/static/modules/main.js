@@ -6,8 +6,7 @@ import { addCards, cancel, copyCards, goOn, isOpen, tryAgain } from "./batches.j
 import {
   createParagraph, createWaitingCard, isWaiting, nameOf, parseCard, summarize,
 } from "./cards.js";
-import { listenForExamples } from "./examples.js";
-import { listenForPhotos, listenForPictures } from "./intake.js";
+import { listenForExamples, listenForPhotos, listenForPictures } from "./intake.js";
 import { showReadiness } from "./sending.js";
 import { clear, keep, load, showRecent } from "./storage.js";
 import { announce, say } from "./words.js";
