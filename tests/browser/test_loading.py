@@ -11,7 +11,7 @@ from tests.helpers.browser.states import STATES
 from tests.helpers.browser.web_uis import USUAL
 from tests.helpers.server import Server
 
-MOST_BYTES = 60_000
+MOST_BYTES = 45_000
 SCRIPTS = "**/main.js"
 
 

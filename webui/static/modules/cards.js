@@ -73,10 +73,13 @@ export function replaceCard(old, card) {
   figure.hidden = !shown && !caption;
   card.dataset.picture = old.dataset.picture;
   describePlaceholder(card);
-  const { top } = old.getBoundingClientRect();
+  const topOf = (one) => one.getBoundingClientRect().top;
+  // The first card that begins in the window keeps its place; browsers would keep another one.
+  const cards = [...old.parentElement?.children ?? []];
+  const read = cards.find((one) => !one.hidden && topOf(one) >= 0);
+  const top = read && topOf(read);
   old.replaceWith(card);
-  // Browsers would rather keep the next card where it is than the one that begins in the window.
-  if (top >= 0) scrollBy(0, card.getBoundingClientRect().top - top);
+  if (read) scrollBy(0, topOf(read === old ? card : read) - top);
 }
 
 export function addDescription(card, text) {
