@@ -49,7 +49,7 @@ export function showStrip(isNewBatch = false) {
   if (strip.hidden) byDoubt.ariaPressed = false;
   showCounts(cards);
   for (const card of cards) card.hidden = only !== null && kindOf(card) !== only;
-  if (isNewBatch && isJustAbove(cards[0])) strip.scrollIntoView();
+  if (isNewBatch && isInTheWay(cards[0])) strip.scrollIntoView();
   sort(cards, isNewBatch ? undefined : findPlace(cards));
 }
 
@@ -115,10 +115,13 @@ function place(parent, children, read) {
   }
 }
 
-// Says whether one had to scroll up from the first card to see the strip.
-function isJustAbove(card) {
-  return !strip.hidden && strip.getBoundingClientRect().top < 0
-    && card.getBoundingClientRect().top >= 0;
+// Says whether the first card begins in the window, but the strip that has come pushes it out, or one
+// had to scroll up to see the strip.
+function isInTheWay(card) {
+  if (strip.hidden) return false;
+  const { top, bottom } = card.getBoundingClientRect();
+  const isPushedOut = top < innerHeight && bottom > innerHeight;
+  return top >= 0 && (isPushedOut || strip.getBoundingClientRect().top < 0);
 }
 
 // Returns the card that has the focus, or the first one that begins in the window.
