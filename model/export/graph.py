@@ -86,8 +86,8 @@ def _store_as_float16(graph: bytes) -> bytes:
 def export_network(network: Network, means: Tensor, image_size: int) -> bytes:
     """Serialise a network on the CPU as an ONNX graph from pixels to probabilities and OOD scores.
 
-    ``means`` are the mean embeddings of the classes, float ``(C, F)``; ``image_size`` is the shorter
-    side of the pictures that it is to see, in pixels.
+    ``means`` are the mean embeddings of the classes, float ``(C, F)``, and ``image_size`` is the
+    shorter side of the pictures that it is to see, in pixels.
 
     Raises:
         ValueError: The graph does not compute what the network does.

@@ -69,8 +69,8 @@ class StrongCNN(nn.Module):
         takes_any_shape: Whether the input need not be square.
 
     Shape:
-        Input: float ``(N, 3, H, W)``, RGB in [0, 1]; H and W are 9 or more. The last
-            features see 79 pixels a side.
+        Input: float ``(N, 3, H, W)``, RGB in [0, 1]; H and W are 9 or more. Each of the
+            last features sees 79×79 pixels.
         Output: float ``(N, num_classes)``, logits. The loss and the exported graph apply softmax.
     """
 

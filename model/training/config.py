@@ -24,6 +24,8 @@ CONFIG_FILE_NAME = "config.json"
 FEW_IMAGES = 2560
 # Sides in pixels that pictures may be trained at.
 IMAGE_SIZES = (ReferenceCNN.image_size, 64, 96, 128)
+# Largest number of pixels in a step by default, as its memory grows with them.
+STEP_PIXELS = 500 * 32 * 32
 # Largest number of so few images in a step of a training that begins with nothing.
 SMALL_BATCH_SIZE = 16
 # Number of validation images below which the best epoch would be chosen by chance: with a hundred,
@@ -104,7 +106,7 @@ class Config:
     )
     batch_size: int = option(
         "number of images in a step of the optimiser (default: the recipe's, which is smaller for "
-        f"fewer than {FEW_IMAGES:,} images)",
+        f"fewer than {FEW_IMAGES:,} images, and for large ones)",
         0,
         whole_number(),
     )
@@ -176,6 +178,7 @@ class Config:
         if self.is_recipe_free and are_few:
             recipe, start_from = RECIPES["fine-tuned"], BEST_ARCHIVE
         most = SMALL_BATCH_SIZE if are_few and not start_from else recipe.default_batch_size
+        most = min(most, STEP_PIXELS // self.image_size**2)
         # Even batches, as a last one of a single image would spoil what normalisations measure.
         batch_size = self.batch_size or math.ceil(images / math.ceil(images / most))
         keep_last = recipe.keep_last or validation_images < LEAST_VALIDATION_IMAGES
@@ -265,8 +268,8 @@ def _choose_recipe(parser: OneLineParser, given: dict[str, Any]) -> Recipe:
     name = given.pop("recipe", "fine-tuned" if is_fine_tuned else "tuned")
     if is_large and not RECIPES[name].is_strong:
         parser.error(
-            f"--image-size: the network of the recipe {name} sees {ReferenceCNN.image_size} pixels "
-            "a side; use --recipe strong or fine-tuned"
+            f"--image-size: the recipe {name} trains a network that sees {ReferenceCNN.image_size} "
+            "pixels; use --recipe strong or fine-tuned"
         )
     if is_large and "data" not in given:
         parser.error("--image-size: CIFAR-10 has no larger images; give your own with --data")
