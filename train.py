@@ -52,7 +52,7 @@ from model.export.graph import export_run
 from model.export.temperature import set_temperature
 from model.inference.card import ModelCard
 from model.inference.classifier import Classifier
-from model.networks import NETWORKS, Network, to_unit_range
+from model.networks import Network, to_unit_range
 from model.training import RunError
 from model.training.batches import Batch, batches, hold_out, weigh_classes
 from model.training.checkpoint import ResumableLoop
@@ -103,8 +103,7 @@ def load_data(config: Config) -> Splits:
     """Load the folder-per-class tree, or CIFAR-10 where none is given."""
     if config.data is None:
         return load_cifar10(Path("data"))
-    size = NETWORKS[config.recipe.architecture].image_size
-    return load_folders(config.data, size, skip_unreadable=config.skip_unreadable)
+    return load_folders(config.data, config.image_size, skip_unreadable=config.skip_unreadable)
 
 
 def fit(

@@ -6,6 +6,7 @@ from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -13,14 +14,17 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch.nn.functional import cross_entropy
 
 import train
+from model import evaluate
+from model.archive import make_archive
 from model.data.dataset import LabelledImages
 from model.data.folders import load_folders
 from model.data.splits import split_training_images
 from model.inference.card import Band, ModelCard, Share
+from model.inference.classifier import Classifier
 from model.networks.reference_cnn import ReferenceCNN
 from model.training.metrics import EpochTotals, read_metrics
 from model.training.recipes import RECIPES
-from tests.helpers.pictures import SHIPPED_ARCHIVE, write_image_folder
+from tests.helpers.pictures import SHIPPED_ARCHIVE, encode, make_gradient, write_image_folder
 from tests.helpers.training import FinishedRun, arguments_for, train_once
 
 
@@ -137,6 +141,26 @@ def test_a_refit_of_an_incomplete_run_is_refused(
     error = capsys.readouterr().err
     assert error.count("\n") == 1
     assert "not a complete run" in error
+
+
+def test_larger_pictures_show_what_is_lost_in_small_ones_up_to_the_archive(tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    # Two by two, the pixels of the grid are grey, too.
+    grid = np.indices((64, 64)).sum(axis=0)[..., None] % 2 * 80 - 40
+    folder = tmp_path / "pictures"
+    for name, pattern in {"grid": grid, "plain": 0 * grid}.items():
+        (folder / name).mkdir(parents=True)
+        for index in range(20):
+            pixels = (128 + pattern + generator.integers(-25, 26, (64, 64, 3))).astype(np.uint8)
+            (folder / name / f"{index}.png").write_bytes(encode(Image.fromarray(pixels)))
+    run = train_once(folder, "large", "--recipe", "fine-tuned", "--image-size", 64).path
+    archive = make_archive(run, tmp_path)
+    assert ModelCard.load(archive).image_size == 64
+    assert Classifier.load(archive).prepare(encode(make_gradient())).pixels.shape == (64, 96, 3)
+    arguments = ["--data", folder, "--output", tmp_path / "evaluation"]
+    assert evaluate.main([str(archive), *map(str, arguments)]) == 0
+    scores = json.loads((tmp_path / "evaluation" / "classification_report.json").read_text())
+    assert scores["accuracy"] == 1
 
 
 def test_a_start_that_cannot_be_used_is_one_line(

@@ -82,15 +82,15 @@ def test_a_signal_saves_and_says_how_to_go_on_to_the_same_end(
 def test_a_strong_run_that_was_stopped_ends_as_a_whole_one_and_gets_no_longer(
     pictures: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    whole = train_once(pictures, "strong", "--recipe", "strong", *OFTEN).path
+    large = ("--recipe", "strong", "--image-size", 64, *OFTEN)
+    whole = train_once(pictures, "strong", *large).path
     stopped = whole.with_name("strong-stopped")
     with sigterm_after_epoch(stopped):
-        arguments = arguments_for(pictures, stopped.name, "--recipe", "strong", *OFTEN)
-        assert train.main(arguments) == 143
+        assert train.main(arguments_for(pictures, stopped.name, *large)) == 143
     assert resume(stopped) == 0
     assert_same_training(stopped, whole)
     card = ModelCard.load(stopped)
-    assert (card.architecture, card.epochs) == ("StrongCNN", EPOCHS)
+    assert (card.architecture, card.epochs, card.image_size) == ("StrongCNN", EPOCHS, 64)
     assert resume(stopped, "--epochs", 20) == 2
     assert "planned for the epochs" in capsys.readouterr().err
 

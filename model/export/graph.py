@@ -57,13 +57,13 @@ def export_run(run: Path, card: ModelCard, images: LabelledImages) -> None:
     weights = (run / WEIGHTS_FILE_NAME).read_bytes()
     network = load_network(weights, card.architecture, len(card.class_names), card.dropout)
     if not isinstance(network, StrongCNN):
-        graph = export_network(network, mean_embeddings(network, images))
+        graph = export_network(network, mean_embeddings(network, images), card.image_size)
         (run / GRAPH_FILE_NAME).write_bytes(graph)
         return
     torch.save(network.half().state_dict(), run / WEIGHTS_FILE_NAME)
     network.float().fold_normalisations()
     network.half().float()
-    graph = export_network(network, mean_embeddings(network, images))
+    graph = export_network(network, mean_embeddings(network, images), card.image_size)
     (run / GRAPH_FILE_NAME).write_bytes(_store_as_float16(graph))
     indices = torch.linspace(0, len(images) - 1, min(len(images), QUANTISATION_IMAGES))
     pixels = images.subset(indices.long()).pixels.permute(0, 2, 3, 1).contiguous()
@@ -83,16 +83,17 @@ def _store_as_float16(graph: bytes) -> bytes:
     return bytes(model.SerializeToString())
 
 
-def export_network(network: Network, means: Tensor) -> bytes:
+def export_network(network: Network, means: Tensor, image_size: int) -> bytes:
     """Serialise a network on the CPU as an ONNX graph from pixels to probabilities and OOD scores.
 
-    ``means`` are the mean embeddings of the classes, float ``(C, F)``.
+    ``means`` are the mean embeddings of the classes, float ``(C, F)``, and ``image_size`` is the
+    shorter side of the pictures that it is to see, in pixels.
 
     Raises:
         ValueError: The graph does not compute what the network does.
     """
     served = _ServedNetwork(network, means)
-    return to_onnx(served, network.image_size, any_shape=network.takes_any_shape)
+    return to_onnx(served, image_size, any_shape=network.takes_any_shape)
 
 
 def to_onnx(network: nn.Module, image_size: int, *, any_shape: bool = False) -> bytes:

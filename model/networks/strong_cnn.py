@@ -66,15 +66,14 @@ class StrongCNN(nn.Module):
         dropout: Probability in [0, 1) of dropping a feature in training.
 
     Attributes:
-        image_size: Shorter side of the input in pixels.
         takes_any_shape: Whether the input need not be square.
 
     Shape:
-        Input: float ``(N, 3, H, W)``, RGB in [0, 1]; H and W are 9 or more, best about 32.
+        Input: float ``(N, 3, H, W)``, RGB in [0, 1]; H and W are 9 or more. Each of the
+            last features sees 79×79 pixels.
         Output: float ``(N, num_classes)``, logits. The loss and the exported graph apply softmax.
     """
 
-    image_size = 32
     takes_any_shape = True
     widths = (64, 256, 256)
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from model import BEST_ARCHIVE, PROJECT
 from model.command_line import OneLineParser, number, whole_number
+from model.networks.reference_cnn import ReferenceCNN
 from model.training import RunError
 from model.training.recipes import RECIPES, Recipe, option
 
@@ -21,6 +22,10 @@ CONFIG_FILE_NAME = "config.json"
 # Number of training images below which a training starts from trained weights by default, and
 # batches are small.
 FEW_IMAGES = 2560
+# Sides in pixels that pictures may be trained at.
+IMAGE_SIZES = (ReferenceCNN.image_size, 64, 96, 128)
+# Largest number of pixels in a step by default, as its memory grows with them.
+STEP_PIXELS = 500 * 32 * 32
 # Largest number of so few images in a step of a training that begins with nothing.
 SMALL_BATCH_SIZE = 16
 # Number of validation images below which the best epoch would be chosen by chance: with a hundred,
@@ -64,6 +69,14 @@ class Config:
         parse=lambda text: Path(text).absolute(),
         metavar="DIR",
     )
+    image_size: int = option(
+        "shorter side in pixels of what the network sees of your pictures; above "
+        f"{ReferenceCNN.image_size}, the recipe is fine-tuned by default "
+        f"(default: {ReferenceCNN.image_size})",
+        ReferenceCNN.image_size,
+        int,
+        choices=IMAGE_SIZES,
+    )
     skip_unreadable: bool = option(
         "leave out files that can't be read as pictures instead of stopping", default=False
     )
@@ -93,7 +106,7 @@ class Config:
     )
     batch_size: int = option(
         "number of images in a step of the optimiser (default: the recipe's, which is smaller for "
-        f"fewer than {FEW_IMAGES:,} images)",
+        f"fewer than {FEW_IMAGES:,} images, and for large ones)",
         0,
         whole_number(),
     )
@@ -165,6 +178,7 @@ class Config:
         if self.is_recipe_free and are_few:
             recipe, start_from = RECIPES["fine-tuned"], BEST_ARCHIVE
         most = SMALL_BATCH_SIZE if are_few and not start_from else recipe.default_batch_size
+        most = min(most, STEP_PIXELS // self.image_size**2)
         # Even batches, as a last one of a single image would spoil what normalisations measure.
         batch_size = self.batch_size or math.ceil(images / math.ceil(images / most))
         keep_last = recipe.keep_last or validation_images < LEAST_VALIDATION_IMAGES
@@ -249,7 +263,16 @@ def _flag(name: str) -> str:
 
 def _choose_recipe(parser: OneLineParser, given: dict[str, Any]) -> Recipe:
     """Return the recipe that is asked for, and let one that needs trained weights have some."""
-    name = given.pop("recipe", "fine-tuned" if "start_from" in given else "tuned")
+    is_large = given.get("image_size", ReferenceCNN.image_size) != ReferenceCNN.image_size
+    is_fine_tuned = is_large or "start_from" in given
+    name = given.pop("recipe", "fine-tuned" if is_fine_tuned else "tuned")
+    if is_large and not RECIPES[name].is_strong:
+        parser.error(
+            f"--image-size: the recipe {name} trains a network that sees {ReferenceCNN.image_size} "
+            "pixels; use --recipe strong or fine-tuned"
+        )
+    if is_large and "data" not in given:
+        parser.error("--image-size: CIFAR-10 has no larger images; give your own with --data")
     if name == "fine-tuned":
         given.setdefault("start_from", BEST_ARCHIVE)
     elif "start_from" in given:

@@ -12,8 +12,8 @@ from model.networks import Network, build_network, load_network, to_unit_range
 from model.training import RunError
 from model.training.config import Config
 
-# Number of images from whose pixels the first layer of a network is derived.
-SAMPLED_IMAGES = 5000
+# Number of pixels from which the first layer of a network is derived: those of 5,000 small images.
+SAMPLED_PIXELS = 5000 * 32 * 32
 
 
 def create_network(config: Config, num_classes: int, images: LabelledImages) -> Network:
@@ -66,5 +66,6 @@ def sample_pixels(images: LabelledImages) -> Tensor:
     They are float32 ``(N, 3, S, S)`` in [0, 1], on the CPU.
     """
     device = images.labels.device
-    indices = torch.linspace(0, len(images) - 1, min(len(images), SAMPLED_IMAGES), device=device)
+    number = min(len(images), SAMPLED_PIXELS // images.store.shape[-1] ** 2)
+    indices = torch.linspace(0, len(images) - 1, number, device=device)
     return to_unit_range(images.subset(indices.long()).pixels.cpu())

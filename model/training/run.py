@@ -143,13 +143,12 @@ class Run:
     ) -> ModelCard:
         """Describe the trained network, which is not tested yet; ``sizes`` as of ``begin``."""
         kept = history[kept_epoch(history, config.recipe) - 1]
-        network = NETWORKS[config.recipe.architecture]
         return ModelCard(
             name=self.directory.name,
             version="",
             architecture=config.recipe.architecture,
             dropout=config.recipe.dropout,
-            image_size=network.image_size,
+            image_size=config.image_size,
             class_names=splits["train"].class_names,
             data=describe_source(config.data),
             training_images=sizes[0],
@@ -160,7 +159,7 @@ class Run:
             test_accuracy=None,
             test_images=len(splits["test"]),
             created=datetime.now(UTC).date().isoformat(),
-            fit="keep-aspect" if network.takes_any_shape else "resize",
+            fit="keep-aspect" if NETWORKS[config.recipe.architecture].takes_any_shape else "resize",
         )
 
     def print_summary(self, history: list[EpochMetrics], config: Config) -> None:

@@ -22,7 +22,7 @@ def test_a_graph_computes_what_its_network_does(build: Callable[[], Network], wi
     torch.manual_seed(0)
     network, pixels = build().eval(), PIXELS[:, :, :width]
     means = torch.randn(10, network.output.in_features)
-    probabilities, scores = OnnxEngine(export_network(network, means)).compute(pixels)
+    probabilities, scores = OnnxEngine(export_network(network, means, 32)).compute(pixels)
     np.testing.assert_allclose(probabilities, probabilities_in_pytorch(network, pixels), atol=1e-5)
     with torch.inference_mode():
         images = to_unit_range(torch.from_numpy(pixels).permute(0, 3, 1, 2))
@@ -39,4 +39,4 @@ def test_a_graph_that_answers_something_else_is_refused(
 
     monkeypatch.setattr(OnnxEngine, "compute", compute)
     with pytest.raises(ValueError, match="off by"):
-        export_network(ReferenceCNN().eval(), torch.eye(10, 128))
+        export_network(ReferenceCNN().eval(), torch.eye(10, 128), 32)

@@ -22,9 +22,10 @@ def test_a_trained_network_gets_a_new_last_layer_and_keeps_the_others() -> None:
     assert all(torch.equal(value, trained[name]) for name, value in started.items())
 
 
-def test_pixels_are_sampled_from_images_of_all_classes() -> None:
+def test_as_many_pixels_of_any_size_are_sampled_from_images_of_all_classes() -> None:
     labels = torch.arange(20_000) // 10_000
-    values = (labels * 255).byte()[:, None, None, None].expand(-1, 3, 2, 2)
-    sample = sample_pixels(LabelledImages(values, labels))
-    assert len(sample) == 5000
-    assert sample.mean().item() == pytest.approx(0.5, abs=1e-3)
+    for side, number in ((32, 5000), (64, 1250)):
+        values = (labels * 255).byte()[:, None, None, None].expand(-1, 3, side, side)
+        sample = sample_pixels(LabelledImages(values, labels))
+        assert len(sample) == number
+        assert sample.mean().item() == pytest.approx(0.5, abs=1e-3)
