@@ -103,4 +103,4 @@ def _describe_help(evaluation: Evaluation, training_counts: Sequence[int]) -> st
     if training_counts and max(training_counts) > UNEVEN * min(training_counts):
         fewest, count = int(np.argmin(training_counts)), min(training_counts)
         text += f", and first of {names[fewest]} (trained on {count:,}),"
-    return f"{text} would help."
+    return f"{text} would help; python -m model.learning_curve DIR tells how much."
