@@ -7,6 +7,7 @@ All three are tested with the same images. The folder runs/learning-curve-<date>
 runs and the figure ``learning_curve.png``.
 """
 
+import argparse
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -20,7 +21,7 @@ from model import PROJECT
 from model.command_line import OneLineParser, format_percentage, tolerate_any_encoding
 from model.evaluation.scores import wilson_interval
 from model.inference.card import ModelCard
-from model.training.config import Config
+from model.training.config import Config, parse_config
 
 # Parts of the training images by the name of the run; the first run tells how many all are.
 PARTS = {"all": 1, "half": 2, "quarter": 4}
@@ -33,13 +34,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     tolerate_any_encoding()
     parser = OneLineParser("python -m model.learning_curve", __doc__)
     parser.add_argument("data", type=Path, metavar="DIR", help="folder-per-class tree")
-    text = "folder of all runs (default: runs/)"
-    parser.add_argument("--runs", type=Path, default=Path("runs"), metavar="DIR", help=text)
-    options, more = parser.parse_known_args(arguments)
-    directory = options.runs / f"learning-curve-{datetime.now(UTC):%Y%m%d-%H%M%S}"
-    program = [sys.executable, str(PROJECT / "train.py")]
-    command = [*program, "--data", str(options.data), "--runs", str(directory), *more]
+    text = "options of train.py"
+    parser.add_argument("options", nargs=argparse.REMAINDER, metavar="...", help=text)
+    given = parser.parse_args(arguments)
+    train_arguments = ["--data", str(given.data), *given.options]
     try:
+        config, _ = parse_config(train_arguments)
+        if config.no_test:
+            parser.error("leave out --no-test")
+        directory = config.runs / f"learning-curve-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+        program = [sys.executable, str(PROJECT / "train.py")]
+        command = [*program, *train_arguments, "--runs", str(directory)]
         right, tested = train_on_parts(command, directory)
         print(f"\n{write_curve(directory / 'learning_curve.png', right, tested)}")
     except subprocess.CalledProcessError as error:
@@ -71,9 +76,7 @@ def train_on_parts(command: Sequence[str], directory: Path) -> tuple[dict[int, i
             more = ["--recipe", recipe, "--limit", str(max(right) // part)]
         subprocess.run([*command, "--name", name, *more], check=True)
         card = ModelCard.load(directory / name)
-        if card.test_accuracy is None:
-            raise ValueError("the runs must be tested; leave out --no-test")
-        right[card.training_images] = round(card.test_accuracy * card.test_images)
+        right[card.training_images] = round((card.test_accuracy or 0) * card.test_images)
         if max(right) // max(PARTS.values()) < len(card.class_names):
             raise ValueError("a quarter of the training images must have every class; add pictures")
     return right, card.test_images

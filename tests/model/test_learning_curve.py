@@ -14,7 +14,7 @@ QUICK = ["--from-scratch", "--epochs", "1", "--batch-size", "4", "--validation-i
 def test_three_runs_with_more_and_more_images_are_compared(
     pictures: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    assert main([str(pictures), "--runs", str(tmp_path), *QUICK]) == 0
+    assert main([str(pictures), *QUICK, "--runs", str(tmp_path)]) == 0
     [directory] = tmp_path.iterdir()
     cards = [ModelCard.load(directory / name) for name in ("quarter", "half", "all")]
     assert [card.training_images for card in cards] == [5, 10, 20]
@@ -31,7 +31,6 @@ def test_three_runs_with_more_and_more_images_are_compared(
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        (["--no-test"], "model.learning_curve: error: the runs must be tested"),
         (["--limit", "6"], "model.learning_curve: error: a quarter of the training images"),
         (["--limit", "1"], "train.py: error: 1 training images are too few"),
     ],
@@ -39,7 +38,7 @@ def test_three_runs_with_more_and_more_images_are_compared(
 def test_what_cannot_be_compared_is_one_line(
     pictures: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], more: list[str], message: str
 ) -> None:
-    assert main([str(pictures), "--runs", str(tmp_path), *QUICK, *more]) == 2
+    assert main([str(pictures), *QUICK, "--runs", str(tmp_path), *more]) == 2
     error = capfd.readouterr().err
     assert error.startswith(message)
     assert error.count("\n") == 1
