@@ -48,6 +48,7 @@ from model.evaluation.strangers import (
     measure_strangers,
     write_strangers_report,
 )
+from model.evaluation.verdict import describe_verdict
 from model.export.graph import export_run
 from model.export.temperature import set_temperature
 from model.inference.card import ModelCard
@@ -228,7 +229,9 @@ def report(
             strangers=strangers,
         ).save(directory)
         print(f"\nTest split, weights of epoch {card.epochs}: accuracy {accuracy:.2%}\n\n{text}")
-        print(f"{calibration}\n\n{write_strangers_report(directory, strangers)}")
+        print(f"{calibration}\n\n{write_strangers_report(directory, strangers)}\n")
+        counts = torch.bincount(used[0].labels, minlength=len(card.class_names)).tolist()
+        print(f"{describe_verdict(evaluation, training_counts=counts)}\n")
     if config.dry_run:
         archive = make_archive(directory, directory)
         print(f"The dry run went through everything, up to {archive}; its figures mean nothing.")

@@ -37,8 +37,9 @@ from model.evaluation.calibration import write_calibration_report
 from model.evaluation.comparison import write_comparison
 from model.evaluation.page import write_page
 from model.evaluation.report import write_csv, write_test_report
-from model.evaluation.scores import Evaluation, classify, wilson_interval
+from model.evaluation.scores import Evaluation, classify
 from model.evaluation.strangers import measure_strangers, write_strangers_report
+from model.evaluation.verdict import describe_verdict
 from model.inference.card import ModelCard, Strangers
 from model.inference.classifier import Classifier
 
@@ -263,14 +264,9 @@ def _report(
     write_predictions(output / "predictions.csv", evaluation)
     page = output / "confusion_matrix.html"
     write_page(page, evaluation)
-    total = len(evaluation.images)
-    low, high = wilson_interval(evaluation.correct, total)
     print("\n".join(map(visible, text.splitlines())))
-    print(
-        f"Accuracy {evaluation.accuracy:.2%} of {total:,} images ({evaluation.source}); "
-        f"95 % interval {low:.2%} to {high:.2%}"
-    )
     print(f"{calibration}\n\n{write_strangers_report(output, strangers)}\n")
+    print(f"{describe_verdict(evaluation, f'images ({evaluation.source})')}\n")
     print(f"Everything is in {output}/. Open this page to see the pictures behind the numbers:")
     print(page)
 

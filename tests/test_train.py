@@ -77,6 +77,19 @@ def test_a_run_leaves_everything_it_promises(finished_run: FinishedRun) -> None:
     assert losses == pytest.approx(expected)
 
 
+def test_the_verdict_agrees_with_the_report_and_leads_to_the_mistakes(
+    finished_run: FinishedRun,
+) -> None:
+    verdict = finished_run.output.partition("Right for ")[2].splitlines()
+    assert verdict[0].startswith("21 of 24 test images: 87.5 %, or 69.0 % to 95.7 % of many more")
+    assert verdict[1].startswith("Surely better than answering snow always (62.5 %). Too few")
+    assert verdict[2] == "Most confused: snow taken for night 3 times of 15."
+    assert verdict[3].startswith("No class is surely worse than the others")
+    folder, page = finished_run.pictures, finished_run.path / "evaluation" / "confusion_matrix.html"
+    command = f"python -m model.evaluate {finished_run.path} --data {folder}"
+    assert f"  {command}   # its mistakes, on the page {page}\n" in finished_run.output
+
+
 def test_the_kept_weights_are_those_of_the_least_validation_loss(
     pictures: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

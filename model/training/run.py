@@ -175,7 +175,8 @@ class Run:
         run = shlex.quote(str(self.directory))
         print(
             f"{best}\nEverything is in {self.directory}/. Next:\n"
-            f"  python -m model.evaluate {run}{data}{skip}   # which pictures it gets wrong\n"
+            f"  python -m model.evaluate {run}{data}{skip}   # its mistakes, on the page "
+            f"{self.directory}/evaluation/confusion_matrix.html\n"
             f"  python -m model.archive {run}   # pack it; it prints how to serve it"
         )
 

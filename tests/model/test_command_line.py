@@ -100,6 +100,7 @@ def test_a_terminal_that_lacks_letters_gets_them_escaped(
         ("model.archive", "python -m model.archive runs/NAME"),
         ("model.evaluate", "python -m model.evaluate runs/long"),
         ("model.from_keras", "python -m model.from_keras cnn_cifar10_model.keras"),
+        ("model.learning_curve", "python -m model.learning_curve DIR"),
         ("model.predict", "python -m model.predict docs/ship.png"),
         ("train", "python train.py --data DIR"),
     ],
