@@ -203,7 +203,7 @@ def report(
 
     The images that were ``used`` are those that trained and those that were held out.
     """
-    directory, test = run.directory, splits["test"]
+    directory = run.directory
     card = run.create_card(config, history, splits, (len(used[0]), len(used[1])))
     # The exported network classifies, as it will on the server.
     export_run(directory, card, used[0])
@@ -212,26 +212,10 @@ def report(
     card.save(directory)
     draw_curves(directory, history)
     if config.data:
-        write_test_files(directory, test.names)
+        write_test_files(directory, splits["test"].names)
     if not config.no_test:
-        files = [config.data / name for name in test.names] if config.data else []
-        classifier = Classifier.load(directory)
-        probabilities, ood_scores = classify(classifier, test, files)
-        evaluation = Evaluation(test, probabilities)
-        accuracy, text = evaluation.accuracy, write_test_report(directory, evaluation)
-        error, calibration = write_calibration_report(directory, evaluation, card.temperature)
-        strangers = measure_strangers(classifier, ood_scores)
-        replace(
-            card,
-            test_accuracy=accuracy,
-            recalls=evaluation.recalls,
-            calibration_error=error,
-            strangers=strangers,
-        ).save(directory)
-        print(f"\nTest split, weights of epoch {card.epochs}: accuracy {accuracy:.2%}\n\n{text}")
-        print(f"{calibration}\n\n{write_strangers_report(directory, strangers)}\n")
         counts = torch.bincount(used[0].labels, minlength=len(card.class_names)).tolist()
-        print(f"{describe_verdict(evaluation, training_counts=counts)}\n")
+        test(directory, splits["test"], counts, config)
     if config.dry_run:
         archive = make_archive(directory, directory)
         print(f"The dry run went through everything, up to {archive}; its figures mean nothing.")
@@ -239,12 +223,36 @@ def report(
         run.print_summary(history, config)
 
 
+def test(run: Path, images: LabelledImages, counts: list[int], config: Config) -> None:
+    """Write the report on the test split, and its figures into the card of the run.
+
+    The network was trained on so many images of each class as ``counts`` says.
+    """
+    classifier = Classifier.load(run)
+    card = classifier.card
+    files = [config.data / name for name in images.names] if config.data else []
+    probabilities, ood_scores = classify(classifier, images, files)
+    evaluation = Evaluation(images, probabilities)
+    text = write_test_report(run, evaluation)
+    error, calibration = write_calibration_report(run, evaluation, card.temperature)
+    strangers = measure_strangers(classifier, ood_scores)
+    replace(
+        card,
+        test_accuracy=evaluation.accuracy,
+        recalls=evaluation.recalls,
+        calibration_error=error,
+        strangers=strangers,
+    ).save(run)
+    print(f"\nTest split, weights of epoch {card.epochs}: accuracy {evaluation.accuracy:.2%}\n")
+    print(f"{text}\n{calibration}\n\n{write_strangers_report(run, strangers)}\n")
+    print(f"{describe_verdict(evaluation, training_counts=counts)}\n")
+
+
 def calibrate(run: Path, card: ModelCard, held_out: LabelledImages, config: Config) -> ModelCard:
     """Let the graphs of a run say how often they are right, and return the card that tells it.
 
-    The card also tells from which OOD score on a picture shows none of the classes.
-
-    That is measured on the images that were held out; a refit takes what the first run measured.
+    The card also tells from which OOD score on a picture shows none of the classes. Both are
+    measured on the images that were held out; a refit takes what the first run measured.
     """
     if config.refit:
         before = ModelCard.load(config.refit)
