@@ -12,6 +12,7 @@ from playwright.sync_api import Locator, Page, ViewportSize, expect
 from model.inference.classifier import Classifier
 from tests.helpers.browser.pages import DESKTOP, PHONE
 from tests.helpers.browser.start_page import (
+    BLACK,
     GRADIENT,
     LETTER,
     PICTURES,
@@ -82,6 +83,18 @@ def test_an_answer_is_the_models(
     described = f"PNG, {image['width']} × {image['height']} pixels"
     expect(card.locator(".description")).to_have_text(described)
     expect(card.locator(".filename")).to_have_text(name)
+
+
+def test_a_picture_of_none_of_the_classes_is_doubted_wherever_it_is_named(
+    page: Page, classifier: Classifier
+) -> None:
+    classify(page, {"black.png": BLACK})
+    label = classifier.classify(BLACK)["label"]
+    doubt = f"None of the 10 classes, I think: nearest is {label}"
+    expect(answers(page).get_by_role("heading")).to_have_text(doubt)
+    expect(page.locator("#announcements")).to_contain_text(f"black.png: {doubt}")
+    page.goto("/")
+    expect(page.locator("#recent .recent-label")).to_have_text(f"{label}?")
 
 
 def test_the_picture_that_the_model_saw_is_shown_pixel_for_pixel(

@@ -26,6 +26,8 @@ PICTURES = {
     "forest.png": FOREST,
     "sand.png": SAND,
 }
+# A picture that shows none of the model's classes.
+BLACK = encode(Image.new("RGB", (40, 30), "black"))
 LETTER = b"Dear Sir or Madam"
 # Number of files that the browser keeps behind the cards.
 COUNT_PICTURES = """() => new Promise((resolve) => {

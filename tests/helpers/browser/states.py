@@ -9,7 +9,7 @@ from typing import Any
 
 from playwright.sync_api import Browser, Page, expect
 
-from tests.helpers.browser.start_page import LETTER, SHIP, choose, open_with, send_form
+from tests.helpers.browser.start_page import BLACK, LETTER, SHIP, choose, open_with, send_form
 from tests.helpers.browser.web_uis import LOCKED_OUT, RATIONED, SMALL, STARTING, UNREACHABLE, USUAL
 
 LONG_NAME = "a-name-without-any-place-to-break-" + "x" * 150
@@ -215,6 +215,7 @@ STATES: dict[str, State] = {
     "start": come_to("#open-camera"),
     "waiting": State(show_waiting),
     "answer": State(partial(show_answers, SHIP_FILE, 1)),
+    "answer-none-of-the-classes": State(partial(show_answers, {"black.png": BLACK}, 1)),
     "answer-with-everything-open": State(show_everything),
     "explanation": State(show_explanation),
     "several-answers": State(partial(show_answers, SEVERAL, 4)),
