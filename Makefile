@@ -25,7 +25,7 @@ serve: $(VENV)/serving.installed java
 # The server under test runs with what serving installs, and nothing else.
 test: $(VENV)/development.installed chromium
 	@$(MAKE) --no-print-directory VENV=.venv-serving .venv-serving/serving.installed java
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 fuzz: $(VENV)/development.installed
 	@$(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS)
