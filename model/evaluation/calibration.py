@@ -22,7 +22,8 @@ SMALLEST = np.finfo(np.float32).tiny
 # Standard deviation of the temperature's logarithm that is expected before any picture is seen. A
 # few pictures that are all right would make the network infinitely sure otherwise.
 EXPECTED_DEVIATION = 0.5
-# Confidences that part the bands, and the least number of pictures in a band.
+# Confidences that part the bands, and the least number of held-out pictures that tell anything: of
+# a band, or of all.
 BAND_EDGES = (0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
 LEAST_PICTURES = 30
 

@@ -11,6 +11,8 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
 from model.command_line import format_percentage, progress, visible
+from model.data.dataset import DataError
+from model.evaluation.calibration import LEAST_PICTURES
 from model.evaluation.scores import share_of
 from model.inference.card import Strangers
 from model.inference.classifier import Classifier
@@ -21,8 +23,6 @@ DRAWN_PICTURES = 250
 CHARACTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 # Share of the held-out pictures that may be taken for strangers.
 FALSE_ALARMS = 0.05
-# Number of held-out pictures from which on the threshold for that can be told.
-LEAST_PICTURES = 30
 
 
 def find_ood_threshold(scores: Tensor) -> float | None:
@@ -88,6 +88,9 @@ def measure_strangers(
 
     Returns:
         What was measured of each kind of strangers, and last the test images taken for strangers.
+
+    Raises:
+        DataError: A folder has no readable picture.
     """
     threshold = classifier.card.ood_threshold
     if threshold is None:
@@ -97,7 +100,10 @@ def measure_strangers(
     for folder in folders:
         files = progress(find_files([str(folder)]), folder.name, "pictures")
         answers = (answer for _, answer in classify_files(classifier, files))
-        scores[folder.name] = np.array([one["ood_score"] for one in answers if "error" not in one])
+        read = [one["ood_score"] for one in answers if "error" not in one]
+        if not read:
+            raise DataError(f"{folder} has no picture that can be read; name another folder")
+        scores[folder.name] = np.array(read)
     measured = []
     for kind, strange in scores.items():
         is_strange = np.repeat([False, True], [len(known), len(strange)])

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 
+from model.data.dataset import DataError
 from model.evaluation.strangers import (
     DRAWN_PICTURES,
     draw_strangers,
@@ -37,6 +38,11 @@ def test_strangers_are_drawn_in_every_size_and_the_same_each_time() -> None:
             assert np.array_equal(pixels, again[kind])
             # Hardly two are the same.
             assert len(np.unique(pixels.reshape(DRAWN_PICTURES, -1), axis=0)) > 240
+
+
+def test_a_folder_without_a_readable_picture_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="has no picture that can be read"):
+        measure_strangers(Classifier.load(SHIPPED_ARCHIVES[0]), torch.zeros(9), [tmp_path])
 
 
 def test_what_the_shipped_model_notices_is_measured_and_written(tmp_path: Path) -> None:
