@@ -161,6 +161,7 @@ def create_step(
     shared_network = processes.average_gradients(network)
 
     def step(batch: Batch) -> None:
+        """Learn from one batch."""
         dropout.batch_size = batch.size
         with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16"):
             logits = shared_network(batch.images)

@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 
 from benchmarks.common.programs import ProgramError
 from benchmarks.common.report import Report, describe_machine
+from benchmarks.common.server import ARCHIVES
 from model import PROJECT
 from model.command_line import OneLineParser, whole_number
 
@@ -30,6 +31,17 @@ def option(name: str, meaning: str, default: object = None, **settings: object) 
         meaning = f"{meaning} (default: {default})"
         settings = {"type": whole_number(), "metavar": "N", **settings}
     return name, {"help": meaning, "default": default, **settings}
+
+
+# The option of benchmarks that show several models side by side.
+MODELS = option(
+    "--models",
+    "models to show side by side (default: the shipped ones)",
+    list(ARCHIVES.values()),
+    nargs="+",
+    type=Path,
+    metavar="ARCHIVE_OR_RUN",
+)
 
 
 @dataclass(frozen=True)

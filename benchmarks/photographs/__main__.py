@@ -23,10 +23,9 @@ from typing import Any, NamedTuple
 from PIL import Image
 from sklearn.metrics import roc_auc_score
 
-from benchmarks.common.command import Command, option
+from benchmarks.common.command import MODELS, Command, option
 from benchmarks.common.pictures import encode
 from benchmarks.common.report import Report, table
-from benchmarks.common.server import ARCHIVES
 from model.command_line import format_percentage, progress, visible
 from model.evaluate import load_classifier
 from model.evaluation.page import render_page
@@ -43,14 +42,7 @@ TEMPLATE = Path(__file__).with_name("page.html")
 OPTIONS = (
     option("directory", "the folder of the pictures", type=Path, metavar="DIR"),
     option("--strangers", "folder of pictures of other things (default: none)", metavar="NAME"),
-    option(
-        "--models",
-        "models to show side by side (default: the shipped ones)",
-        list(ARCHIVES.values()),
-        nargs="+",
-        type=Path,
-        metavar="ARCHIVE_OR_RUN",
-    ),
+    MODELS,
 )
 
 

@@ -17,9 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.common.command import Command, option
+from benchmarks.common.command import MODELS, Command, option
 from benchmarks.common.report import Report, table
-from benchmarks.common.server import ARCHIVES
 from benchmarks.robustness.corruptions import NAMES, corrupt
 from model.command_line import format_percentage, progress, visible
 from model.data.dataset import LabelledImages
@@ -43,14 +42,7 @@ OPTIONS = (
         action="store_true",
     ),
     option("--limit", "number of test images, of every class in proportion", 2000),
-    option(
-        "--models",
-        "models to show side by side (default: the shipped ones)",
-        list(ARCHIVES.values()),
-        nargs="+",
-        type=Path,
-        metavar="ARCHIVE_OR_RUN",
-    ),
+    MODELS,
 )
 
 
