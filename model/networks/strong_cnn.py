@@ -9,8 +9,9 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from model.networks.standardisation import fold_standardisation, measure_channels
 
-# Addition to the variance of a component of the patches, so that none of them is only noise.
-WHITENING_EPSILON = 5e-4
+# Addition to the variance of a component of the patches, so that none of them is only noise. With a
+# tenth of it, even weak noise is stronger than anything that the next layer learns from.
+WHITENING_EPSILON = 5e-3
 
 
 class Block(nn.Module):

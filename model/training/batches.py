@@ -17,9 +17,10 @@ from model.training.config import Config
 from model.training.distributed import ProcessGroup
 from model.training.recipes import Recipe
 
-# Number of images that share a draw. A transform of torchvision draws once for all images that it
-# gets, and groups of eight train as well as single images, in a fifth of the time.
-GROUP_SIZE = 8
+# Standard deviations of the noise, of which each group of images gets one.
+NOISE_DEVIATIONS = (0.02, 0.05, 0.1)
+# Value of pixels that an augmentation covers, or lets in from outside.
+GREY = 0.5
 
 
 class Batch(NamedTuple):
@@ -66,8 +67,8 @@ def batches(
     """Yield the batches of an epoch that are left, each image of the epoch once.
 
     The order follows from the seed and the epoch, which counts from 1. The augmentation is drawn
-    from PyTorch's generator for the CPU when a batch is asked for; as all processes draw for the
-    whole batch, they draw the same. ``steps_done`` batches were trained on before.
+    from PyTorch's generator when a batch is asked for; as all processes draw for the whole batch,
+    they draw the same. ``steps_done`` batches were trained on before.
     """
     # The large factor keeps the epochs of one seed from repeating those of another.
     generator = torch.Generator().manual_seed(config.seed * 1_000_003 + epoch)
@@ -84,7 +85,9 @@ def batches(
         if config.recipe.is_strong:
             mirrored = is_mirrored[indices.cpu()].to(pixels.device)[:, None, None, None]
             pixels = torch.where(mirrored, pixels.flip(-1), pixels)
-        augmented = torch.cat([augmentation(group) for group in pixels.split(GROUP_SIZE)])
+        augmented = torch.cat(
+            [augmentation(group) for group in pixels.split(config.recipe.group_size)]
+        )
         part = processes.own_part(len(indices))
         own = augmented[part].contiguous(memory_format=torch.channels_last)
         yield Batch(own, batch.labels[part], len(indices))
@@ -94,14 +97,17 @@ def create_augmentation(recipe: Recipe, side: int) -> v2.Transform:
     """Return the transform of float images ``(N, 3, side, side)`` in [0, 1], drawn once for all.
 
     Angles and shifts in whole pixels are uniform within ± the largest. Pixels from outside of an
-    image repeat its edge, as ``fill_mode="nearest"`` does in Keras. A covered square is grey
-    (cutout: DeVries and Taylor 2017).
+    image repeat its edge, as ``fill_mode="nearest"`` does in Keras. A covered square is grey.
     """
     shift = round(recipe.translate * side)
     angle = math.radians(recipe.rotation_degrees)
     # Wide enough that no corner from outside of the padding turns into view.
     padding = math.ceil((side / 2 + shift) * (math.cos(angle) + math.sin(angle)) - side / 2)
     rotate = v2.RandomRotation(recipe.rotation_degrees, v2.InterpolationMode.BILINEAR)
+    trivial_augment = v2.TrivialAugmentWide(
+        interpolation=v2.InterpolationMode.BILINEAR, fill=[GREY] * 3
+    )
+    noise = v2.RandomChoice([v2.GaussianNoise(sigma=sigma) for sigma in NOISE_DEVIATIONS])
     area = (recipe.cutout**2,) * 2
     return v2.Compose(
         [
@@ -110,7 +116,9 @@ def create_augmentation(recipe: Recipe, side: int) -> v2.Transform:
             v2.RandomApply([rotate], recipe.rotated),
             v2.CenterCrop(side + 2 * shift),
             v2.RandomCrop(side),
-            v2.RandomErasing(float(recipe.cutout > 0), scale=area, ratio=(1, 1), value=0.5),
+            v2.RandomApply([trivial_augment], recipe.trivial_augment),
+            v2.RandomApply([noise], recipe.noise),
+            v2.RandomErasing(float(recipe.cutout > 0), scale=area, ratio=(1, 1), value=GREY),
         ]
     )
 

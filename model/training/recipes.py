@@ -25,7 +25,8 @@ class Recipe:
     """The settings that decide how well a network trains on given data; by default, of ``tuned``.
 
     Sources: Adam (Kingma and Ba 2015), decoupled weight decay (Loshchilov and Hutter 2019), label
-    smoothing (Szegedy et al. 2016), averaged weights (Polyak and Juditsky 1992).
+    smoothing (Szegedy et al. 2016), averaged weights (Polyak and Juditsky 1992), TrivialAugment
+    (Müller and Hutter 2021), noise (Rusak et al. 2020), cutout (DeVries and Taylor 2017).
     """
 
     name: str
@@ -59,8 +60,17 @@ class Recipe:
     """Share of the training images that is rotated, which blurs them."""
     translate: float = 0.1
     """Largest shift of the training images, as a share of their side."""
+    trivial_augment: float = 0.0
+    """Share of the training images that TrivialAugment changes: one of fourteen operations such as
+    contrast, colour, sharpness or shear, at a random strength."""
+    noise: float = 0.0
+    """Share of the training images that Gaussian noise is added to."""
     cutout: float = 0.0
     """Side of the square of training images that is covered, as a share of theirs."""
+    group_size: int = 8
+    """Number of images that share a draw of the augmentation. A transform of torchvision draws once
+    for all images that it gets; small groups train as well as single images, in a fraction of the
+    time."""
     label_smoothing: float = option("share of the targets spread over all classes", 0.05, SHARE)
     average_decay: float = 0.999
     """Decay per step of the average of the weights, which is what is kept; 0 for no average."""
@@ -101,13 +111,16 @@ STRONG = Recipe(
     "strong",
     architecture="StrongCNN",
     default_batch_size=500,
-    default_epochs=40,
+    default_epochs=80,
     learning_rate=0.12,
     dropout=0.0,
     weight_decay=2e-6,
     rotated=0.0,
     translate=0.125,
+    trivial_augment=0.5,
+    noise=0.2,
     cutout=0.375,
+    group_size=25,
     label_smoothing=0.2,
     average_decay=0.0,
     keep_last=True,
@@ -119,7 +132,10 @@ FINE_TUNED = replace(
     default_batch_size=64,
     default_epochs=5,
     least_steps=200,
+    trivial_augment=0.0,
+    noise=0.0,
     cutout=0.0,
+    group_size=8,
     label_smoothing=0.1,
 )
 # Recipes by the name that --recipe takes.

@@ -67,7 +67,7 @@ def test_balanced_classes_weigh_the_same() -> None:
 
 
 def test_each_image_is_mirrored_in_every_other_epoch_of_the_strong_recipe() -> None:
-    recipe = replace(RECIPES["strong"], translate=0, cutout=0)
+    recipe = replace(RECIPES["strong"], translate=0, trivial_augment=0, noise=0, cutout=0)
     config = replace(CONFIG, recipe=recipe)
     pixels = torch.randint(256, (21, 3, 32, 32), dtype=torch.uint8)
     images = LabelledImages(pixels, torch.arange(21))
@@ -108,6 +108,19 @@ def test_a_square_of_the_size_asked_for_is_covered() -> None:
     for axis in (1, 2):
         assert (covered.any(dim=axis).sum(dim=1) == SIDE / 4).all()
     assert len({tuple(mask.flatten().tolist()) for mask in covered}) > 10
+
+
+def test_the_shares_asked_for_get_noise_and_another_change() -> None:
+    grey = torch.full((400, 3, SIDE, SIDE), 0.5)
+    noisy = augment(replace(PLAIN, noise=0.25), grey)
+    deviations = noisy.flatten(1).std(dim=1)
+    assert (deviations > 0.01).float().mean() == pytest.approx(0.25, abs=0.07)
+    assert {round(value, 2) for value in deviations.tolist()} == {0, 0.02, 0.05, 0.1}
+    columns = (torch.arange(SIDE) / SIDE).expand(400, 3, SIDE, SIDE)
+    changed = augment(replace(PLAIN, trivial_augment=0.5), columns)
+    is_same = ((changed == columns) | (changed == columns.flip(-1))).flatten(1).all(dim=1)
+    # One of the fourteen operations is to change nothing, and others can be drawn so weak.
+    assert is_same.float().mean() == pytest.approx(0.6, abs=0.1)
 
 
 def test_no_corner_from_outside_of_the_padding_comes_into_view() -> None:

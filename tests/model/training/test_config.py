@@ -76,8 +76,8 @@ def test_the_folder_of_the_data_is_found_again_from_anywhere(
     ("images", "given", "expected"),
     [
         (45_000, {}, (64, 10, 2, False)),
-        (45_000, {"recipe": RECIPES["strong"]}, (500, 40, 2, True)),
-        (45_000, {"recipe": RECIPES["strong"], "image_size": 64}, (125, 40, 2, True)),
+        (45_000, {"recipe": RECIPES["strong"]}, (500, 80, 2, True)),
+        (45_000, {"recipe": RECIPES["strong"], "image_size": 64}, (125, 80, 2, True)),
         (5001, {"recipe": RECIPES["strong"]}, (455, 91, 10, True)),
         (65, {}, (13, 200, 20, True)),
         (65, {"recipe": RECIPES["fine-tuned"], "start_from": BEST_ARCHIVE}, (33, 100, 50, True)),
