@@ -52,22 +52,29 @@ def test_wrong_setting_is_one_line_and_status_2(
     assert re.fullmatch(r"webui: WEBUI_PORT must .*\n", capsys.readouterr().err)
 
 
+@pytest.mark.parametrize("variable", ["WEBUI_PORT", "WEBUI_METRICS_PORT"])
 def test_taken_port_is_one_line_and_status_1(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], variable: str
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        monkeypatch.setenv("WEBUI_PORT", str(port))
+        monkeypatch.setenv("WEBUI_PORT", str(*free_ports(1)))
+        monkeypatch.setenv(variable, str(port))
         assert main() == 1
-    expected = rf"webui: cannot listen on 127\.0\.0\.1:{port}: .*\n"
+    expected = rf"webui: cannot listen on 127\.0\.0\.1:{port}: .* or {variable}\n"
     assert re.fullmatch(expected, capsys.readouterr().err)
 
 
 @contextmanager
 def running(tmp_path: Path, **settings: str) -> Iterator[tuple["subprocess.Popen[str]", str]]:
     """Run the program, and give its address as well."""
-    (port,) = free_ports(1)
-    environment = {"WEBUI_PORT": str(port), "TORCHSERVE_RUN_DIRECTORY": str(tmp_path), **settings}
+    port, metrics_port = free_ports(2)
+    environment = {
+        "WEBUI_PORT": str(port),
+        "WEBUI_METRICS_PORT": str(metrics_port),
+        "TORCHSERVE_RUN_DIRECTORY": str(tmp_path),
+        **settings,
+    }
     process = subprocess.Popen(
         COMMAND, cwd=ROOT, env={**os.environ, **environment}, stderr=subprocess.PIPE, text=True
     )
