@@ -172,6 +172,7 @@ class ModelCard:
 | Test accuracy | {_percent(self.test_accuracy, self.test_images)} |
 | Expected calibration error | {_percent(self.calibration_error, self.test_images)} |
 | Temperature | {self.temperature:.2f} |
+| Answers to validation images | {self._describe_answers()} |
 | Trained | {self.created} |
 
 ## What it is for
@@ -194,6 +195,13 @@ must not be used to decide about people, for medical purposes, or where safety d
 The code that comes with it is under the MIT licence.
 {licence}
 """
+
+    def _describe_answers(self) -> str:
+        if not self.validation_answers:
+            return "not measured"
+        _, confidence, unknown = self.validation_answers
+        none = "" if unknown is None else f", {unknown:.1%} none of the classes"
+        return f"mean confidence {confidence:.1%}{none}"
 
     def _describe_shares(self) -> str:
         text = "\nIts confidence is not measured on held-out pictures.\n"

@@ -21,7 +21,7 @@ LINE = re.compile(
 )
 Reported = dict[tuple[str, str], float]
 FlushIt = Callable[[HandlerMetrics], Reported]
-CARD = replace(ModelCard.load(SHIPPED_ARCHIVE), class_names=("cat", "dog"))
+CARD = replace(ModelCard.load(SHIPPED_ARCHIVE), class_names=("cat", "dog"), validation_answers=None)
 
 
 @pytest.fixture
@@ -83,7 +83,7 @@ def test_answers_are_counted_from_0_on_and_stand_beside_those_to_the_validation_
 def test_what_a_card_does_not_tell_is_absent(
     metrics: MetricsCacheYamlImpl, flush_it: FlushIt
 ) -> None:
-    card = replace(CARD, ood_threshold=None, validation_answers=None)
+    card = replace(CARD, ood_threshold=None)
     start = flush_it(HandlerMetrics(metrics, "zoo", card))
     assert not [name for name, _ in start if "_validation_" in name or "_unknown_" in name]
 

@@ -30,7 +30,7 @@ REFUSED = [
 ]
 # What stands in an expression beside the names of metrics: texts, labels, durations, functions.
 NO_METRIC = re.compile(
-    r'"[^"]*"|\b(?:by|on|group_left)\s*\([^)]*\)|\{[^}]*\}|\[[^]]*\]|\b\w+(?= *(?:by *)?\()|\b[0-9.]+\b'
+    r'"[^"]*"|\b(?:by|on|group_left) \([^)]*\)|\{[^}]*\}|\[[^]]*\]|\b\w+(?=(?: by)? ?\()|\b[0-9.]+'
 )
 # A metric that Prometheus itself has of all that it asks.
 OF_PROMETHEUS = {"up"}

@@ -53,16 +53,16 @@ def test_wrong_setting_is_one_line_and_status_2(
 
 
 @pytest.mark.parametrize("variable", ["WEBUI_PORT", "WEBUI_METRICS_PORT"])
-def test_taken_port_is_one_line_and_status_1(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], variable: str
-) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        monkeypatch.setenv("WEBUI_PORT", str(*free_ports(1)))
-        monkeypatch.setenv(variable, str(port))
-        assert main() == 1
-    expected = rf"webui: cannot listen on 127\.0\.0\.1:{port}: .* or {variable}\n"
-    assert re.fullmatch(expected, capsys.readouterr().err)
+def test_taken_port_is_one_line_and_status_1(variable: str) -> None:
+    ports = dict(zip(("WEBUI_PORT", "WEBUI_METRICS_PORT"), map(str, free_ports(2)), strict=True))
+    with socket.create_server(("127.0.0.1", int(ports[variable]))):
+        environment = {**os.environ, **ports}
+        completed = subprocess.run(
+            COMMAND, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+        )
+    assert completed.returncode == 1
+    expected = rf"webui: cannot listen on 127\.0\.0\.1:{ports[variable]}: .* or {variable}\n"
+    assert re.fullmatch(expected, completed.stderr)
 
 
 @contextmanager

@@ -67,7 +67,7 @@ def test_bands_hold_every_picture_once_and_join_where_there_are_few() -> None:
 
 def test_answers_are_summarised_as_they_are_counted_later() -> None:
     probabilities = np.repeat([[0.9, 0.1, 0.0], [0.2, 0.5, 0.3]], [30, 10], axis=0)
-    scores = np.repeat(np.float32([0.1, 0.7, 0.8]), [36, 2, 2])
+    scores = np.repeat(np.array([0.1, 0.7, 0.8], np.float32), [36, 2, 2])
     answers = summarise_answers(probabilities, scores, 0.7)
     assert answers is not None
     assert answers.class_shares == (0.75, 0.25, 0)
