@@ -39,7 +39,8 @@ class HandlerMetrics:
 
     TorchServe writes each value of a metric as a line of text that Java parses, which is more work
     than the answer itself. So histograms are aggregated here, and reported as the counters that
-    Prometheus makes of them: ``_bucket``, ``_sum`` and ``_count``.
+    Prometheus makes of them: ``_bucket``, ``_sum`` and ``_count``. The library prometheus-client
+    would take four times as long for each value and 5 MB of each worker.
 
     The object replaces ``context.metrics``, so that TorchServe's own ``PredictionTime`` is not
     reported for each request either.
