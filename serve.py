@@ -5,17 +5,19 @@ python serve.py --help    show the environment variables that set ports, limits 
 """
 
 import argparse
+import logging
 import os
 import signal
 import socket
 import sys
 import threading
 import time
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
 
 import psutil
+from prometheus_client import start_http_server
 
 from model import PROJECT
 from model.command_line import tolerate_any_encoding
@@ -24,7 +26,10 @@ from serving.java import find_java_home
 from serving.readiness import find_patience, wait_for_answer, web_ui_url
 from serving.supervision import Server, keep_running, running
 from serving.torchserve import log_files, run_directory, torchserve
+from webui.logs import create_formatter
 from webui.settings import Settings, SettingsError
+
+LOG = logging.getLogger("serving")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -74,10 +79,12 @@ def serve(settings: Settings) -> int:
         signal.signal(signal_number, request_stop)
     java_home = find_java_home()
     with ExitStack() as opened:
+        opened.enter_context(logging_to_stdout(settings.log_format))
         opened.enter_context(run_directory(settings))
         check_ports(settings)
+        opened.enter_context(metrics(settings))
         started = time.monotonic()
-        print("Starting TorchServe and the web UI, which takes a few seconds …", flush=True)
+        LOG.info("Starting TorchServe and the web UI, which takes a few seconds …")
         servers = [
             Server(
                 "TorchServe",
@@ -91,15 +98,39 @@ def serve(settings: Settings) -> int:
             opened.callback(server.stop)
             server.start()
         if wait_for_answer(settings, servers, stop):
-            seconds = time.monotonic() - started
-            print(
-                f"The model answers after {seconds:.1f} s. Open {web_ui_url(settings)} "
-                "(press Ctrl-C to stop)",
-                flush=True,
+            LOG.info(
+                "The model answers after %.1f s. Open %s (press Ctrl-C to stop)",
+                time.monotonic() - started,
+                web_ui_url(settings),
             )
             keep_running(servers, log_files(settings), stop)
-        print("\nStopping …", flush=True)
+        LOG.info("\nStopping …")
     return 128 + received[0]
+
+
+@contextmanager
+def logging_to_stdout(log_format: str) -> Iterator[None]:
+    """Write what is logged to stdout."""
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(create_formatter(log_format, "%(message)s"))
+    LOG.setLevel(logging.INFO)
+    LOG.addHandler(handler)
+    try:
+        yield
+    finally:
+        LOG.removeHandler(handler)
+
+
+@contextmanager
+def metrics(settings: Settings) -> Iterator[None]:
+    """Show Prometheus the metrics of this process."""
+    server, thread = start_http_server(settings.serve_metrics_port, settings.metrics_host)
+    with server:
+        try:
+            yield
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def check_ports(settings: Settings) -> None:
@@ -109,7 +140,11 @@ def check_ports(settings: Settings) -> None:
             if not setting.variable.endswith("_PORT"):
                 continue
             port = getattr(settings, setting.variable.lower())
-            host = settings.webui_host if setting.variable == "WEBUI_PORT" else "127.0.0.1"
+            host = "127.0.0.1"
+            if "METRICS" in setting.variable:
+                host = settings.metrics_host
+            elif setting.variable == "WEBUI_PORT":
+                host = settings.webui_host
             family = socket.AF_INET6 if ":" in host else socket.AF_INET
             try:
                 # Each port stays taken until all are checked, so no two settings can share one.

@@ -39,6 +39,7 @@ from model.evaluation.calibration import (
     apply_temperature,
     find_bands,
     fit_temperature,
+    summarise_answers,
     write_calibration_report,
 )
 from model.evaluation.report import write_test_report
@@ -252,23 +253,32 @@ def test(run: Path, images: LabelledImages, counts: list[int], config: Config) -
 def calibrate(run: Path, card: ModelCard, held_out: LabelledImages, config: Config) -> ModelCard:
     """Let the graphs of a run say how often they are right, and return the card that tells it.
 
-    The card also tells from which OOD score on a picture shows none of the classes. Both are
-    measured on the images that were held out; a refit takes what the first run measured.
+    The card also tells from which OOD score on a picture shows none of the classes, and what was
+    answered. All is measured on the images that were held out; a refit takes what the first run
+    measured.
     """
     if config.refit:
         before = ModelCard.load(config.refit)
         temperature, bands = before.temperature, before.bands
-        threshold = before.ood_threshold
+        threshold, answers = before.ood_threshold, before.validation_answers
     else:
         files = [config.data / name for name in held_out.names] if config.data else []
         labels = held_out.labels.numpy()
         outputs, ood_scores = classify(Classifier.load(run), held_out, files)
         probabilities = outputs.double().numpy()
         temperature = fit_temperature(probabilities, labels)
-        bands = find_bands(apply_temperature(probabilities, temperature), labels)
+        probabilities = apply_temperature(probabilities, temperature)
+        bands = find_bands(probabilities, labels)
         threshold = find_ood_threshold(ood_scores)
+        answers = summarise_answers(probabilities, ood_scores.numpy(), threshold)
     set_temperature(run, temperature)
-    return replace(card, temperature=temperature, bands=bands, ood_threshold=threshold)
+    return replace(
+        card,
+        temperature=temperature,
+        bands=bands,
+        ood_threshold=threshold,
+        validation_answers=answers,
+    )
 
 
 if __name__ == "__main__":

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 Outcome = PreparedImage | ImageError
 # Length up to which an error lists the classes.
 MAX_LIST_LENGTH = 500
+# Width and height of the picture that probes send, which is not counted among the answers.
+PROBE_SIZE = (1, 1)
 # Decoding work for the pictures of one request, in units of the largest picture: about a second.
 MAX_WORK = 4
 
@@ -60,7 +62,7 @@ class ImageHandler:
         self._description = _describe(directory)
         card, size = self._classifier.card, self._classifier.card.image_size
         self._classifier.compute(np.zeros((1, size, size, 3), np.uint8))
-        self._metrics = HandlerMetrics(context.metrics, context.model_name)
+        self._metrics = HandlerMetrics(context.metrics, context.model_name, card)
         self._metrics.start()
         context.metrics = self._metrics
         logging.getLogger(__name__).info("%s answers in %s", card.name, self._classifier.precision)
@@ -165,7 +167,8 @@ class ImageHandler:
             request.top_k,
             model_input=request.model_input,
         )
-        self._metrics.count("handler_predictions_total", answered["label"])
+        if (outcome.width, outcome.height) != PROBE_SIZE:
+            self._metrics.count_answer(answered)
         return answered
 
 

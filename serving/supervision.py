@@ -1,5 +1,6 @@
 """Runs programs, starts them anew when they fail, and leaves nothing of them behind."""
 
+import logging
 import math
 import os
 import shutil
@@ -13,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
+from prometheus_client import Counter, Gauge
 
 from serving import ServeError
 
@@ -32,6 +34,10 @@ START_SECONDS = 180
 FIRST_PAUSE_SECONDS = 1
 MAX_PAUSE_SECONDS = 60
 LONG_ENOUGH_SECONDS = 300
+
+LOG = logging.getLogger(__name__)
+RESTARTS = Counter("serve_restarts", "How often a server was started anew.", ["server"])
+WORKING = Gauge("serve_working", "Whether a server runs and works: 1 or 0.", ["server"])
 
 
 @dataclass
@@ -56,6 +62,8 @@ class Server:
 
     def start(self) -> None:
         """Start the program."""
+        # From the start there is a 0, which the first restart is seen to raise.
+        RESTARTS.labels(self.name)
         self._started = self._due = time.monotonic()
         self._worked = self._started + START_SECONDS
         self._process = self._running.enter_context(self.run())
@@ -84,6 +92,7 @@ class Server:
         else:
             self._due = now + CHECK_SECONDS
             patience = self.find_patience()
+            WORKING.labels(self.name).set(patience == math.inf)
             if patience == math.inf:
                 self._worked = now
             elif now - self._worked > patience:
@@ -93,9 +102,9 @@ class Server:
         was_sound = time.monotonic() - self._started > LONG_ENOUGH_SECONDS
         pause = FIRST_PAUSE_SECONDS if was_sound else 2 * self._pause
         self._pause = min(max(pause, FIRST_PAUSE_SECONDS), MAX_PAUSE_SECONDS)
-        # The disk may be full.
-        with suppress(OSError):
-            print(f"{self.name} {failure}; it starts anew in {self._pause:.0f} s", flush=True)
+        LOG.warning("%s %s; it starts anew in %.0f s", self.name, failure, self._pause)
+        WORKING.labels(self.name).set(0)
+        RESTARTS.labels(self.name).inc()
         self.stop()
         self._due = time.monotonic() + self._pause
 

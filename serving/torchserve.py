@@ -184,7 +184,7 @@ def torchserve_environment(settings: Settings, java_home: str, temporary: str) -
         "TEMP": temporary,
         "TS_INFERENCE_ADDRESS": settings.inference_url,
         "TS_MANAGEMENT_ADDRESS": settings.management_url,
-        "TS_METRICS_ADDRESS": f"http://127.0.0.1:{settings.torchserve_metrics_port}",
+        "TS_METRICS_ADDRESS": f"http://{settings.metrics_host}:{settings.torchserve_metrics_port}",
         # TorchServe accepts a little more than the web UI, so that the UI refuses large uploads.
         "TS_MAX_REQUEST_SIZE": str(settings.max_upload_bytes + 1024 * 1024),
         "TS_GRPC_INFERENCE_PORT": str(settings.torchserve_grpc_inference_port),

@@ -19,7 +19,7 @@ from model.archive import make_archive
 from model.data.dataset import LabelledImages
 from model.data.folders import load_folders
 from model.data.splits import split_training_images
-from model.inference.card import Band, ModelCard, Share
+from model.inference.card import Band, ModelCard, Share, ValidationAnswers
 from model.inference.classifier import Classifier
 from model.networks.reference_cnn import ReferenceCNN
 from model.training.metrics import EpochTotals, read_metrics
@@ -129,13 +129,19 @@ def test_a_refit_trains_on_every_image_with_the_learning_rates_of_its_run_and_no
     first = plateau_run.path
     second = first.with_name("refitted")
     before = ModelCard.load(first)
-    before = replace(before, temperature=0.5, bands=(Band(0.0, 1.0, Share(30, 40, 0.6, 0.86)),))
+    before = replace(
+        before,
+        temperature=0.5,
+        bands=(Band(0.0, 1.0, Share(30, 40, 0.6, 0.86)),),
+        validation_answers=ValidationAnswers((0.25, 0.75), 0.9, None),
+    )
     before.save(first)
     assert train.main(refit_arguments(first, "refitted")) == 0
     card = ModelCard.load(second)
     assert (card.training_images, card.validation_images) == (24, 0)
     assert card.validation_accuracy is None
     assert (card.temperature, card.bands) == (before.temperature, before.bands)
+    assert card.validation_answers == before.validation_answers
     rates = [row.learning_rate for row in read_metrics(second)]
     assert len(set(rates)) > 1
     assert rates == [row.learning_rate for row in read_metrics(first)][: len(rates)]

@@ -18,6 +18,7 @@ from webui.languages import (
     format_size,
 )
 from webui.logs import add_request_id, identify_request
+from webui.metrics import Metrics
 from webui.openapi.view import api
 from webui.protocols.views import kserve, open_inference
 from webui.security import add_security_headers, refuse_other_sites, refuse_unknown_hosts
@@ -53,9 +54,11 @@ def create_app(settings: Settings) -> Flask:
         COMPRESS_ALGORITHM="gzip",
         COMPRESS_REGISTER=False,
     )
-    app.extensions["admission"] = Admission(
+    app.extensions["admission"] = admission = Admission(
         settings.rate_limit, settings.torchserve_timeout_seconds
     )
+    # What is registered first comes first before a request, and last after it.
+    app.extensions["metrics"] = Metrics(app, admission)
     app.extensions["torchserve"] = client = TorchServeClient(settings)
     app.extensions["descriptions"] = Descriptions(client)
     app.jinja_env.filters.update(

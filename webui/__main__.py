@@ -1,11 +1,14 @@
 """Run the web UI alone, until Ctrl-C or SIGTERM; `make serve` starts TorchServe as well."""
 
 import argparse
+import logging
 import os
 import resource
 import signal
 import sys
 from types import FrameType
+
+from prometheus_client import start_http_server
 
 from webui import create_app
 from webui.logs import log_to_stderr
@@ -37,13 +40,17 @@ def main() -> int:
     _allow_many_connections()
     host, port = settings.webui_host, settings.webui_port
     app = create_app(settings)
+    place, variables = (host, port), "WEBUI_HOST or WEBUI_PORT"
     try:
-        server = create_server(app, host, port)
+        server = create_server(app, *place)
+        place = settings.metrics_host, settings.webui_metrics_port
+        variables = "METRICS_HOST or WEBUI_METRICS_PORT"
+        start_http_server(addr=place[0], port=place[1], registry=app.extensions["metrics"].registry)
     except OSError as error:
-        reason = f"cannot listen on {host}:{port}: {error.strerror}"
-        print(f"webui: {reason}; set WEBUI_HOST or WEBUI_PORT", file=sys.stderr)
+        reason = f"cannot listen on {place[0]}:{place[1]}: {error.strerror}"
+        print(f"webui: {reason}; set {variables}", file=sys.stderr)
         return 1
-    log_to_stderr()
+    log_to_stderr(settings.log_format)
     stopping = app.extensions["admission"].stopping
 
     def stop(_signal_number: int, _frame: FrameType | None) -> None:
@@ -55,7 +62,7 @@ def main() -> int:
 
     for number in SIGNALS:
         signal.signal(number, stop)
-    print(f"The web UI is at http://{host}:{port}/", file=sys.stderr)
+    logging.getLogger("webui").info("The web UI is at http://%s:%d/", host, port)
     serve(server, stopping)
     return 0
 

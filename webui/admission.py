@@ -49,6 +49,16 @@ class Admission:
         )
         self._changed = threading.Condition()
 
+    @property
+    def running(self) -> int:
+        """Number of requests with pictures that run."""
+        return self._running.total()
+
+    @property
+    def waiting(self) -> int:
+        """Number of requests with pictures that wait for their turn."""
+        return self._accepted.total() - self._running.total()
+
     def probe(self) -> AbstractContextManager[None]:
         """Return what counts a probe of TorchServe: where that hangs, many would block files."""
         self._require_open()

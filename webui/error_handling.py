@@ -42,10 +42,11 @@ def answer_exception(exception: Exception) -> Any:  # noqa: ANN401
 
 
 def log_error(error: WebUIError, cause: BaseException) -> None:
-    """Log a refusal for the load, or an error that is not the user's fault.
+    """Count an error, and log it if it is a refusal for the load or not the user's fault.
 
     The traceback of the ``cause`` is logged where it is not ``error`` itself.
     """
+    current_app.extensions["metrics"].errors.labels(error.type).inc()
     if error.code < FIRST_SERVER_ERROR and not isinstance(error, RateLimitError):
         return
     is_expected = error is cause

@@ -1,11 +1,15 @@
 """The log of the web UI: with the id of each request, and short where much is refused."""
 
+import json
 import logging
 import re
 import uuid
 from collections import Counter
+from datetime import UTC, datetime
 
 from flask import Response, g, has_request_context, request
+
+from webui.settings import JSON
 
 REQUEST_ID = "X-Request-Id"
 SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -14,11 +18,35 @@ FORMAT = "%(asctime)s %(levelname)s [%(request_id)s] %(message)s"
 PAUSE_SECONDS = 60
 
 
-def log_to_stderr() -> None:
+class JsonFormatter(logging.Formatter):
+    """Writes each record as one line of JSON."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line of ``record``."""
+        line = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage().strip(),
+        }
+        if request_id := getattr(record, "request_id", None):
+            line["request_id"] = request_id
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(line)
+
+
+def create_formatter(log_format: str, text_format: str) -> logging.Formatter:
+    """Return what writes records as JSON or as text, as ``LOG_FORMAT`` says."""
+    return JsonFormatter() if log_format == JSON else logging.Formatter(text_format)
+
+
+def log_to_stderr(log_format: str) -> None:
     """Write what is logged to stderr, which ``serve.py`` keeps in a file of limited size."""
     handler = logging.StreamHandler()
     handler.addFilter(RequestFilter())
-    logging.basicConfig(level=logging.INFO, format=FORMAT, handlers=[handler])
+    handler.setFormatter(create_formatter(log_format, FORMAT))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
     # It warns about every request that waits for a thread.
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
 

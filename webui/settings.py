@@ -16,6 +16,7 @@ from limits import parse_many
 UNLIMITED = "unlimited"
 LATEST = "latest"
 AUTO = "auto"
+JSON = "json"
 LOOPBACK = frozenset({"127.0.0.1", "[::1]", "localhost"})
 
 
@@ -86,6 +87,12 @@ def _rate(value: str) -> str:
     raise ValueError(f'must be a rate like "300 per minute", or "{UNLIMITED}"')
 
 
+def _log_format(value: str) -> str:
+    if value not in {"text", JSON}:
+        raise ValueError(f"must be text or {JSON}")
+    return value
+
+
 def order_of_version(version: str) -> tuple[list[int], str]:
     """Return what puts versions in order, so that 10.0 comes after 9.1."""
     return [int(number) for number in re.findall(r"[0-9]{1,9}", version)], version
@@ -117,6 +124,16 @@ class Settings:
         "8081", _port, "TorchServe's port for models and keys; keep it private"
     )
     torchserve_metrics_port: int = _setting("8082", _port, "TorchServe's port for metrics")
+    webui_metrics_port: int = _setting("8083", _port, "port of the web UI's metrics")
+    serve_metrics_port: int = _setting("8084", _port, "port of serve.py's metrics")
+    metrics_host: str = _setting(
+        "127.0.0.1",
+        _text,
+        "address of all metrics; one that is not loopback opens them to the network, without a key",
+    )
+    log_format: str = _setting(
+        "text", _log_format, "format of the logs of serve.py and the web UI: text or json"
+    )
     torchserve_grpc_inference_port: int = _setting("7070", _port, "its gRPC port for predictions")
     torchserve_grpc_management_port: int = _setting("7071", _port, "its gRPC port for models")
     torchserve_run_directory: Path = _setting(  # noqa: RUF009

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
 from model.evaluation.scores import Evaluation, share_of
-from model.inference.card import Band
+from model.inference.card import Band, ValidationAnswers
 
 ERROR = "expected calibration error"
 # Number of bins of the expected calibration error.
@@ -75,6 +75,25 @@ def find_bands(probabilities: NDArray[np.float64], labels: NDArray[np.int64]) ->
     right = confidences[_is_right(probabilities, labels)]
     counts = (np.histogram(some, edges)[0].tolist() for some in (right, confidences))
     return tuple(map(Band, edges, edges[1:], map(share_of, *counts)))
+
+
+def summarise_answers(
+    probabilities: NDArray[np.float64], ood_scores: NDArray[np.float32], threshold: float | None
+) -> ValidationAnswers | None:
+    """Return what was answered to pictures, to be compared with later answers; None if few.
+
+    Args:
+        probabilities: ``(N, C)``, of pictures that the network was not trained on.
+        ood_scores: Their OOD scores ``(N,)``.
+        threshold: The highest OOD score of a picture that passes as one of the classes.
+    """
+    count, classes = probabilities.shape
+    if count < LEAST_PICTURES:
+        return None
+    shares = np.bincount(probabilities.argmax(axis=1), minlength=classes) / count
+    unknown = None if threshold is None else float((ood_scores > threshold).mean())
+    confidence = float(probabilities.max(axis=1).mean())
+    return ValidationAnswers(tuple(shares.tolist()), confidence, unknown)
 
 
 def measure_calibration(

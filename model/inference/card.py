@@ -51,6 +51,20 @@ class Strangers(NamedTuple):
     noticed: Share
 
 
+class ValidationAnswers(NamedTuple):
+    """What the network answered to the validation images; all numbers are in [0, 1].
+
+    Attributes:
+        class_shares: Share of the answers that each class was, by class index.
+        confidence: Mean confidence.
+        unknown: Share that was taken for none of the classes; None without an OOD threshold.
+    """
+
+    class_shares: tuple[float, ...]
+    confidence: float
+    unknown: float | None
+
+
 @dataclass(frozen=True)
 class ModelCard:
     """The card of a run or an archive.
@@ -83,6 +97,8 @@ class ModelCard:
         calibration_error: Expected calibration error in [0, 1] of the test images, or None.
         strangers: How many pictures of other things it noticed, and how many test images; none if
             it was not tested, or has no threshold.
+        validation_answers: What it answered to the validation images, for a refit those of the
+            first run; None if these were few.
     """
 
     name: str
@@ -107,6 +123,7 @@ class ModelCard:
     recalls: tuple[Share, ...] = ()
     calibration_error: float | None = None
     strangers: tuple[Strangers, ...] = ()
+    validation_answers: ValidationAnswers | None = None
 
     @classmethod
     def load(cls, source: Path) -> "ModelCard":
@@ -124,6 +141,9 @@ class ModelCard:
             fields["bands"] = tuple(Band(*band) for band in bands)
             strangers = ((*told, Share(*share)) for *told, share in fields.get("strangers", ()))
             fields["strangers"] = tuple(Strangers(*one) for one in strangers)
+            if answers := fields.get("validation_answers"):
+                shares, *others = answers
+                fields["validation_answers"] = ValidationAnswers(tuple(shares), *others)
             return cls(**fields)
         except (KeyError, TypeError) as error:
             raise ValueError(f"not a model card: {error}") from error
@@ -152,6 +172,7 @@ class ModelCard:
 | Test accuracy | {_percent(self.test_accuracy, self.test_images)} |
 | Expected calibration error | {_percent(self.calibration_error, self.test_images)} |
 | Temperature | {self.temperature:.2f} |
+| Answers to validation images | {self._describe_answers()} |
 | Trained | {self.created} |
 
 ## What it is for
@@ -174,6 +195,13 @@ must not be used to decide about people, for medical purposes, or where safety d
 The code that comes with it is under the MIT licence.
 {licence}
 """
+
+    def _describe_answers(self) -> str:
+        if not self.validation_answers:
+            return "not measured"
+        _, confidence, unknown = self.validation_answers
+        none = "" if unknown is None else f", {unknown:.1%} none of the classes"
+        return f"mean confidence {confidence:.1%}{none}"
 
     def _describe_shares(self) -> str:
         text = "\nIts confidence is not measured on held-out pictures.\n"

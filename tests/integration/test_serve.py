@@ -106,6 +106,10 @@ def test_a_server_that_dies_is_started_anew(tmp_path: Path, png: bytes) -> None:
         java.kill()
         java.wait()
         wait_until(lambda: answers(server, png), START_SECONDS, pause=0.2)
+        url = f"http://127.0.0.1:{server.ports['SERVE_METRICS_PORT']}/metrics"
+        metrics = server.http.request("GET", url).data.decode()
+        assert 'serve_restarts_total{server="TorchServe"} 2.0' in metrics
+        assert 'serve_restarts_total{server="the web UI"} 1.0' in metrics
         assert {path.name for path in directory.glob("*.log")} == {"console.log", "webui.log"}
         # The logs of the earlier starts are still there.
         assert (directory / "console.log").read_text().count("non-default JVM") == 3

@@ -6,11 +6,16 @@ from pathlib import Path
 
 import pytest
 
+import train
 from model.card import main
+from model.evaluation.scores import classify
 from model.inference import CARD_FILE_NAME
 from model.inference.card import ModelCard, Share, Strangers
+from model.inference.classifier import Classifier
+from model.training.batches import hold_out
+from model.training.config import Config
 from tests.helpers.pictures import SHIPPED_ARCHIVE
-from tests.helpers.training import FinishedRun
+from tests.helpers.training import FinishedRun, train_once
 
 
 def test_the_card_of_an_archive_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
@@ -76,3 +81,19 @@ def test_a_bad_source_is_one_line(
     assert output.out == ""
     assert output.err.startswith(f"model.card: error: {tmp_path} is not a finished run or an arch")
     assert output.err.count("\n") == 1
+
+
+def test_the_card_tells_what_the_served_graph_answers_to_the_validation_images(
+    pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("model.evaluation.calibration.LEAST_PICTURES", 1)
+    run = train_once(pictures, "watched", "--no-test").path
+    answers = ModelCard.load(run).validation_answers
+    _, held_out, _ = hold_out(train.load_data(Config.load(run)), Config.load(run))
+    probabilities, _ = classify(Classifier.load(run), held_out)
+    counts = probabilities.argmax(dim=1).bincount(minlength=2)
+    confidence = probabilities.amax(dim=1).mean().item()
+    assert answers is not None
+    assert answers.class_shares == tuple((counts / len(held_out)).tolist())
+    assert answers.confidence == pytest.approx(confidence)
+    assert f"mean confidence {confidence:.1%} |" in ModelCard.load(run).to_markdown()

@@ -1,5 +1,6 @@
 """`serve.py` without its servers: exit codes, and what it says before it starts anything."""
 
+import json
 import os
 import signal
 import socket
@@ -46,6 +47,20 @@ def test_the_exit_code_is_what_a_shell_expects_after_a_signal(
     monkeypatch.setattr(Server, "start", lambda _: None)
     monkeypatch.setattr(serve, "wait_for_answer", lambda *_: os.kill(os.getpid(), number))
     assert serve.main([]) == code
+
+
+@pytest.mark.usefixtures("environment")
+def test_each_line_is_json_if_that_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("LOG_FORMAT", "json")
+    monkeypatch.setattr(Server, "start", lambda _: None)
+    monkeypatch.setattr(serve, "wait_for_answer", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+    serve.main([])
+    starting, stopping = map(json.loads, capsys.readouterr().out.splitlines())
+    assert starting.keys() == {"time", "level", "logger", "message"}
+    assert starting["message"].startswith("Starting TorchServe")
+    assert stopping["message"] == "Stopping …"
 
 
 @pytest.mark.parametrize("variable", ["WEBUI_PORT", "TORCHSERVE_GRPC_INFERENCE_PORT"])

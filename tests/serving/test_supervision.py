@@ -70,12 +70,12 @@ def create_server(tmp_path: Path) -> Iterator[Run]:
         server.stop()
 
 
-def pauses(capsys: pytest.CaptureFixture[str]) -> list[str]:
-    return [line.rpartition(" in ")[2] for line in capsys.readouterr().out.splitlines()]
+def pauses(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [message.rpartition(" in ")[2] for message in caplog.messages]
 
 
 def test_pauses_grow_until_it_was_up_for_some_minutes(
-    create_server: Run, clock: Clock, capsys: pytest.CaptureFixture[str]
+    create_server: Run, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     server = create_server(["false"])
     server.start()
@@ -93,11 +93,11 @@ def test_pauses_grow_until_it_was_up_for_some_minutes(
     clock.now += LONG_ENOUGH_SECONDS + 1
     server.look_after()
     expected = [*(f"{2**power} s" for power in range(6)), "60 s", "60 s", "1 s"]
-    assert pauses(capsys) == expected
+    assert pauses(caplog) == expected
 
 
 def test_what_does_not_start_is_tried_again(
-    tmp_path: Path, clock: Clock, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     starts = []
 
@@ -116,13 +116,13 @@ def test_what_does_not_start_is_tried_again(
         server.look_after()
         clock.now += 0.1
     assert [round(start - 1000) for start in starts] == [0, 1, 3, 7]
-    assert "does not start (no archive)" in capsys.readouterr().out
+    assert "does not start (no archive)" in caplog.text
     server.stop()
 
 
 @pytest.mark.parametrize("until", [math.inf, 60, 360])
 def test_what_does_not_work_is_started_anew_after_the_patience_for_its_state(
-    create_server: Run, clock: Clock, capsys: pytest.CaptureFixture[str], until: float
+    create_server: Run, clock: Clock, caplog: pytest.LogCaptureFixture, until: float
 ) -> None:
     states = [math.inf]
     server = create_server(SLEEP, lambda: states[-1])
@@ -131,23 +131,23 @@ def test_what_does_not_work_is_started_anew_after_the_patience_for_its_state(
     server.look_after()
     states.append(until)
     worked = clock.now
-    while clock.now - worked < 400 and "does not work" not in capsys.readouterr().out:
+    while clock.now - worked < 400 and "does not work" not in caplog.text:
         clock.now += 10
         server.look_after()
     assert clock.now - worked == min(until + 10, 400)
 
 
 def test_a_start_may_take_longer(
-    create_server: Run, clock: Clock, capsys: pytest.CaptureFixture[str]
+    create_server: Run, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     server = create_server(SLEEP, lambda: 60)
     server.start()
     clock.now += START_SECONDS + 50
     server.look_after()
-    assert pauses(capsys) == []
+    assert pauses(caplog) == []
     clock.now += 20
     server.look_after()
-    assert pauses(capsys) == ["1 s"]
+    assert pauses(caplog) == ["1 s"]
 
 
 def test_nothing_survives_of_what_ignores_the_request_to_end(

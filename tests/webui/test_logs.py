@@ -1,5 +1,6 @@
 """The log has each request's id, and does not grow with what is refused."""
 
+import json
 import logging
 import sys
 from io import StringIO
@@ -15,14 +16,14 @@ from webui import logs
 
 
 @pytest.fixture
-def log(monkeypatch: pytest.MonkeyPatch) -> StringIO:
-    """Return the log, as the program sets it up."""
+def log(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> StringIO:
+    """Return the log, as the program sets it up; the parameter is its format."""
     root = logging.getLogger()
     monkeypatch.setattr(root, "handlers", [])
     monkeypatch.setattr(root, "level", root.level)
     stream = StringIO()
     monkeypatch.setattr(sys, "stderr", stream)
-    logs.log_to_stderr()
+    logs.log_to_stderr(getattr(request, "param", "text"))
     return stream
 
 
@@ -76,3 +77,18 @@ def test_mistakes_of_the_program_are_all_in_the_log(app: Flask, log: StringIO) -
     for _ in range(3):
         assert upload(app.test_client()).status_code == 500
     assert log.getvalue().count("Traceback") == 3
+
+
+@pytest.mark.parametrize("log", ["json"], indirect=True)
+def test_each_line_is_json_if_that_is_asked_for(
+    app: Flask, torchserve: FakeTorchServe, log: StringIO
+) -> None:
+    torchserve.will_answer_error(503, "ServiceUnavailableException")
+    upload(app.test_client(), accept={**AS_JSON, "X-Request-Id": "b.2"})
+    app.extensions["torchserve"] = None
+    upload(app.test_client())
+    refusal, mistake = map(json.loads, log.getvalue().splitlines())
+    assert refusal.keys() == {"time", "level", "logger", "message", "request_id"}
+    assert (refusal["level"], refusal["request_id"]) == ("ERROR", "b.2")
+    assert refusal["message"].startswith("OverloadedError: ")
+    assert "AttributeError" in mistake["traceback"]

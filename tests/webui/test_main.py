@@ -52,22 +52,29 @@ def test_wrong_setting_is_one_line_and_status_2(
     assert re.fullmatch(r"webui: WEBUI_PORT must .*\n", capsys.readouterr().err)
 
 
-def test_taken_port_is_one_line_and_status_1(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        monkeypatch.setenv("WEBUI_PORT", str(port))
-        assert main() == 1
-    expected = rf"webui: cannot listen on 127\.0\.0\.1:{port}: .*\n"
-    assert re.fullmatch(expected, capsys.readouterr().err)
+@pytest.mark.parametrize("variable", ["WEBUI_PORT", "WEBUI_METRICS_PORT"])
+def test_taken_port_is_one_line_and_status_1(variable: str) -> None:
+    ports = dict(zip(("WEBUI_PORT", "WEBUI_METRICS_PORT"), map(str, free_ports(2)), strict=True))
+    with socket.create_server(("127.0.0.1", int(ports[variable]))):
+        environment = {**os.environ, **ports}
+        completed = subprocess.run(
+            COMMAND, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+        )
+    assert completed.returncode == 1
+    expected = rf"webui: cannot listen on 127\.0\.0\.1:{ports[variable]}: .* or {variable}\n"
+    assert re.fullmatch(expected, completed.stderr)
 
 
 @contextmanager
 def running(tmp_path: Path, **settings: str) -> Iterator[tuple["subprocess.Popen[str]", str]]:
     """Run the program, and give its address as well."""
-    (port,) = free_ports(1)
-    environment = {"WEBUI_PORT": str(port), "TORCHSERVE_RUN_DIRECTORY": str(tmp_path), **settings}
+    port, metrics_port = free_ports(2)
+    environment = {
+        "WEBUI_PORT": str(port),
+        "WEBUI_METRICS_PORT": str(metrics_port),
+        "TORCHSERVE_RUN_DIRECTORY": str(tmp_path),
+        **settings,
+    }
     process = subprocess.Popen(
         COMMAND, cwd=ROOT, env={**os.environ, **environment}, stderr=subprocess.PIPE, text=True
     )

@@ -65,6 +65,8 @@ def test_environment_overrides_defaults() -> None:
         *(("PROXIES", value) for value in ("-1", "10", "")),
         ("TORCHSERVE_RUN_DIRECTORY", " "),
         ("MODEL_STORE", ""),
+        ("METRICS_HOST", ""),
+        *(("LOG_FORMAT", value) for value in ("", "JSON", "xml")),
     ],
 )
 def test_wrong_value_is_refused_in_one_line_that_names_the_variable(

@@ -8,6 +8,7 @@ from model.evaluation.calibration import (
     find_bands,
     fit_temperature,
     measure_calibration,
+    summarise_answers,
 )
 
 
@@ -62,3 +63,17 @@ def test_bands_hold_every_picture_once_and_join_where_there_are_few() -> None:
         (0.6, 1.0, 55, 60),
     ]
     assert find_bands(probabilities[:20], labels[:20]) == ()
+
+
+def test_answers_are_summarised_as_they_are_counted_later() -> None:
+    probabilities = np.repeat([[0.9, 0.1, 0.0], [0.2, 0.5, 0.3]], [30, 10], axis=0)
+    scores = np.repeat(np.array([0.1, 0.7, 0.8], np.float32), [36, 2, 2])
+    answers = summarise_answers(probabilities, scores, 0.7)
+    assert answers is not None
+    assert answers.class_shares == (0.75, 0.25, 0)
+    assert answers.confidence == pytest.approx(0.8)
+    assert answers.unknown == pytest.approx(0.05)
+    without_threshold = summarise_answers(probabilities, scores, None)
+    assert without_threshold is not None
+    assert without_threshold.unknown is None
+    assert summarise_answers(probabilities[:29], scores[:29], 0.7) is None
