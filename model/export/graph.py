@@ -17,6 +17,7 @@ from model.inference import GRAPH_FILE_NAME, QUANTISED_FILE_NAME, WEIGHTS_FILE_N
 from model.inference.card import ModelCard
 from model.inference.engine import INPUT_NAME, OOD_OUTPUT_NAME, OUTPUT_NAME, OnnxEngine
 from model.networks import Network, load_network, to_unit_range
+from model.networks.reference_cnn import ReferenceCNN
 from model.networks.strong_cnn import StrongCNN
 
 # Maximum difference between an output of the graph and that of the network. Computing float32
@@ -46,9 +47,9 @@ class _ServedNetwork(nn.Module):
 def export_run(run: Path, card: ModelCard, images: LabelledImages) -> None:
     """Write ``model.onnx`` beside the weights of a run, and for a large network a quantised one.
 
-    The weights of a large network are rounded to float16, in ``weights.pt``, too, so that they take
-    half of the room. The ``images`` that it was trained on show the ranges of its activations, and
-    what embeddings of each class are like.
+    The weights of a large network are rounded to float16, so that they take half of the room; in
+    ``weights.pt``, too, those of the strong network. The ``images`` that it was trained on show the
+    ranges of its activations, and what embeddings of each class are like.
 
     Raises:
         OSError: There are no weights, or the directory can't be written to.
@@ -56,14 +57,14 @@ def export_run(run: Path, card: ModelCard, images: LabelledImages) -> None:
     """
     weights = (run / WEIGHTS_FILE_NAME).read_bytes()
     network = load_network(weights, card.architecture, len(card.class_names), card.dropout)
-    if not isinstance(network, StrongCNN):
-        graph = export_network(network, mean_embeddings(network, images), card.image_size)
+    if isinstance(network, StrongCNN):
+        torch.save(network.half().state_dict(), run / WEIGHTS_FILE_NAME)
+        network.float().fold_normalisations()
+        network.half().float()
+    graph = export_network(network, mean_embeddings(network, images), card.image_size)
+    if isinstance(network, ReferenceCNN):
         (run / GRAPH_FILE_NAME).write_bytes(graph)
         return
-    torch.save(network.half().state_dict(), run / WEIGHTS_FILE_NAME)
-    network.float().fold_normalisations()
-    network.half().float()
-    graph = export_network(network, mean_embeddings(network, images), card.image_size)
     (run / GRAPH_FILE_NAME).write_bytes(_store_as_float16(graph))
     indices = torch.linspace(0, len(images) - 1, min(len(images), QUANTISATION_IMAGES))
     pixels = images.subset(indices.long()).pixels.permute(0, 2, 3, 1).contiguous()
@@ -71,7 +72,7 @@ def export_run(run: Path, card: ModelCard, images: LabelledImages) -> None:
 
 
 def _store_as_float16(graph: bytes) -> bytes:
-    """Halve the room of weights that float16 holds exactly; loading a graph makes them float32."""
+    """Round large weights to float16, which halves their room; loading makes them float32."""
     model = onnx.load_from_string(graph)
     for weights in model.graph.initializer:
         name, values = weights.name, onnx.numpy_helper.to_array(weights)
