@@ -1,6 +1,6 @@
 """A convolutional network of torchvision, which knows the photographs of ImageNet if asked to."""
 
-from typing import cast
+from typing import Self, cast
 
 import torch
 import torchvision
@@ -65,6 +65,17 @@ class TorchvisionNetwork(nn.Module):
         standards = get_model_weights(name).DEFAULT.transforms()
         for buffer, values in (("mean", standards.mean), ("deviation", standards.std)):
             self.register_buffer(buffer, torch.tensor(values)[:, None, None])
+
+    def train(self, mode: bool = True) -> Self:  # noqa: FBT001, FBT002 - as in PyTorch
+        """Set the mode of all parts, but normalise in training, too, by ImageNet's statistics.
+
+        Those of a few pictures are too uncertain, and follow too slowly in a short training.
+        """
+        super().train(mode)
+        for part in self.body.modules():
+            if isinstance(part, nn.BatchNorm2d):
+                part.eval()
+        return self
 
     def embed(self, images: Tensor) -> Tensor:
         """Map images ``(N, 3, H, W)`` in [0, 1] to what the last layer sees, ``(N, F)``."""

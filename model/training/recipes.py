@@ -123,6 +123,6 @@ FINE_TUNED = replace(
     label_smoothing=0.1,
 )
 # What torchvision has trained learns with AdamW: the last layer at this rate, the others slower.
-PRETRAINED = replace(FINE_TUNED, learning_rate=1e-3, weight_decay=0.05)
+PRETRAINED = replace(FINE_TUNED, learning_rate=3e-3, weight_decay=0.05)
 # Recipes by the name that --recipe takes.
 RECIPES = {recipe.name: recipe for recipe in (ORIGINAL, Recipe("tuned"), STRONG, FINE_TUNED)}
