@@ -27,6 +27,7 @@ def test_a_network_of_torchvision_learns_own_classes_up_to_the_archive(
     assert (card.architecture, card.image_size, card.fit) == (pretrained, 64, "keep-aspect")
     # Of the 24 test images, three lie in the wrong class.
     assert card.test_accuracy == 21 / 24
+    assert not (run.path / "model.int8.onnx").exists()
     classifier = Classifier.load(archive)
     image = classifier.prepare(encode(make_gradient()))
     assert image.pixels.shape == (64, 96, 3)

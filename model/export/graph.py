@@ -45,7 +45,10 @@ class _ServedNetwork(nn.Module):
 
 
 def export_run(run: Path, card: ModelCard, images: LabelledImages) -> None:
-    """Write ``model.onnx`` beside the weights of a run, and for a large network a quantised one.
+    """Write ``model.onnx`` beside the weights of a run, and of a large network a quantised one.
+
+    Depthwise convolutions, and others in groups, are no faster in whole numbers: a network that has
+    some is not quantised.
 
     The weights of a large network are rounded to float16, so that they take half of the room; in
     ``weights.pt``, too, those of the strong network. The ``images`` that it was trained on show the
@@ -66,6 +69,8 @@ def export_run(run: Path, card: ModelCard, images: LabelledImages) -> None:
         (run / GRAPH_FILE_NAME).write_bytes(graph)
         return
     (run / GRAPH_FILE_NAME).write_bytes(_store_as_float16(graph))
+    if any(isinstance(part, nn.Conv2d) and part.groups > 1 for part in network.modules()):
+        return
     indices = torch.linspace(0, len(images) - 1, min(len(images), QUANTISATION_IMAGES))
     pixels = images.subset(indices.long()).pixels.permute(0, 2, 3, 1).contiguous()
     (run / QUANTISED_FILE_NAME).write_bytes(quantise(graph, pixels.numpy()))

@@ -25,9 +25,10 @@ def measure_normalisations(network: nn.Module, images: torch.Tensor) -> None:
     """Give what all layers of an untrained network compute of images a usual size."""
     for part in network.modules():
         if isinstance(part, nn.BatchNorm2d):
+            part.train()
             part.momentum = 1.0
     with torch.inference_mode():
-        network.train()(images)
+        network(images)
 
 
 def lay_weights(torch_home: Path, name: str) -> Path:
