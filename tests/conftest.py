@@ -56,6 +56,8 @@ def weather_archive(finished_run: FinishedRun) -> Path:
 def pretrained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """What ``--start-from`` takes for a network of torchvision, whose weights lie at hand."""
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    # Nothing is downloaded.
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
     lay_weights(tmp_path, "mobilenet_v3_small")
     return "torchvision:mobilenet_v3_small"
 

@@ -35,7 +35,7 @@ class TorchvisionNetwork(nn.Module):
         takes_any_shape: Whether the input need not be square.
 
     Shape:
-        Input: float ``(N, 3, H, W)``, RGB in [0, 1]; H and W are 32 or more.
+        Input: float ``(N, 3, H, W)``, RGB in [0, 1]; H and W are 64 or more.
         Output: float ``(N, num_classes)``, logits. The loss and the exported graph apply softmax.
 
     Raises:

@@ -25,8 +25,9 @@ CONFIG_FILE_NAME = "config.json"
 FEW_IMAGES = 2560
 # Sides in pixels that pictures may be trained at.
 IMAGE_SIZES = (ReferenceCNN.image_size, 48, 64, 96, 128)
-# Side at which a network of torchvision trains by default; it has seen pictures of 224 pixels.
-PRETRAINED_IMAGE_SIZE = 128
+# Side at which a network of torchvision trains by default, as it has seen pictures of 224 pixels,
+# and the least one, as the exporter takes a single position that is left for the rule.
+PRETRAINED_IMAGE_SIZE, LEAST_PRETRAINED_IMAGE_SIZE = 128, 64
 # Largest number of pixels in a step by default, as its memory grows with them.
 STEP_PIXELS = 500 * 32 * 32
 # Largest number of so few images in a step of a training that begins with nothing.
@@ -83,7 +84,7 @@ class Config:
     image_size: int = option(
         "shorter side in pixels of what the network sees of your pictures; above "
         f"{ReferenceCNN.image_size}, the recipe is fine-tuned by default "
-        f"(default: {ReferenceCNN.image_size}, or of torchvision's networks {PRETRAINED_IMAGE_SIZE})",
+        f"(default: {ReferenceCNN.image_size}; {PRETRAINED_IMAGE_SIZE} for networks of torchvision)",
         ReferenceCNN.image_size,
         int,
         choices=IMAGE_SIZES,
@@ -292,8 +293,8 @@ def _choose_recipe(parser: OneLineParser, given: dict[str, Any]) -> Recipe:
         )
     if is_large and "data" not in given:
         parser.error("--image-size: CIFAR-10 has no larger images; give your own with --data")
-    if is_pretrained and not is_large:
-        parser.error(f"--image-size: {start} sees more than {ReferenceCNN.image_size} pixels")
+    if is_pretrained and given["image_size"] < LEAST_PRETRAINED_IMAGE_SIZE:
+        parser.error(f"--image-size: {start} needs {LEAST_PRETRAINED_IMAGE_SIZE} pixels or more")
     if name == "fine-tuned":
         given.setdefault("start_from", BEST_ARCHIVE)
     return replace(PRETRAINED, architecture=start) if is_pretrained else RECIPES[name]

@@ -11,7 +11,6 @@ from model.training import RunError
 from model.training.config import CONFIG_FILE_NAME, Config, parse_config
 from model.training.recipes import RECIPES
 
-
 RESNET = "torchvision:resnet18"
 
 
@@ -51,7 +50,7 @@ def test_few_images_of_other_classes_start_from_trained_weights(
     assert (config.recipe.name, config.start_from) == (name, start)
 
 
-@pytest.mark.parametrize(("given", "expected"), [((), 128), (("--image-size", 48), 48)])
+@pytest.mark.parametrize(("given", "expected"), [((), 128), (("--image-size", 64), 64)])
 def test_a_network_of_torchvision_sees_larger_pictures_in_resumed_runs_too(
     tmp_path: Path, given: tuple[object, ...], expected: int
 ) -> None:
@@ -118,7 +117,7 @@ def test_few_images_get_small_batches_and_more_epochs_of_which_the_last_is_kept(
         (["--recipe", "strong", "--start-from", "x"], "starts from nothing"),
         (["--data", ".", "--image-size", "64", "--recipe", "original"], "sees 32 pixels"),
         (["--data", ".", "--image-size", "64", "--from-scratch"], "--recipe strong or fine-tuned"),
-        (["--data", ".", "--start-from", RESNET, "--image-size", "32"], "more than 32 pixels"),
+        (["--data", ".", "--start-from", RESNET, "--image-size", "48"], "64 pixels or more"),
         (["--data", ".", "--start-from", RESNET, "--image-size", "50"], "48, 64, 96, 128"),
         (["--data", ".", "--start-from", RESNET, "--from-scratch"], "starts from nothing"),
         (["--data", ".", "--start-from", "torchvision:vit_b_16"], "is none of torchvision's"),
