@@ -22,8 +22,9 @@ from model.networks.reference_cnn import ReferenceCNN
 from model.networks.strong_cnn import StrongCNN
 
 # Maximum difference between an output of the graph and that of the network, relative to those
-# above 1. Computing float32 logits in another order makes a difference of about 1e-6.
-LARGEST_DIFFERENCE = 1e-4
+# above 1. Computing float32 logits in another order makes a difference of about 1e-6, or in deep
+# networks 1e-4.
+LARGEST_DIFFERENCE = 1e-3
 # Number of training images that show the ranges of the activations.
 QUANTISATION_IMAGES = 1000
 # Number of values from which on a tensor is worth storing as float16.

@@ -84,7 +84,7 @@ class Config:
     image_size: int = option(
         "shorter side in pixels of what the network sees of your pictures; above "
         f"{ReferenceCNN.image_size}, the recipe is fine-tuned by default "
-        f"(default: {ReferenceCNN.image_size}; {PRETRAINED_IMAGE_SIZE} for networks of torchvision)",
+        f"(default: {ReferenceCNN.image_size}; {PRETRAINED_IMAGE_SIZE} for torchvision's networks)",
         ReferenceCNN.image_size,
         int,
         choices=IMAGE_SIZES,

@@ -19,7 +19,7 @@ PIXELS = np.random.default_rng(5).integers(0, 256, (20, 64, 82, 3), np.uint8)
 
 def build_mobilenet() -> TorchvisionNetwork:
     network = TorchvisionNetwork("torchvision:mobilenet_v3_small", 10, 0.0)
-    measure_normalisations(network.body, torch.rand(16, 3, 64, 64))
+    measure_normalisations(network, torch.rand(16, 3, 64, 64))
     nn.init.normal_(network.output.weight, std=0.05)
     return network
 
