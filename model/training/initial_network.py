@@ -27,9 +27,9 @@ def create_network(config: Config, num_classes: int, images: LabelledImages) -> 
     """
     torch.manual_seed(config.seed)
     architecture, dropout = config.recipe.architecture, config.recipe.dropout
-    if architecture.startswith(PREFIX):
-        return _load_pretrained_network(architecture, num_classes, dropout)
     network = build_network(architecture, num_classes, dropout)
+    if isinstance(network, TorchvisionNetwork):
+        return _load_pretrained_network(architecture, num_classes, dropout)
     if config.start_from:
         _take_over_weights(network, config.start_from)
     elif not config.recipe.is_original:
