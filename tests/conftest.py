@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 from model.archive import make_archive
 from tests.helpers.browser.chromium import launch_options
+from tests.helpers.networks import lay_weights
 from tests.helpers.pictures import SHARED, encode, make_gradient, write_image_folder
 from tests.helpers.server import Server, running_server
 from tests.helpers.training import FinishedRun, train_once
@@ -49,6 +50,16 @@ def finished_run(pictures: Path) -> FinishedRun:
 @pytest.fixture(scope="session")
 def weather_archive(finished_run: FinishedRun) -> Path:
     return make_archive(finished_run.path, finished_run.pictures.parent, "weather", "3.1")
+
+
+@pytest.fixture
+def pretrained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """What ``--start-from`` takes for a network of torchvision, whose weights lie at hand."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    # Nothing is downloaded.
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+    lay_weights(tmp_path, "mobilenet_v3_small")
+    return "torchvision:mobilenet_v3_small"
 
 
 @pytest.fixture

@@ -79,18 +79,22 @@ def test_a_signal_saves_and_says_how_to_go_on_to_the_same_end(
     assert_same_training(run, uninterrupted.path)
 
 
-def test_a_strong_run_that_was_stopped_ends_as_a_whole_one_and_gets_no_longer(
-    pictures: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("recipe", ["strong", "fine-tuned"])
+def test_a_larger_run_that_was_stopped_ends_as_a_whole_one_and_gets_no_longer(
+    pictures: Path, pretrained: str, recipe: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    large = ("--recipe", "strong", "--image-size", 64, *OFTEN)
-    whole = train_once(pictures, "strong", *large).path
-    stopped = whole.with_name("strong-stopped")
+    is_strong = recipe == "strong"
+    start = () if is_strong else ("--start-from", pretrained)
+    large = ("--recipe", recipe, *start, "--image-size", 64, *OFTEN)
+    whole = train_once(pictures, recipe, *large).path
+    stopped = whole.with_name(f"{recipe}-stopped")
     with sigterm_after_epoch(stopped):
         assert train.main(arguments_for(pictures, stopped.name, *large)) == 143
     assert resume(stopped) == 0
     assert_same_training(stopped, whole)
     card = ModelCard.load(stopped)
-    assert (card.architecture, card.epochs, card.image_size) == ("StrongCNN", EPOCHS, 64)
+    architecture = "StrongCNN" if is_strong else pretrained
+    assert (card.architecture, card.epochs, card.image_size) == (architecture, EPOCHS, 64)
     assert resume(stopped, "--epochs", 20) == 2
     assert "planned for the epochs" in capsys.readouterr().err
 

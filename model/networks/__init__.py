@@ -8,8 +8,9 @@ from torch import Tensor
 
 from model.networks.reference_cnn import ReferenceCNN
 from model.networks.strong_cnn import StrongCNN
+from model.networks.torchvision_network import PREFIX, TorchvisionNetwork
 
-Network = ReferenceCNN | StrongCNN
+Network = ReferenceCNN | StrongCNN | TorchvisionNetwork
 NETWORKS: dict[str, type[ReferenceCNN] | type[StrongCNN]] = {
     "ReferenceCNN": ReferenceCNN,
     "StrongCNN": StrongCNN,
@@ -17,11 +18,15 @@ NETWORKS: dict[str, type[ReferenceCNN] | type[StrongCNN]] = {
 
 
 def build_network(architecture: str, num_classes: int, dropout: float) -> Network:
-    """Build an untrained network by the name of its class, a key of :data:`NETWORKS`.
+    """Build an untrained network by the name of its class, a key of :data:`NETWORKS`, or its own.
+
+    Those of torchvision have names of their own, such as ``torchvision:resnet18``.
 
     Raises:
         ValueError: There is no such network.
     """
+    if architecture.startswith(PREFIX):
+        return TorchvisionNetwork(architecture, num_classes, dropout)
     if architecture not in NETWORKS:
         raise ValueError(f"unknown architecture {architecture!r}; known: {', '.join(NETWORKS)}")
     return NETWORKS[architecture](num_classes, dropout)

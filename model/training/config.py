@@ -15,15 +15,19 @@ from typing import Any
 from model import BEST_ARCHIVE, PROJECT
 from model.command_line import OneLineParser, number, whole_number
 from model.networks.reference_cnn import ReferenceCNN
+from model.networks.torchvision_network import FAMILIES, PREFIX, is_torchvision_network
 from model.training import RunError
-from model.training.recipes import RECIPES, Recipe, option
+from model.training.recipes import PRETRAINED, RECIPES, Recipe, option
 
 CONFIG_FILE_NAME = "config.json"
 # Number of training images below which a training starts from trained weights by default, and
 # batches are small.
 FEW_IMAGES = 2560
 # Sides in pixels that pictures may be trained at.
-IMAGE_SIZES = (ReferenceCNN.image_size, 64, 96, 128)
+IMAGE_SIZES = (ReferenceCNN.image_size, 48, 64, 96, 128)
+# Side at which a network of torchvision trains by default, as it has seen pictures of 224 pixels,
+# and the least one, as the exporter takes a single position that is left for the rule.
+PRETRAINED_IMAGE_SIZE, LEAST_PRETRAINED_IMAGE_SIZE = 128, 64
 # Largest number of pixels in a step by default, as its memory grows with them.
 STEP_PIXELS = 500 * 32 * 32
 # Largest number of so few images in a step of a training that begins with nothing.
@@ -59,6 +63,14 @@ def _folder_name(text: str) -> str:
     return text
 
 
+def _start(text: str) -> Path:
+    if not text.startswith(PREFIX):
+        return Path(text).absolute()
+    if not is_torchvision_network(text):
+        raise argparse.ArgumentTypeError(f"{text} is none of torchvision's {', '.join(FAMILIES)}")
+    return Path(text)
+
+
 @dataclass(frozen=True)
 class Config:
     """All that decides how a run goes, but for the machine and the versions that it runs on."""
@@ -72,7 +84,7 @@ class Config:
     image_size: int = option(
         "shorter side in pixels of what the network sees of your pictures; above "
         f"{ReferenceCNN.image_size}, the recipe is fine-tuned by default "
-        f"(default: {ReferenceCNN.image_size})",
+        f"(default: {ReferenceCNN.image_size}; {PRETRAINED_IMAGE_SIZE} for torchvision's networks)",
         ReferenceCNN.image_size,
         int,
         choices=IMAGE_SIZES,
@@ -122,9 +134,10 @@ class Config:
         metavar="RUN",
     )
     start_from: Path | None = option(
-        "archive or run whose network is trained further, with a new last layer for your classes "
+        "archive or run whose network is trained further, with a new last layer for your classes; "
+        "or torchvision:NAME, such as torchvision:mobilenet_v3_small, which is downloaded "
         f"(default: {BEST_ARCHIVE.relative_to(PROJECT)} where --data has few images)",
-        parse=lambda text: Path(text).absolute(),
+        parse=_start,
         metavar="MODEL",
     )
     dry_run: bool = option(
@@ -243,7 +256,8 @@ def parse_config(arguments: Sequence[str] | None = None) -> tuple[Config, Path |
     if "refit" in given:
         config = replace(config, name="", dry_run=False, no_test=False, threads=None)
     settings = given.keys() & (Recipe.__dataclass_fields__.keys() - {"name"})
-    is_recipe_free = "data" in given and not (earlier or "recipe" in given or settings)
+    chosen = settings or given.keys() & {"recipe", "start_from"}
+    is_recipe_free = "data" in given and not (earlier or chosen)
     recipe = config.recipe if earlier else _choose_recipe(parser, given)
     recipe = replace(recipe, **{name: given.pop(name) for name in settings})
     config = replace(config, **given, recipe=recipe, is_recipe_free=is_recipe_free)
@@ -263,9 +277,15 @@ def _flag(name: str) -> str:
 
 def _choose_recipe(parser: OneLineParser, given: dict[str, Any]) -> Recipe:
     """Return the recipe that is asked for, and let one that needs trained weights have some."""
+    start = str(given.get("start_from"))
+    is_pretrained = start.startswith(PREFIX)
+    if is_pretrained:
+        given.setdefault("image_size", PRETRAINED_IMAGE_SIZE)
     is_large = given.get("image_size", ReferenceCNN.image_size) != ReferenceCNN.image_size
     is_fine_tuned = is_large or "start_from" in given
     name = given.pop("recipe", "fine-tuned" if is_fine_tuned else "tuned")
+    if "start_from" in given and name != "fine-tuned":
+        parser.error(f"--start-from: the recipe {name} starts from nothing; leave out one of both")
     if is_large and not RECIPES[name].is_strong:
         parser.error(
             f"--image-size: the recipe {name} trains a network that sees {ReferenceCNN.image_size} "
@@ -273,11 +293,11 @@ def _choose_recipe(parser: OneLineParser, given: dict[str, Any]) -> Recipe:
         )
     if is_large and "data" not in given:
         parser.error("--image-size: CIFAR-10 has no larger images; give your own with --data")
+    if is_pretrained and given["image_size"] < LEAST_PRETRAINED_IMAGE_SIZE:
+        parser.error(f"--image-size: {start} needs {LEAST_PRETRAINED_IMAGE_SIZE} pixels or more")
     if name == "fine-tuned":
         given.setdefault("start_from", BEST_ARCHIVE)
-    elif "start_from" in given:
-        parser.error(f"--start-from: the recipe {name} starts from nothing; leave out one of both")
-    return RECIPES[name]
+    return replace(PRETRAINED, architecture=start) if is_pretrained else RECIPES[name]
 
 
 def create_parser() -> OneLineParser:

@@ -1,14 +1,17 @@
 """The network with its first weights: random ones, or those of a trained network."""
 
+import pickle
 from pathlib import Path
 
 import torch
 from torch import Tensor
+from torchvision.models import get_model_weights
 
 from model.data.dataset import LabelledImages
 from model.inference import WEIGHTS_FILE_NAME, read_file
 from model.inference.card import ModelCard
 from model.networks import Network, build_network, load_network, to_unit_range
+from model.networks.torchvision_network import PREFIX, TorchvisionNetwork
 from model.training import RunError
 from model.training.config import Config
 
@@ -23,12 +26,30 @@ def create_network(config: Config, num_classes: int, images: LabelledImages) -> 
         RunError: The network can't start from what the configuration names.
     """
     torch.manual_seed(config.seed)
-    network = build_network(config.recipe.architecture, num_classes, config.recipe.dropout)
+    architecture, dropout = config.recipe.architecture, config.recipe.dropout
+    network = build_network(architecture, num_classes, dropout)
+    if isinstance(network, TorchvisionNetwork):
+        return _load_pretrained_network(architecture, num_classes, dropout)
     if config.start_from:
         _take_over_weights(network, config.start_from)
     elif not config.recipe.is_original:
         network.start_from(sample_pixels(images))
     return network
+
+
+def _load_pretrained_network(
+    architecture: str, num_classes: int, dropout: float
+) -> TorchvisionNetwork:
+    try:
+        return TorchvisionNetwork(architecture, num_classes, dropout, pretrained=True)
+    except (OSError, RuntimeError, TypeError, EOFError, pickle.UnpicklingError) as error:
+        url = get_model_weights(architecture.removeprefix(PREFIX)).DEFAULT.url
+        file = Path(torch.hub.get_dir(), "checkpoints", Path(url).name)
+        reason = str(error).partition("\n")[0]
+        raise RunError(
+            f"--start-from: the weights of {architecture} can't be loaded ({reason}); download "
+            f"{url} elsewhere and save it as {file}"
+        ) from error
 
 
 def load_trained_network(source: Path) -> Network:

@@ -3,6 +3,7 @@
 import copy
 import math
 import sys
+from collections import defaultdict
 from typing import Any
 
 import torch
@@ -11,11 +12,15 @@ from torch.optim.lr_scheduler import LinearLR, ReduceLROnPlateau
 
 from model.networks import Network
 from model.networks.reference_cnn import ReferenceCNN
+from model.networks.strong_cnn import StrongCNN
+from model.networks.torchvision_network import TorchvisionNetwork
 from model.training.config import Config
 from model.training.recipes import Recipe
 
 # Batch size for which the learning rate of Muon is given. Rates grow with the root of the batch.
 MUON_BATCH_SIZE = 500
+# Share of Adam's learning rate with which layers that torchvision has trained learn.
+PRETRAINED_SHARE = 0.1
 # Factor of Adam's learning rate where the validation loss stops falling.
 PLATEAU_FACTOR = 0.5
 # Learning rates and momenta of what Muon does not orthogonalise, for losses that are summed up.
@@ -27,8 +32,8 @@ ITERATIONS = 3
 
 
 def create_optimizer(network: Network, config: Config) -> torch.optim.Optimizer:
-    """Return Adam for the reference network, and Muon for the other one."""
-    if isinstance(network, ReferenceCNN):
+    """Return Muon for the strong network, and Adam for all others."""
+    if not isinstance(network, StrongCNN):
         return _create_adam(network, config.recipe)
     batch_size, device = config.batch_size, network.output.weight.device
     blocks, parameters = network.blocks.modules(), network.parameters()
@@ -52,20 +57,19 @@ def create_optimizer(network: Network, config: Config) -> torch.optim.Optimizer:
     return Muon(groups, torch.bfloat16 if config.precision == "bf16" else torch.float32)
 
 
-def _create_adam(network: ReferenceCNN, recipe: Recipe) -> torch.optim.Adam:
+def _create_adam(network: ReferenceCNN | TorchvisionNetwork, recipe: Recipe) -> torch.optim.Adam:
     """Return Adam over the weights of the network, of which biases never decay."""
-    weights = [value for value in network.parameters() if value.ndim > 1]
-    decayed = [network.dense.weight] if recipe.is_original else weights
-    chosen = set(map(id, decayed))
-    others = [value for value in network.parameters() if id(value) not in chosen]
-    device = network.dense.weight.device
-    groups: list[dict[str, Any]] = [
-        {"params": decayed, "weight_decay": recipe.weight_decay},
-        {"params": others},
-    ]
-    for group in groups:
+    device = network.output.weight.device
+    by_settings: dict[tuple[float, float], list[nn.Parameter]] = defaultdict(list)
+    for name, value in network.named_parameters():
+        rate = recipe.learning_rate * (PRETRAINED_SHARE if name.startswith("body") else 1)
+        is_decayed = value.ndim > 1 and (name.startswith("dense") or not recipe.is_original)
+        by_settings[rate, recipe.weight_decay * is_decayed].append(value)
+    groups = [
         # A captured step reads a tensor, but never again a number.
-        group["lr"] = torch.tensor(recipe.learning_rate, device=device)
+        {"params": values, "lr": torch.tensor(rate, device=device), "weight_decay": decay}
+        for (rate, decay), values in sorted(by_settings.items(), reverse=True)
+    ]
     optimizer = torch.optim.Adam(
         groups,
         # Keras' default, and PyTorch's.

@@ -31,7 +31,7 @@ class Recipe:
 
     name: str
     architecture: str = "ReferenceCNN"
-    """Class name of the network, a key of ``model.networks.NETWORKS``."""
+    """Name of the network, as ``model.networks.build_network`` takes it."""
     default_batch_size: int = 64
     """Number of images in a step, where ``--batch-size`` gives none."""
     default_epochs: int = 10
@@ -84,8 +84,8 @@ class Recipe:
 
     @property
     def is_strong(self) -> bool:
-        """Whether Muon trains, its rates fall evenly to zero, and mirroring takes turns."""
-        return self.architecture == "StrongCNN"
+        """Whether the rates fall evenly to zero, and mirroring takes turns."""
+        return self.architecture != "ReferenceCNN"
 
 
 ORIGINAL = Recipe(
@@ -138,5 +138,7 @@ FINE_TUNED = replace(
     group_size=8,
     label_smoothing=0.1,
 )
+# What torchvision has trained learns with AdamW: the last layer at this rate, the others slower.
+PRETRAINED = replace(FINE_TUNED, learning_rate=3e-3, weight_decay=0.05)
 # Recipes by the name that --recipe takes.
 RECIPES = {recipe.name: recipe for recipe in (ORIGINAL, Recipe("tuned"), STRONG, FINE_TUNED)}

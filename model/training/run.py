@@ -18,7 +18,6 @@ from model.data.dataset import Splits
 from model.data.folders import describe_source
 from model.inference import CARD_FILE_NAME, GRAPH_FILE_NAME, QUANTISED_FILE_NAME
 from model.inference.card import ModelCard
-from model.networks import NETWORKS
 from model.training import RunError
 from model.training.atomic_file import PARTIAL_PATTERN, write_atomically
 from model.training.config import CONFIG_FILE_NAME, Config
@@ -159,7 +158,7 @@ class Run:
             test_accuracy=None,
             test_images=len(splits["test"]),
             created=datetime.now(UTC).date().isoformat(),
-            fit="keep-aspect" if NETWORKS[config.recipe.architecture].takes_any_shape else "resize",
+            fit="keep-aspect" if config.recipe.is_strong else "resize",
         )
 
     def print_summary(self, history: list[EpochMetrics], config: Config) -> None:

@@ -3,6 +3,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from model.export.graph import export_network
 from model.export.ood import OodScore
@@ -10,19 +11,33 @@ from model.inference.engine import OnnxEngine
 from model.networks import Network, to_unit_range
 from model.networks.reference_cnn import ReferenceCNN
 from model.networks.strong_cnn import StrongCNN
-from tests.helpers.networks import probabilities_in_pytorch
+from model.networks.torchvision_network import TorchvisionNetwork
+from tests.helpers.networks import measure_normalisations, probabilities_in_pytorch
 
-PIXELS = np.random.default_rng(5).integers(0, 256, (20, 32, 64, 3), np.uint8)
+PIXELS = np.random.default_rng(5).integers(0, 256, (20, 64, 82, 3), np.uint8)
+
+
+def build_mobilenet() -> TorchvisionNetwork:
+    network = TorchvisionNetwork("torchvision:mobilenet_v3_small", 10, 0.0)
+    measure_normalisations(network, torch.rand(16, 3, 64, 64))
+    nn.init.normal_(network.output.weight, std=0.05)
+    return network
 
 
 @pytest.mark.parametrize(
-    ("build", "width"), [(ReferenceCNN, 32), (StrongCNN, 32), (StrongCNN, 41), (StrongCNN, 64)]
+    ("build", "size", "width"),
+    [
+        *((ReferenceCNN, 32, 32), (StrongCNN, 32, 32), (StrongCNN, 32, 41), (StrongCNN, 32, 64)),
+        (build_mobilenet, 64, 82),
+    ],
 )
-def test_a_graph_computes_what_its_network_does(build: Callable[[], Network], width: int) -> None:
+def test_a_graph_computes_what_its_network_does(
+    build: Callable[[], Network], size: int, width: int
+) -> None:
     torch.manual_seed(0)
-    network, pixels = build().eval(), PIXELS[:, :, :width]
+    network, pixels = build().eval(), PIXELS[:, :size, :width]
     means = torch.randn(10, network.output.in_features)
-    probabilities, scores = OnnxEngine(export_network(network, means, 32)).compute(pixels)
+    probabilities, scores = OnnxEngine(export_network(network, means, size)).compute(pixels)
     np.testing.assert_allclose(probabilities, probabilities_in_pytorch(network, pixels), atol=1e-5)
     with torch.inference_mode():
         images = to_unit_range(torch.from_numpy(pixels).permute(0, 3, 1, 2))

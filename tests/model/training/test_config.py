@@ -11,6 +11,8 @@ from model.training import RunError
 from model.training.config import CONFIG_FILE_NAME, Config, parse_config
 from model.training.recipes import RECIPES
 
+RESNET = "torchvision:resnet18"
+
 
 def parse(*arguments: object) -> Config:
     return parse_config(list(map(str, arguments)))[0]
@@ -37,7 +39,8 @@ def test_a_configuration_comes_back_from_its_file_as_it_was(tmp_path: Path) -> N
         (["--data", ".", "--image-size", "64"], 2560, "fine-tuned", BEST_ARCHIVE),
         (["--limit", "2000"], 2000, "tuned", None),
         (["--recipe", "fine-tuned"], 2560, "fine-tuned", BEST_ARCHIVE),
-        (["--start-from", "/some/run"], 2560, "fine-tuned", Path("/some/run")),
+        (["--data", ".", "--start-from", "/some/run"], 2559, "fine-tuned", Path("/some/run")),
+        (["--data", ".", "--start-from", RESNET], 2560, "fine-tuned", Path(RESNET)),
     ],
 )
 def test_few_images_of_other_classes_start_from_trained_weights(
@@ -45,6 +48,17 @@ def test_few_images_of_other_classes_start_from_trained_weights(
 ) -> None:
     config = parse(*arguments).adapted_to(images, images // 10)
     assert (config.recipe.name, config.start_from) == (name, start)
+
+
+@pytest.mark.parametrize(("given", "expected"), [((), 128), (("--image-size", 64), 64)])
+def test_a_network_of_torchvision_sees_larger_pictures_in_resumed_runs_too(
+    tmp_path: Path, given: tuple[object, ...], expected: int
+) -> None:
+    config = parse("--data", tmp_path, "--start-from", RESNET, *given)
+    (tmp_path / CONFIG_FILE_NAME).write_text(config.to_json({}))
+    resumed = parse("--resume", tmp_path)
+    assert (resumed.image_size, resumed.start_from) == (expected, Path(RESNET))
+    assert resumed.recipe.architecture == RESNET
 
 
 @pytest.mark.parametrize("content", ["[]", "not json", '{"environment": {}, "recipe": {}}'])
@@ -103,6 +117,11 @@ def test_few_images_get_small_batches_and_more_epochs_of_which_the_last_is_kept(
         (["--recipe", "strong", "--start-from", "x"], "starts from nothing"),
         (["--data", ".", "--image-size", "64", "--recipe", "original"], "sees 32 pixels"),
         (["--data", ".", "--image-size", "64", "--from-scratch"], "--recipe strong or fine-tuned"),
+        (["--data", ".", "--start-from", RESNET, "--image-size", "48"], "64 pixels or more"),
+        (["--data", ".", "--start-from", RESNET, "--image-size", "50"], "48, 64, 96, 128"),
+        (["--data", ".", "--start-from", RESNET, "--from-scratch"], "starts from nothing"),
+        (["--data", ".", "--start-from", "torchvision:vit_b_16"], "is none of torchvision's"),
+        (["--start-from", RESNET], "CIFAR-10 has no larger images"),
         (["--image-size", "64"], "CIFAR-10 has no larger images"),
         (["--data", "/does/not/exist"], "not a folder"),
         (["--refit", "/does/not/exist"], "not a run"),

@@ -1,0 +1,60 @@
+"""A training that starts from weights of torchvision, which lie where it would download them."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import train
+from model.archive import make_archive
+from model.inference.card import ModelCard
+from model.inference.classifier import Classifier
+from tests.helpers.networks import lay_weights
+from tests.helpers.pictures import encode, make_gradient
+from tests.helpers.training import arguments_for, train_once
+
+
+def test_a_network_of_torchvision_learns_own_classes_up_to_the_archive(
+    pictures: Path, pretrained: str, tmp_path: Path
+) -> None:
+    options = ["--recipe", "fine-tuned", "--start-from", pretrained, "--image-size", 64]
+    run = train_once(pictures, "pretrained", *options)
+    assert f"recipe fine-tuned, starting from {pretrained}" in run.output
+    archive = make_archive(run.path, tmp_path)
+    card = ModelCard.load(archive)
+    assert (card.architecture, card.image_size, card.fit) == (pretrained, 64, "keep-aspect")
+    # Three of the 24 test images lie in the wrong class.
+    assert (card.test_accuracy or 0) >= 20 / 24
+    assert not (run.path / "model.int8.onnx").exists()
+    classifier = Classifier.load(archive)
+    image = classifier.prepare(encode(make_gradient()))
+    assert image.pixels.shape == (64, 96, 3)
+    (answer,) = classifier.answers([image])
+    assert set(answer["probabilities"]) == {"night", "snow"}
+    assert np.isfinite(classifier.compute(image.pixels[None])[1]).all()
+    heat = classifier.explain(image)["heat"]["snow"]
+    assert np.shape(heat) == (8, 12)
+    assert np.any(heat)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"not weights", "of another network"])
+def test_weights_that_cannot_be_had_are_one_line_that_says_where_to_lay_them(
+    pictures: Path,
+    pretrained: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    content: bytes | str | None,
+) -> None:
+    (file,) = tmp_path.glob("hub/checkpoints/*")
+    if content is None:
+        file.unlink()
+    elif isinstance(content, bytes):
+        file.write_bytes(content)
+    else:
+        lay_weights(tmp_path, "shufflenet_v2_x0_5").replace(file)
+    arguments = arguments_for(pictures, "missing", "--recipe", "fine-tuned")
+    assert train.main([*arguments, "--start-from", pretrained]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert f"the weights of {pretrained} can't be loaded" in error
+    assert error.endswith(f"mobilenet_v3_small-047dcff4.pth elsewhere and save it as {file}\n")
