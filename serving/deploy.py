@@ -15,20 +15,19 @@ restart; the version before stays loaded.
 
 import os
 import signal
-import subprocess
 import sys
-import tempfile
 from argparse import Namespace
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
-from model import PROJECT
 from model.command_line import OneLineParser, number, tolerate_any_encoding, visible
 from model.inference.card import ModelCard
+from model.inference.classifier import Classifier
 from serving import ServeError
 from serving.management import Management, model_api
 from serving.model_store import read_archives, read_deployed, write_deployed
+from serving.packing import copy_archive, pack_run
 from serving.trial import Known, check_claim, compare, list_sample, read_examples, try_out
 from webui.errors import WebUIError
 from webui.settings import LATEST, Settings, SettingsError, order_of_version
@@ -110,11 +109,18 @@ def deploy(settings: Settings, options: Namespace) -> str:
     store, name, management = settings.model_store, settings.model_name, Management(settings)
     with model_api(settings), ExitStack() as undo:
         present = management.find_versions()
-        stored = read_archives(store).get(name, {})
-        version = _next_version([*present, *stored])
-        new = undo.enter_context(_packed(options, settings, version))
-        old = [stored[default] for default in present[:1]]
-        known = _find_known(new, old, options.data)
+        archives = read_archives(store).get(name, {})
+        if not {*present[:1]} <= {*archives}:
+            raise ServeError(f"{store} is not the server's model store: set MODEL_STORE")
+        version = _next_version([*present, *archives])
+        final = store / f"{name}-{version}.mar"
+        if final.exists():
+            raise ServeError(f"{final} is in the way, and holds another model: rename it")
+        new = store / f".{final.name}"
+        undo.callback(_remove, new)
+        _pack(options, new, name, version)
+        card = Classifier.load(new).card
+        known = _find_known(new, [archives[default] for default in present[:1]], options.data)
 
         undo.callback(_quietly, management.remove, version)
         management.register(new.name)
@@ -122,12 +128,10 @@ def deploy(settings: Settings, options: Namespace) -> str:
         results = try_out(management, [version, *present[:1]], known)
         if present:
             compare(results[0], results[1], options.slower)
-        card = ModelCard.load(new)
         if not options.data:
             check_claim(results[0], card.test_accuracy)
 
-        final = new.with_name(new.name.removeprefix("."))
-        undo.callback(final.unlink, missing_ok=True)
+        undo.callback(_remove, final)
         new.rename(final)
         final.with_suffix(".md").write_text(card.to_markdown(), encoding="utf-8")
         earlier = read_deployed(store, name)
@@ -139,34 +143,24 @@ def deploy(settings: Settings, options: Namespace) -> str:
     return f"{name} {version} answers now ({results[0]}){place}"
 
 
+def _pack(options: Namespace, archive: Path, name: str, version: str) -> None:
+    if options.source.is_file() and not options.examples:
+        copy_archive(options.source, archive, name, version)
+        return
+    examples = ["--examples"] if options.examples else []
+    if isinstance(options.examples, Path):
+        examples.append(str(options.examples.resolve()))
+    pack_run(options.source, archive, name, version, examples)
+
+
+def _remove(archive: Path) -> None:
+    for file in (archive, archive.with_suffix(".md")):
+        file.unlink(missing_ok=True)
+
+
 def _next_version(versions: Iterable[str]) -> str:
     numbers = (order_of_version(version)[0] for version in versions)
     return f"{max((number[0] for number in numbers if number), default=0) + 1}.0"
-
-
-@contextmanager
-def _packed(options: Namespace, settings: Settings, version: str) -> Iterator[Path]:
-    """Pack the source into a hidden archive in the model store, which is removed at the end."""
-    store = settings.model_store
-    with tempfile.TemporaryDirectory(prefix=".deploy-", dir=store) as folder:
-        command = [sys.executable, "-m", "model.archive", str(options.source.resolve())]
-        command += ["--name", settings.model_name, "--model-version", version]
-        command += ["--model-store", folder]
-        if options.examples:
-            command += ["--examples"]
-        if isinstance(options.examples, Path):
-            command += [str(options.examples.resolve())]
-        # What packs needs PyTorch, and what serves must not.
-        done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
-        if done.returncode:
-            line = done.stderr.strip().splitlines()[-1]
-            raise ServeError(line.removeprefix("model.archive: error: "))
-        (made,) = Path(folder).glob("*.mar")
-        archive = made.rename(store / f".{made.name}")
-    try:
-        yield archive
-    finally:
-        archive.unlink(missing_ok=True)
 
 
 def _find_known(new: Path, old: Sequence[Path], data: Path | None) -> list[Known]:

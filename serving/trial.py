@@ -13,6 +13,7 @@ from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
+from model.command_line import format_percentage
 from model.inference import EXAMPLES_FILE_NAME, read_file
 from serving import ServeError
 from webui.torchserve.client import PIXEL, TorchServeClient
@@ -154,7 +155,8 @@ def check_claim(new: Result, accuracy: float | None) -> None:
     if accuracy is not None and chance_of_at_most(right, of, accuracy) < SIGNIFICANCE:
         raise ServeError(
             f"it is right about {right} of {of} known pictures, although its card says "
-            f"{accuracy:.0%}: its weights may be damaged, or the pictures of another kind (--data)"
+            f"{format_percentage(accuracy)}: its weights may be damaged, or these pictures of "
+            "another kind (see --data)"
         )
 
 

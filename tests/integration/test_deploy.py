@@ -23,6 +23,7 @@ from serving import deploy
 from serving.changed_classes import MODEL_API_SWITCH
 from tests.helpers.pictures import SHIPPED_ARCHIVE, SHIPPED_ARCHIVES
 from tests.helpers.server import START_SECONDS, Server, running_server
+from tests.helpers.training import FinishedRun
 from tests.helpers.waiting import wait_until
 
 SENDERS = 4
@@ -201,7 +202,7 @@ def random_like(values: np.ndarray) -> np.ndarray:
 
 
 BAD = {
-    "cut off": ("archive is damaged", None),
+    "damaged": ("new.mar is damaged", None),
     "NaN": ("it is not a prediction", (GRAPH_FILE_NAME, weighted(lambda old: old * np.nan))),
     "noise": ("of 4 known pictures, although", (GRAPH_FILE_NAME, weighted(random_like))),
     "other classes": (
@@ -245,13 +246,14 @@ def answering_version(server: Server, picture: bytes, name: str = "cifar10") -> 
 
 
 def test_what_was_deployed_answers_after_a_restart(
-    command: Callable[..., str], tmp_path: Path, png: bytes
+    command: Callable[..., str], tmp_path: Path, png: bytes, finished_run: FinishedRun
 ) -> None:
+    own = (finished_run.path, "--name", "weather", "--data", finished_run.pictures)
     with serving(tmp_path) as server:
         command(server, SHIPPED_ARCHIVE)
         command(server, SHIPPED_ARCHIVE)
         command(server, "--rollback")
-        assert "flowers 1.0 answers now" in command(server, SHIPPED_ARCHIVE, "--name", "flowers")
+        assert command(server, *own).startswith("weather 1.0 answers now (")
         (java,) = (one for one in server.process.children(recursive=True) if one.name() == "java")
         # TorchServe is started anew.
         java.kill()
@@ -260,10 +262,10 @@ def test_what_was_deployed_answers_after_a_restart(
         (server.settings.torchserve_run_directory / MODEL_API_SWITCH).touch()
         wait_until(lambda: answering_version(server, png), START_SECONDS, pause=0.2)
         assert answering_version(server, png) == "3.0"
-        wait_until(lambda: answering_version(server, png, "flowers") == "1.0", 30, pause=0.2)
+        wait_until(lambda: answering_version(server, png, "weather") == "1.0", 30, pause=0.2)
         assert not (server.settings.torchserve_run_directory / MODEL_API_SWITCH).exists()
     with serving(tmp_path) as server:
         assert answering_version(server, png) == "3.0"
-        assert answering_version(server, png, "flowers") == "1.0"
+        assert answering_version(server, png, "weather") == "1.0"
         assert "cifar10 2.0 answers again" in command(server, "--rollback")
         assert answering_version(server, png) == "2.0"
