@@ -3,13 +3,11 @@
 import json
 import shutil
 import tempfile
-import threading
 import time
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Self
 
 import numpy as np
 import onnx
@@ -17,6 +15,7 @@ import pytest
 import urllib3
 from onnx import numpy_helper
 
+from benchmarks.deploy.load import Load
 from model import PROJECT
 from model.inference import CARD_FILE_NAME, GRAPH_FILE_NAME
 from serving import deploy
@@ -25,8 +24,6 @@ from tests.helpers.pictures import SHIPPED_ARCHIVE, SHIPPED_ARCHIVES
 from tests.helpers.server import START_SECONDS, Server, running_server
 from tests.helpers.training import FinishedRun
 from tests.helpers.waiting import wait_until
-
-SENDERS = 4
 
 
 @contextmanager
@@ -84,57 +81,22 @@ def state(server: Server) -> object:
     return default, versions, {file.name: file.read_bytes() for file in store.iterdir()}
 
 
-class Load:
-    """Senders of one picture, to TorchServe and to the page, and what came back.
+def load(server: Server, picture: bytes) -> Load:
+    """Clients of TorchServe and of the page."""
+    rest = f"{server.settings.inference_url}/predictions/cifar10", server.authorization()
+    page = f"{server.web_ui}/predict", {"Accept": "application/json", "Content-Type": "image/png"}
+    return Load([rest, rest, rest, page], picture)
 
-    Attributes:
-        answers: Pairs of the time at which a request was sent, and the version that answered or
-            what was wrong.
-    """
 
-    def __init__(self, server: Server, picture: bytes) -> None:
-        self.answers: list[tuple[float, str]] = []
-        self._server, self._picture = server, picture
-        self._done = threading.Event()
-        self._threads = [
-            threading.Thread(target=self._send, args=(number,)) for number in range(SENDERS)
-        ]
-
-    def __enter__(self) -> Self:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._done.set()
-        for thread in self._threads:
-            thread.join()
-
-    def _send(self, number: int) -> None:
-        url = f"{self._server.settings.inference_url}/predictions/cifar10"
-        headers = {"Accept": "application/json", **self._server.authorization()}
-        if number == 0:
-            url = f"{self._server.web_ui}/predict"
-            headers["Content-Type"] = "image/png"
-        # A failed request is not sent again.
-        pool = urllib3.PoolManager(retries=False, timeout=60, headers=headers)
-        while not self._done.is_set():
-            sent = time.monotonic()
-            try:
-                answer = pool.request("POST", url, body=self._picture).json()
-                self.answers.append((sent, answer["model"]["version"]))
-            except (urllib3.exceptions.HTTPError, KeyError, ValueError) as error:
-                self.answers.append((sent, repr(error)))
-
-    def versions(self, begin: float, end: float) -> set[str]:
-        """Return what answered the requests that were sent in a time."""
-        return {answer for sent, answer in self.answers if begin <= sent <= end}
+def versions(load: Load, begin: float, end: float) -> set[str]:
+    """Return what answered the requests that were sent in a time."""
+    return {answer.version for answer in load.between(begin, end)}
 
 
 def test_no_request_fails_while_a_version_comes_and_goes(
     ours: Server, command: Callable[..., str], png: bytes
 ) -> None:
-    with Load(ours, png) as load:
+    with load(ours, png) as sent:
         time.sleep(1)
         begin = time.monotonic()
         said = command(ours, SHIPPED_ARCHIVE)
@@ -146,11 +108,11 @@ def test_no_request_fails_while_a_version_comes_and_goes(
         time.sleep(1)
         end = time.monotonic()
     assert said.startswith("cifar10 3.0 answers now (")
-    assert load.versions(0, begin) == {"2.0"}
-    assert load.versions(begin, deployed) <= {"2.0", "3.0"}
-    assert load.versions(deployed, back) == {"3.0"}
-    assert load.versions(back, rolled_back) <= {"3.0", "2.0"}
-    assert load.versions(rolled_back, end) == {"2.0"}
+    assert versions(sent, 0, begin) == {"2.0"}
+    assert versions(sent, begin, deployed) <= {"2.0", "3.0"}
+    assert versions(sent, deployed, back) == {"3.0"}
+    assert versions(sent, back, rolled_back) <= {"3.0", "2.0"}
+    assert versions(sent, rolled_back, end) == {"2.0"}
     # What was deployed is still there for those who name it.
     assert ours.post("/predictions/cifar10/3.0", body=png).json()["model"]["version"] == "3.0"
     assert "no version of cifar10 answered before" in command(ours, "--rollback", code=1)
