@@ -4,6 +4,8 @@
 # make test         set up what is missing, then run every test
 # make fuzz         mutated pictures for the decoder, for FUZZ_SECONDS=60
 # make lint         ruff, mypy and the walls between the folders
+# make audit        ask for known vulnerabilities of what serving installs
+# make sbom         write what serving installs to sbom.json, in CycloneDX's format
 # make setup        set up what training needs, which is PyTorch besides
 # make screenshots  take docs/screenshots/ anew, and the one of the README
 # make translations take the texts of the pages into every catalogue; NEW_LANGUAGE=fr adds one
@@ -17,7 +19,7 @@ CATALOGUES := webui/translations
 TEXTS := $(VENV)/messages.pot
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check
 
-.PHONY: serve deploy rollback test fuzz lint setup java chromium screenshots translations clean
+.PHONY: serve deploy rollback test fuzz lint audit sbom setup java chromium screenshots translations clean
 .DEFAULT_GOAL := serve
 
 # exec, so that Ctrl-C and SIGTERM reach the server itself.
@@ -43,6 +45,20 @@ lint: $(VENV)/development.installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+
+# Without --strict, pip-audit finds nothing wrong with what it has no data of.
+audit: audited
+	@.venv-audit/bin/pip-audit --strict --path .venv-serving/lib/python*/site-packages
+
+sbom: audited
+	@PYTHONWARNINGS=ignore .venv-audit/bin/cyclonedx-py environment --pyproject pyproject.toml \
+	  --output-file sbom.json .venv-serving
+
+# The tools are not among what they look at.
+.PHONY: audited
+audited:
+	@$(MAKE) --no-print-directory VENV=.venv-serving .venv-serving/serving.installed
+	@$(MAKE) --no-print-directory VENV=.venv-audit .venv-audit/audit.installed
 
 setup: $(VENV)/training.installed java
 
@@ -100,5 +116,10 @@ $(VENV)/development.installed: $(VENV)/training.installed
 	@$(INSTALL) --quiet --group development
 	@touch $@
 
+$(VENV)/audit.installed: pyproject.toml $(BIN)/python
+	@echo "Installing what audits ..."
+	@$(INSTALL) --quiet --group audit
+	@touch $@
+
 clean:
-	rm -rf $(VENV) .venv-serving .venv-benchmarks .torchserve .pytest_cache .mypy_cache .ruff_cache .hypothesis fuzz-failures
+	rm -rf $(VENV) .venv-serving .venv-audit .venv-benchmarks sbom.json .torchserve .pytest_cache .mypy_cache .ruff_cache .hypothesis fuzz-failures

@@ -22,7 +22,12 @@ from webui.torchserve.errors import RejectedImageError
 
 MAX_README_LINES = 130
 README = PROJECT / "README.md"
-DOCUMENTS = [README, *sorted((PROJECT / "docs").glob("*.md")), PROJECT / "benchmarks" / "README.md"]
+DOCUMENTS = [
+    README,
+    PROJECT / "SECURITY.md",
+    *sorted((PROJECT / "docs").glob("*.md")),
+    PROJECT / "benchmarks" / "README.md",
+]
 # Fenced code with the name of its language, and indented code.
 FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 INDENTED = re.compile(r"(?<=\n\n)(?:    .*\n(?:\n(?=    ))?)+")
