@@ -20,7 +20,7 @@ from model.inference import CARD_FILE_NAME, GRAPH_FILE_NAME, QUANTISED_FILE_NAME
 from model.inference.card import ModelCard
 from model.networks import NETWORKS
 from model.training import RunError
-from model.training.atomic_file import PARTIAL_PATTERN, write_atomically
+from model.atomic_file import PARTIAL_PATTERN, write_atomically
 from model.training.config import CONFIG_FILE_NAME, Config
 from model.training.distributed import ProcessGroup
 from model.training.metrics import EpochMetrics, kept_epoch, read_metrics
