@@ -81,11 +81,28 @@ def predict(options: argparse.Namespace, classifier: Classifier) -> int:
 
 
 def predict_folder(options: argparse.Namespace, network: Network) -> int:
-    """Write the table that ``options`` ask for; return 1 if a file could not be classified.
+    """Write the table that ``options`` ask for, and return the exit code.
 
-    Raises:
-        ValueError: The folder can't be listed, or the table is another one's.
+    It is 1 if a file could not be classified, 2 if there is no table.
     """
+    try:
+        return 1 if _write_table(options, network) else 0
+    except ModuleNotFoundError as error:
+        group = "ray" if options.ray else "bulk"
+        message = (
+            f"{error.name} is not installed here; `python -m pip install --group {group}` "
+            "installs it"
+        )
+    except ValueError as error:
+        message = visible(error)
+    except BrokenExecutor:
+        message = "a process was killed, maybe for lack of memory; the same command goes on"
+    print(f"model.predict: error: {message}", file=sys.stderr)
+    return 2
+
+
+def _write_table(options: argparse.Namespace, network: Network) -> int:
+    """Return how many files could not be classified; ``ValueError`` if there is no table."""
     # Only this needs what these import.
     from model.bulk.source import Source  # noqa: PLC0415
     from model.bulk.table import Table  # noqa: PLC0415
@@ -109,7 +126,7 @@ def predict_folder(options: argparse.Namespace, network: Network) -> int:
         table.flush()
         failed = table.count_errors()
     print(f"{options.out}: {table.files:,} files, {failed:,} of which could not be classified")
-    return 1 if failed else 0
+    return failed
 
 
 def format_json(answers: Answers) -> Iterator[str]:
@@ -186,18 +203,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     try:
         return predict_folder(options, network) if options.folder else predict(options, classifier)
-    except ModuleNotFoundError as error:
-        group = "ray" if options.ray else "bulk"
-        how = f"`python -m pip install --group {group}` installs it"
-        print(f"model.predict: error: {error.name} is not installed here; {how}", file=sys.stderr)
-        return 2
-    except ValueError as error:
-        print(f"model.predict: error: {visible(error)}", file=sys.stderr)
-        return 2
-    except BrokenExecutor:
-        message = "a process was killed, maybe for lack of memory; the same command goes on"
-        print(f"model.predict: {message}", file=sys.stderr)
-        return 1
     except KeyboardInterrupt:
         print("model.predict: interrupted", file=sys.stderr)
         return 130

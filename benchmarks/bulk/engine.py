@@ -8,10 +8,10 @@ from itertools import cycle
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from model.command_line import available_cpus
 from model.images.errors import ImageError
-from model.images.preprocessing import Pixels
 from model.inference.classifier import Classifier
 from model.inference.files import BATCH_SIZE, classify_files
 
@@ -20,7 +20,7 @@ Count = Callable[[Classifier, Sequence[str], float], float]
 
 def compute(classifier: Classifier, files: Sequence[str], seconds: float) -> float:
     """Return how many decoded pictures a second the engine computes."""
-    by_shape: dict[tuple[int, ...], list[Pixels]] = {}
+    by_shape: dict[tuple[int, ...], list[NDArray[np.uint8]]] = {}
     for file in files:
         try:
             pixels = classifier.prepare(Path(file).read_bytes()).pixels
@@ -44,8 +44,10 @@ def compute(classifier: Classifier, files: Sequence[str], seconds: float) -> flo
 def classify(classifier: Classifier, files: Sequence[str], seconds: float) -> float:
     """Return how many files a second are read, decoded and classified."""
     started = time.perf_counter()
-    for done, _ in enumerate(classify_files(classifier, cycle(files)), 1):
-        if (passed := time.perf_counter() - started) > seconds:
+    done, passed = 0, 0.0
+    for _ in classify_files(classifier, cycle(files)):
+        done, passed = done + 1, time.perf_counter() - started
+        if passed > seconds:
             break
     return done / passed
 

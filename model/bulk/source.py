@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import fsspec
@@ -80,7 +79,9 @@ class Source:
             OSError: It can't be read.
         """
         try:
-            with self._system.open(file) if self._system else Path(file).open("rb") as stream:
+            if self._system is None:
+                return files.read(file)
+            with self._system.open(file) as stream:
                 return files.read_within_limit(stream)
         except (OSError, ValueError):
             raise

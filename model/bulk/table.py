@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from contextlib import suppress
 from itertools import chain, islice
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import pyarrow as pa
@@ -47,12 +46,13 @@ class Table:
         folder: The same as above.
         files: Number of rows in the end.
         done: Number of rows that are written.
+        schema: Its columns.
     """
 
     def __init__(self, folder: Path, card: ModelCard) -> None:
         self.folder = folder
         self.files = self.done = 0
-        self._schema = schema(card)
+        self.schema = schema(card)
         self._parts: list[pa.Table] = []
         self._written = time.monotonic()
 
@@ -67,7 +67,7 @@ class Table:
         self._clean_up()
         return self
 
-    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self._clean_up()
         with suppress(OSError):
             # Nothing remains of a table that could not be begun.
@@ -102,7 +102,7 @@ class Table:
             if json.loads(next(stream)) != about:
                 raise TableError("it is about another folder, or of another model")
             self.files = sum(1 for _ in stream)
-        self.done = pyarrow.dataset.dataset(self.folder, self._schema).count_rows()
+        self.done = pyarrow.dataset.dataset(self.folder, self.schema).count_rows()
 
     def chunks(self) -> Iterator[list[str]]:
         """Yield the files that have no row yet, some at a time, each as a text in JSON."""
@@ -129,7 +129,7 @@ class Table:
 
     def count_errors(self) -> int:
         """Return how many files could not be classified."""
-        dataset = pyarrow.dataset.dataset(self.folder, self._schema)
+        dataset = pyarrow.dataset.dataset(self.folder, self.schema)
         return int(dataset.count_rows(filter=~pyarrow.dataset.field("error").is_null()))
 
 
