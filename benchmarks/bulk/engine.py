@@ -2,13 +2,13 @@
 
 import multiprocessing
 import time
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from itertools import cycle
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from model.command_line import available_cpus
 from model.images.errors import ImageError
@@ -20,13 +20,13 @@ Count = Callable[[Classifier, Sequence[str], float], float]
 
 def compute(classifier: Classifier, files: Sequence[str], seconds: float) -> float:
     """Return how many decoded pictures a second the engine computes."""
-    by_shape: dict[tuple[int, ...], list[NDArray[np.uint8]]] = {}
+    by_shape = defaultdict(list)
     for file in files:
         try:
             pixels = classifier.prepare(Path(file).read_bytes()).pixels
         except ImageError:
             continue
-        by_shape.setdefault(pixels.shape, []).append(pixels)
+        by_shape[pixels.shape].append(pixels)
     batches = [
         np.stack(alike[start : start + BATCH_SIZE])
         for alike in by_shape.values()
