@@ -35,13 +35,3 @@ def test_two_nodes_give_the_same_table_as_one_machine(tmp_path: Path, address: s
         tables.append(pyarrow.dataset.dataset(tmp_path / name).to_table())
     assert tables[0].num_rows == 801
     assert tables[0].equals(tables[1])
-
-
-def test_a_cluster_that_is_not_there_is_one_line(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("RAY_gcs_server_request_timeout_seconds", "1")
-    folder = write_image_folder(tmp_path / "pictures", images_per_class=1)
-    arguments = ["--folder", str(folder), "--out", str(tmp_path / "table")]
-    assert main([*arguments, "--ray", "127.0.0.1:1"]) == 2
-    assert "no cluster answers at 127.0.0.1:1" in capsys.readouterr().err

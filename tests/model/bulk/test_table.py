@@ -108,7 +108,7 @@ def test_a_killed_run_goes_on_where_it_was_and_leaves_no_process(tmp_path: Path)
     table = tmp_path / "table"
     arguments = ["--folder", str(tmp_path / "pictures"), "--out", str(table), *MODEL]
     with subprocess.Popen([sys.executable, "-m", "model.predict", *arguments], cwd=PROJECT) as run:
-        first = wait_until(lambda: next(table.glob("part-*"), None))
+        first, *_ = wait_until(lambda: [*table.glob("part-*")])
         workers = psutil.Process(run.pid).children()
         run.kill()
     psutil.wait_procs(workers, timeout=10)
