@@ -84,17 +84,32 @@ def number(**limits: float) -> Callable[[str], float]:
     return parse
 
 
+def available_cpus() -> int:
+    """Return how many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def progress(items: Sequence[Item], description: str, unit: str, done: int = 0) -> Iterator[Item]:
-    """Yield ``items`` one by one, with a progress bar on stderr if that is a terminal.
+    """Yield ``items`` one by one, with the bar of :func:`progress_bar`."""
+    with progress_bar(done + len(items), description, unit, done) as bar:
+        for item in items:
+            yield item
+            bar.update()
+
+
+def progress_bar(total: int, description: str, unit: str, done: int = 0) -> "tqdm[NoReturn]":
+    """Return a progress bar on stderr, which is shown if that is a terminal.
 
     Of several processes that train together, only the first one shows a bar. ``done`` items were
     processed before.
     """
     is_first = os.environ.get("RANK", "0") == "0"
-    yield from tqdm(
-        items,
+    return tqdm(
+        None,
         description,
-        total=done + len(items),
+        total=total,
         initial=done,
         unit=f" {unit}",
         leave=False,

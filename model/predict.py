@@ -5,10 +5,14 @@
     python -m model.predict --json holiday/ > answers.json
     curl -s https://example.org/cat.jpg | python -m model.predict -
     python -m model.predict --model runs/NAME docs/ship.png
+    python -m model.predict --folder s3://bucket/photos --out results.parquet
 
 The answers are those of the REST endpoint: the same network on the same pixels.
 A folder stands for all files below it, except hidden ones. For each file that can't be classified,
 the command prints a line to stderr, goes on with the others, and exits with 1 at the end.
+
+With --folder, all cores work on a folder of any size, and their answers are a table: a folder of
+Parquet files. If such a run was stopped, the same command goes on with it.
 """
 
 import argparse
@@ -16,6 +20,7 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import BrokenExecutor
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -27,11 +32,13 @@ from model.command_line import (
     OneLineParser,
     format_percentage,
     progress,
+    progress_bar,
     tolerate_any_encoding,
     visible,
     whole_number,
 )
-from model.inference.classifier import Classifier
+from model.inference.card import ModelCard
+from model.inference.classifier import Classifier, read_network
 from model.inference.files import classify_files, find_files
 
 # Maximum width, in characters, of the table's first column.
@@ -40,6 +47,7 @@ MAX_NAME_WIDTH = 48
 BROKEN_PIPE_EXIT_CODE = 141
 
 Answers = Iterable[tuple[str, dict[str, Any]]]
+Network = tuple[bytes, ModelCard, str]
 
 
 def predict(options: argparse.Namespace, classifier: Classifier) -> int:
@@ -72,6 +80,55 @@ def predict(options: argparse.Namespace, classifier: Classifier) -> int:
     return 1 if failed else 0
 
 
+def predict_folder(options: argparse.Namespace, network: Network) -> int:
+    """Write the table that ``options`` ask for, and return the exit code.
+
+    It is 1 if a file could not be classified, 2 if there is no table.
+    """
+    try:
+        return 1 if _write_table(options, network) else 0
+    except ModuleNotFoundError as error:
+        group = "ray" if options.ray else "bulk"
+        message = (
+            f"{error.name} is not installed here; `python -m pip install --group {group}` "
+            "installs it"
+        )
+    except ValueError as error:
+        message = visible(error)
+    except BrokenExecutor:
+        message = "a process was killed, maybe for lack of memory; the same command goes on"
+    print(f"model.predict: error: {message}", file=sys.stderr)
+    return 2
+
+
+def _write_table(options: argparse.Namespace, network: Network) -> int:
+    """Return how many files could not be classified; ``ValueError`` if there is no table."""
+    # Only this needs what these import.
+    from model.bulk.source import Source  # noqa: PLC0415
+    from model.bulk.table import Table  # noqa: PLC0415
+    from model.bulk.workers import classify_here  # noqa: PLC0415
+
+    card, url = network[1], options.folder
+    about = {"folder": url, "model": card.name, "version": card.version, "created": card.created}
+    source = Source(url)
+    with Table(options.out, card) as table:
+        table.begin(about, source.list())
+        if options.ray:
+            from model.bulk.cluster import classify_on_cluster  # noqa: PLC0415
+
+            answers = classify_on_cluster(options.ray, network, url, table.chunks())
+        else:
+            answers = classify_here(network, url, table.chunks())
+        with progress_bar(table.files, "Classifying", "files", table.done) as bar:
+            for rows in answers:
+                table.append(rows)
+                bar.update(rows.num_rows)
+        table.flush()
+        failed = table.count_errors()
+    print(f"{options.out}: {table.files:,} files, {failed:,} of which could not be classified")
+    return failed
+
+
 def format_json(answers: Answers) -> Iterator[str]:
     """Yield the lines of one JSON document: a list with a line for each file."""
     line = "["
@@ -102,7 +159,7 @@ def create_parser() -> OneLineParser:
     """Return the parser of the command line."""
     parser = OneLineParser("python -m model.predict", __doc__)
     text = "a picture, a folder, or - for standard input"
-    parser.add_argument("files", nargs="+", metavar="FILE", help=text)
+    parser.add_argument("files", nargs="*", metavar="FILE", help=text)
     parser.add_argument(
         "--model",
         type=Path,
@@ -118,21 +175,34 @@ def create_parser() -> OneLineParser:
         help='print a JSON list instead: for each file {"file": …} with the REST answer for all '
         'classes, or {"file": …, "error": {"code": …, "type": …, "message": …}}',
     )
+    bulk = parser.add_argument_group("folders of any size")
+    text = "a path, or a URL that fsspec knows, such as s3://bucket/photos; takes no FILE"
+    bulk.add_argument("--folder", metavar="DIR_OR_URL", help=text)
+    text = "folder for the table; one that was begun before is completed"
+    bulk.add_argument("--out", type=Path, metavar="TABLE.parquet", help=text)
+    text = "Ray cluster that works instead of this machine, such as HOST:6379"
+    bulk.add_argument("--ray", metavar="ADDRESS", help=text)
     return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
     tolerate_any_encoding()
-    options = create_parser().parse_args(arguments)
+    parser = create_parser()
+    options = parser.parse_args(arguments)
+    if bool(options.files) == bool(options.folder):
+        parser.error("name either files or a --folder")
+    if bool(options.folder) != bool(options.out) or (options.ray and not options.folder):
+        parser.error("--folder needs --out, and nothing else takes --out or --ray")
     try:
-        classifier = Classifier.load(options.model)
+        network = read_network(options.model)
+        classifier = Classifier(network[0], network[1])
     except (OSError, ValueError) as error:
         message = visible(f"{options.model} is not a finished run or an archive ({error})")
         print(f"model.predict: error: --model: {message}", file=sys.stderr)
         return 2
     try:
-        return predict(options, classifier)
+        return predict_folder(options, network) if options.folder else predict(options, classifier)
     except KeyboardInterrupt:
         print("model.predict: interrupted", file=sys.stderr)
         return 130

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import psutil
 
 from model import PROJECT
+from model.command_line import available_cpus
 
 READING = "How to read this, and what is fair about it and what not: benchmarks/README.md."
 PACKAGES = ("torch", "torchvision", "onnxruntime", "torchserve", "numpy", "pillow", "psutil")
@@ -72,13 +73,6 @@ def describe_machine() -> dict[str, str]:
         "load before": f"{os.getloadavg()[0]:.2f} (average of a minute)",
         "here": f"python {platform.python_version()}, {packages}",
     }
-
-
-def available_cpus() -> int:
-    """Return how many processors this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def processor(file: Path = Path("/proc/cpuinfo")) -> str:

@@ -25,8 +25,9 @@ import numpy as np
 from benchmarks.common.command import Command, option
 from benchmarks.common.peer_environment import pins, prepare
 from benchmarks.common.programs import MEMORY_METHOD, run_to_end
-from benchmarks.common.report import Report, available_cpus, mebibytes, table
+from benchmarks.common.report import Report, mebibytes, table
 from model import PROJECT
+from model.command_line import available_cpus
 from model.data.cifar10 import load_cifar10
 from model.data.folders import load_folders
 from model.networks.reference_cnn import ReferenceCNN

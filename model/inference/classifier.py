@@ -46,8 +46,6 @@ class Classifier:
     def load(cls, source: Path, threads: int = 1) -> "Classifier":
         """Load a run's directory, a model archive, or the directory of an unpacked archive.
 
-        The quantised graph answers where there is one and the processor is quick at it.
-
         Args:
             source: The directory or ``.mar`` file that holds the card and the graph.
             threads: Number of threads for one computation.
@@ -56,12 +54,8 @@ class Classifier:
             FileNotFoundError: ``source`` or a file in it is missing.
             ValueError: The card or the graph can't be read.
         """
-        card = ModelCard.load(source)
-        if is_quick_at_int8():
-            with suppress(FileNotFoundError):
-                graph = read_file(source, QUANTISED_FILE_NAME)
-                return cls(graph, card, threads, precision="int8")
-        return cls(read_file(source, GRAPH_FILE_NAME), card, threads)
+        graph, card, precision = read_network(source)
+        return cls(graph, card, threads, precision)
 
     def prepare(self, image: bytes, budget: Budget | None = None) -> PreparedImage:
         """Decode a file into the pixels that the network sees; see the function ``prepare``.
@@ -118,3 +112,16 @@ class Classifier:
             return self.compute(pixels)[0]
 
         return explain(classify, image.pixels, self.card.class_names, chosen)
+
+
+def read_network(source: Path) -> tuple[bytes, ModelCard, str]:
+    """Return the graph, the card and the precision that :class:`Classifier` takes.
+
+    The graph is the quantised one where there is one and the processor is quick at it. For the
+    arguments and the errors, see :meth:`Classifier.load`.
+    """
+    card = ModelCard.load(source)
+    if is_quick_at_int8():
+        with suppress(FileNotFoundError):
+            return read_file(source, QUANTISED_FILE_NAME), card, "int8"
+    return read_file(source, GRAPH_FILE_NAME), card, "float32"

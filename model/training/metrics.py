@@ -14,8 +14,9 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 from torch.utils.tensorboard import SummaryWriter
 
+from model.atomic_file import write_atomically
 from model.inference import WEIGHTS_FILE_NAME
-from model.training.atomic_file import save_atomically, write_atomically
+from model.training.atomic_file import save_atomically
 from model.training.config import Config
 from model.training.distributed import ProcessGroup
 from model.training.recipes import Recipe

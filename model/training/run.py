@@ -14,12 +14,12 @@ from typing import Self, cast
 import psutil
 import torch
 
+from model.atomic_file import PARTIAL_PATTERN, write_atomically
 from model.data.dataset import Splits
 from model.data.folders import describe_source
 from model.inference import CARD_FILE_NAME, GRAPH_FILE_NAME, QUANTISED_FILE_NAME
 from model.inference.card import ModelCard
 from model.training import RunError
-from model.training.atomic_file import PARTIAL_PATTERN, write_atomically
 from model.training.config import CONFIG_FILE_NAME, Config
 from model.training.distributed import ProcessGroup
 from model.training.metrics import EpochMetrics, kept_epoch, read_metrics

@@ -67,6 +67,7 @@ def test_pictures_are_classified_where_only_the_serving_group_is_installed(
         ("train.py --data tests", "`make setup`"),
         ("-m model.evaluate model_store/cifar10.mar", "`make setup`"),
         ("-m model.from_keras any.keras", "`python -m pip install --group keras`"),
+        ("-m model.predict --folder docs --out never", "`python -m pip install --group bulk`"),
     ],
 )
 def test_a_command_that_trains_says_in_one_line_what_to_install(command: str, remedy: str) -> None:
