@@ -1,4 +1,6 @@
 # make serve        set up what is missing, then serve the shipped model at http://127.0.0.1:5000/
+# make deploy       let RUN=runs/NAME answer as the next version, without a restart; ARGS="--data DIR"
+# make rollback     go back to the version before
 # make test         set up what is missing, then run every test
 # make fuzz         mutated pictures for the decoder, for FUZZ_SECONDS=60
 # make lint         ruff, mypy and the walls between the folders
@@ -15,12 +17,18 @@ CATALOGUES := webui/translations
 TEXTS := $(VENV)/messages.pot
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check
 
-.PHONY: serve test fuzz lint setup java chromium screenshots translations clean
+.PHONY: serve deploy rollback test fuzz lint setup java chromium screenshots translations clean
 .DEFAULT_GOAL := serve
 
 # exec, so that Ctrl-C and SIGTERM reach the server itself.
 serve: $(VENV)/serving.installed java
 	@exec $(BIN)/python serve.py
+
+deploy: $(VENV)/training.installed
+	@$(BIN)/python -m serving.deploy $(RUN) $(ARGS)
+
+rollback: $(VENV)/serving.installed
+	@$(BIN)/python -m serving.deploy --rollback $(ARGS)
 
 # The server under test runs with what serving installs, and nothing else.
 test: $(VENV)/development.installed chromium

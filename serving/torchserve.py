@@ -2,24 +2,21 @@
 
 import fcntl
 import hashlib
-import json
 import os
 import shutil
 import sys
-import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
 
 import psutil
 
 from model import PROJECT
 from serving import ServeError
-from serving.batch_delay import count_batch_delay_in_microseconds
+from serving.changed_classes import MODEL_API_SWITCH, change_classes
+from serving.model_store import find_archives
 from serving.supervision import end_marked, running
-from webui.settings import LATEST, Settings, order_of_version
+from webui.settings import Settings
 
 # Folder on the workers' import path; the module in it says why.
 PYTORCH_STAND_IN = PROJECT / "serving" / "pytorch_stand_in"
@@ -27,51 +24,6 @@ PYTORCH_STAND_IN = PROJECT / "serving" / "pytorch_stand_in"
 # path that a socket may have (on macOS; on Linux four more).
 LONGEST_SOCKET = ".ts.sock.65535"
 MAX_SOCKET_PATH_BYTES = 103
-
-
-def find_archives(settings: Settings) -> list[Path]:
-    """Return the archives of all versions of the model.
-
-    The one that answers by default comes first, the others by falling version.
-
-    Raises:
-        ServeError: The model store has none of this model, or not the version that was asked for,
-            or a damaged archive.
-    """
-    archives: dict[str, Path] = {}
-    for archive in sorted(settings.model_store.glob("*.mar")):
-        model = _read_manifest(archive).get("model", {})
-        if model.get("modelName") == settings.model_name:
-            archives[str(model.get("modelVersion"))] = archive
-    if not archives:
-        raise ServeError(
-            f"{settings.model_store} has no archive of {settings.model_name}: make it with `python "
-            f"-m model.archive runs/NAME --name {settings.model_name}`, or set MODEL_STORE and "
-            "MODEL_NAME"
-        )
-    versions = sorted(archives, key=order_of_version, reverse=True)
-    default = versions[0] if settings.model_version == LATEST else settings.model_version
-    if default not in archives:
-        raise ServeError(
-            f"{settings.model_store} has no version {default} of {settings.model_name}: set "
-            f"MODEL_VERSION to one of {', '.join(versions)}"
-        )
-    return [archives[version] for version in sorted(versions, key=default.__ne__)]
-
-
-def _read_manifest(archive: Path) -> dict[str, Any]:
-    try:
-        with zipfile.ZipFile(archive) as content:
-            manifest = json.loads(content.read("MAR-INF/MANIFEST.json"))
-            is_whole = content.testzip() is None
-    except (OSError, EOFError, zipfile.BadZipFile, zlib.error):
-        is_whole = False
-    except (KeyError, ValueError):
-        # It is no archive of this model, and must not be in the way of those that are.
-        return {}
-    if not is_whole:
-        raise ServeError(f"{archive} is damaged: copy it again, or take it out of the model store")
-    return manifest if isinstance(manifest, dict) else {}
 
 
 def log_files(settings: Settings) -> tuple[Path, Path]:
@@ -148,11 +100,13 @@ def torchserve(settings: Settings, java_home: str) -> Iterator[psutil.Popen]:
     """
     log, _ = log_files(settings)
     directory = log.parent
-    count_batch_delay_in_microseconds(directory)
+    change_classes(directory)
+    # A deploy may have been killed.
+    (directory / MODEL_API_SWITCH).unlink(missing_ok=True)
     # Keys of an earlier start would be taken for those of this one.
     settings.key_file.unlink(missing_ok=True)
     # TorchServe takes the first version that it loads for the default.
-    models = [f"{settings.model_name}={archive.name}" for archive in find_archives(settings)]
+    models = [f"{name}={archive.name}" for name, archive in find_archives(settings)]
     with temporary_folder(directory) as temporary:
         environment = torchserve_environment(settings, java_home, str(temporary))
         command = [

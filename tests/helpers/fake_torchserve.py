@@ -88,6 +88,7 @@ class FakeTorchServe:
         self.answers_to: dict[bytes, Answer] = {}
         # Whether the workers of each version are ready.
         self.workers = {"7.3": ["READY", "READY"]}
+        self.default = "7.3"
         self.renewal_works = True
         self.disk_is_full = False
         self.descriptions = 0
@@ -142,8 +143,9 @@ class FakeTorchServe:
             return self._renew(path.removeprefix("/token?type="), key)
         if path.endswith("?customized=true"):
             return self._answer_card(path, key)
-        if method == "GET" and path == "/models/zoo/all":
-            return self._describe() if key == self._keys["management"] else KEY_REFUSED
+        if method == "GET" and path in {"/models/zoo", "/models/zoo/all"}:
+            versions = [*self.workers] if path.endswith("all") else [self.default]
+            return self._describe(versions) if key == self._keys["management"] else KEY_REFUSED
         door, _, version = path.lstrip("/").partition("/zoo")
         if method == "POST" and door in {"predictions", "explanations"}:
             if key != self._keys["inference"]:
@@ -151,7 +153,9 @@ class FakeTorchServe:
             self.images.append(body)
             self.model_inputs.append(model_input)
             self.doors.append(door)
-            return self._answer_picture(body, model_input, version.lstrip("/") or "7.3", door)
+            return self._answer_picture(
+                body, model_input, version.lstrip("/") or self.default, door
+            )
         return error_answer(404, "ResourceNotFoundException")
 
     def _answer_card(self, path: str, key: str) -> Answer:
@@ -163,10 +167,13 @@ class FakeTorchServe:
         described = {"modelVersion": "7.3", "customizedMetadata": self.card}
         return Answer(200, [described], self.description_delay)
 
-    def _describe(self) -> Answer:
+    def _describe(self, versions: list[str]) -> Answer:
         described = [
-            {"modelVersion": version, "workers": [{"status": state} for state in states]}
-            for version, states in self.workers.items()
+            {
+                "modelVersion": version,
+                "workers": [{"status": state} for state in self.workers[version]],
+            }
+            for version in versions
         ]
         return Answer(200, described)
 

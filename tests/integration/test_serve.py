@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import urllib3
 
-from serving.batch_delay import CLASS_FILE
+from serving.changed_classes import CHANGES
 from tests.helpers.server import (
     SERVING_PYTHON,
     START_SECONDS,
@@ -56,12 +56,12 @@ def test_the_address_is_printed_once_a_prediction_has_gone_through(server: Serve
     assert f"{server.web_ui}/" in server.greeting
 
 
-def test_torchserve_finds_the_class_that_does_not_wait_before_its_own(server: Server) -> None:
+def test_torchserve_finds_the_changed_classes_before_its_own(server: Server) -> None:
     directory = server.settings.torchserve_run_directory.resolve()
     (java,) = processes_named("java", server.process)
     command = java.cmdline()
     class_path = command[command.index("-cp") + 1]
-    assert (directory / CLASS_FILE).is_file()
+    assert all((directory / name).is_file() for name in CHANGES)
     assert java.cwd() == str(directory)
     assert class_path.split(":")[0] in {".", ""}
 

@@ -15,7 +15,7 @@ from tests.webui.conftest import CreateClient
 def client(torchserve: FakeTorchServe, client_with: CreateClient) -> FlaskClient:
     """A web UI for a model of three versions."""
     torchserve.workers = {version: ["READY"] for version in ("8.0", "7.3", "10.0")}
-    return client_with(model_version="7.3")
+    return client_with()
 
 
 def test_the_start_page_offers_every_version_and_says_which_is_chosen(client: FlaskClient) -> None:

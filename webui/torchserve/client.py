@@ -130,16 +130,18 @@ class TorchServeClient:
         Raises:
             WebUIError: TorchServe does not tell; see :meth:`predict`.
         """
-        url = f"{self._settings.management_url}/models/{self._settings.model_name}/all"
+        url = f"{self._settings.management_url}/models/{self._settings.model_name}"
+        default, versions = self._fetch_versions(url), self._fetch_versions(f"{url}/all")
+        order = sorted(versions, key=lambda one: (one in default, order_of_version(one)))
+        return {version: versions[version] for version in reversed(order)}
+
+    def _fetch_versions(self, url: str) -> dict[str, list[str]]:
         reply = self._ask("management", url)
         self._require_ok(reply)
-        workers = {
+        return {
             described["modelVersion"]: [worker["status"] for worker in described["workers"]]
             for described in orjson.loads(reply.content)
         }
-        default = self._settings.model_version
-        versions = sorted(workers, key=lambda one: (one == default, order_of_version(one)))
-        return {version: workers[version] for version in reversed(versions)}
 
     def fetch_models(self) -> list[str]:
         """Return the names of all models that TorchServe serves, this client's own first.

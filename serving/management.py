@@ -1,0 +1,128 @@
+"""TorchServe's management API, as far as a deploy needs it."""
+
+import fcntl
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http import HTTPStatus
+from urllib.parse import urlencode
+
+import orjson
+import urllib3
+
+from serving import ServeError
+from serving.changed_classes import MODEL_API_SWITCH
+from webui.settings import Settings
+from webui.torchserve.client import READY, TorchServeClient
+
+# Seconds for an answer: the thread that registers an archive also unpacks it.
+CHANGE_SECONDS = 60
+# Seconds that workers have until they are ready, or have ended.
+WORKER_SECONDS = 120
+
+
+class Management(TorchServeClient):
+    """A client that also changes which versions of a model there are, and which is the default.
+
+    Args:
+        settings: Where TorchServe is, and what the model is called.
+    """
+
+    def find_versions(self) -> list[str]:
+        """Return the versions of the model, the default first; none if there is no such model.
+
+        Raises:
+            WebUIError: TorchServe does not tell.
+        """
+        reply = self._ask("management", f"{self._settings.management_url}/models?limit=10000")
+        self._require_ok(reply)
+        names = {one["modelName"] for one in orjson.loads(reply.content)["models"]}
+        return [*self.fetch_workers()] if self._settings.model_name in names else []
+
+    def register(self, archive: str) -> None:
+        """Begin to load a version from its archive in the model store.
+
+        Raises:
+            ServeError: TorchServe refuses it.
+            WebUIError: TorchServe does not answer.
+        """
+        # Waiting for the workers would keep TorchServe's only thread for requests from others.
+        self._change("POST", "", url=archive, synchronous="false")
+
+    def wait_until_ready(self, version: str) -> None:
+        """Wait until all workers of a version are ready.
+
+        Raises:
+            ServeError: It takes too long.
+            WebUIError: TorchServe does not answer.
+        """
+        self._wait(version, {READY})
+
+    def choose(self, version: str) -> None:
+        """Let a version answer where a request names none.
+
+        Raises:
+            ServeError: TorchServe does not have it.
+            WebUIError: TorchServe does not answer.
+        """
+        self._change("PUT", f"/{self._path(version)}/set-default")
+
+    def remove(self, version: str) -> None:
+        """Stop the workers of a version that is not the default, and forget it.
+
+        Raises:
+            ServeError: TorchServe refuses that.
+            WebUIError: TorchServe does not answer.
+        """
+        self._change("PUT", f"/{self._path(version)}", min_worker="0")
+        # Removing waits for the workers, too, and would keep TorchServe's only thread.
+        self._wait(version, set())
+        self._change("DELETE", f"/{self._path(version)}")
+
+    def _wait(self, version: str, states: set[str]) -> None:
+        deadline = time.monotonic() + WORKER_SECONDS
+        while {*self.fetch_workers().get(version, ())} != states:
+            if time.monotonic() > deadline:
+                logs = self._settings.torchserve_run_directory / "logs"
+                raise ServeError(f"its workers do not start: see {logs}/torchserve.log")
+            time.sleep(0.2)
+
+    def _change(self, method: str, path: str, **parameters: str) -> None:
+        models = f"{self._settings.management_url}/models"
+        # A question first, because it renews a key that has expired.
+        self._ask("management", models)
+        try:
+            response = self._pool.request(
+                method,
+                f"{models}{path}?{urlencode(parameters)}",
+                headers={"Authorization": f"Bearer {self._keys.get('management')}"},
+                timeout=CHANGE_SECONDS,
+            )
+        except urllib3.exceptions.HTTPError as error:
+            raise ServeError(f"TorchServe gives no answer ({error})") from error
+        if response.status >= HTTPStatus.BAD_REQUEST:
+            raise ServeError(f"TorchServe says: {response.json()['message']}")
+
+
+@contextmanager
+def model_api(settings: Settings) -> Iterator[None]:
+    """Turn on what registers and removes models, for as long as the context is entered.
+
+    Raises:
+        ServeError: No server runs in the run directory, or another deploy is under way.
+    """
+    switch = settings.torchserve_run_directory / MODEL_API_SWITCH
+    if not settings.key_file.exists():
+        raise ServeError(
+            f"no server runs in {switch.parent}: start one with `make serve`, or set "
+            "TORCHSERVE_RUN_DIRECTORY"
+        )
+    with switch.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ServeError("another deploy is under way: wait for its end") from error
+        try:
+            yield
+        finally:
+            switch.unlink(missing_ok=True)
