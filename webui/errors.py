@@ -135,14 +135,6 @@ class CrossSiteError(WebUIError):
     text = _("Pictures are only accepted from this site's own page. Go there and send it again.")
 
 
-class RefusedModelError(WebUIError):
-    """A model that was trained here is not served."""
-
-    code = 409
-    heading = _("The model was not kept")
-    text = _("Nothing has changed, because the model was refused: %(reason)s")
-
-
 class RateLimitError(WebUIError):
     """One address has sent as many pictures, or as large ones, as RATE_LIMIT allows."""
 

@@ -89,6 +89,7 @@ class FakeTorchServe:
         # Whether the workers of each version are ready.
         self.workers = {"7.3": ["READY", "READY"]}
         self.default = "7.3"
+        self.models = ["zoo"]
         self.renewal_works = True
         self.disk_is_full = False
         self.descriptions = 0
@@ -146,6 +147,8 @@ class FakeTorchServe:
         if method == "GET" and path in {"/models/zoo", "/models/zoo/all"}:
             versions = [*self.workers] if path.endswith("all") else [self.default]
             return self._describe(versions) if key == self._keys["management"] else KEY_REFUSED
+        if method == "GET" and path.startswith("/models?"):
+            return Answer(200, {"models": [{"modelName": name} for name in self.models]})
         door, _, version = path.lstrip("/").partition("/zoo")
         if method == "POST" and door in {"predictions", "explanations"}:
             if key != self._keys["inference"]:

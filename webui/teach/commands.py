@@ -10,7 +10,9 @@ from time import perf_counter
 import orjson
 
 from webui.classification import Answer, Outcome
-from webui.errors import RefusedModelError
+from flask_babel import lazy_gettext as _
+
+from webui.errors import BadRequestError
 from webui.teach.training import PROJECT
 from webui.torchserve.errors import RejectedImageError
 from webui.torchserve.predictions import parse_prediction
@@ -41,12 +43,16 @@ def deploy(run: Path, name: str, environment: Mapping[str, str]) -> None:
         environment: The settings that say where TorchServe and its model store are.
 
     Raises:
-        RefusedModelError: It is refused, and nothing has changed.
+        BadRequestError: It is refused, and nothing has changed.
     """
     finished = _run(["serving.deploy", run, "--name", name, "--examples"], environment=environment)
     if finished.returncode:
         reason = finished.stderr.decode(errors="replace").strip().rpartition("\n")[2]
-        raise RefusedModelError(reason=reason.partition(": ")[2])
+        raise BadRequestError(
+            heading=_("The model was not kept"),
+            text=_("It was refused: %(reason)s"),
+            reason=reason.partition(": ")[2],
+        )
 
 
 def _run(
