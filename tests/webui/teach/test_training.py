@@ -25,7 +25,9 @@ def open_training(directory: Path) -> Training:
 
 def trainings() -> list[psutil.Process]:
     children = psutil.Process().children()
-    return [child for child in children if child.is_running() and "train.py" in str(child.cmdline())]
+    return [
+        child for child in children if child.is_running() and "train.py" in str(child.cmdline())
+    ]
 
 
 def test_a_training_goes_on_after_it_was_stopped_and_after_a_restart_of_the_page(
