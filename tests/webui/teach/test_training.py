@@ -1,5 +1,6 @@
 """The training as a program of its own: one at a time, stopped, gone on with, and failed."""
 
+import json
 import threading
 from pathlib import Path
 
@@ -55,14 +56,19 @@ def test_a_training_goes_on_after_it_was_stopped_and_after_a_restart_of_the_page
     assert stopped.run
 
     later.start(go_on=True)
-    wait_until(lambda: later.look().epochs, 60, pause=0.2)
-    assert later.look().run == stopped.run
-    assert later.look().done > 2
-    wait_until(lambda: later.look().state != "training", 120, pause=0.2)
-    trained = open_training(directory).look()
-    assert trained.state == "trained"
-    assert (trained.of, len(trained.recalls)) == (4, 3)
-    assert trained.right == sum(right for _, right, _ in trained.recalls)
+    resumed = wait_until(lambda: later.look() if later.look().done else None, pause=0.2)
+    assert (resumed.state, resumed.run) == ("training", stopped.run)
+    assert resumed.done > 2
+    assert resumed.epochs == 200
+    assert resumed.seconds_left > 0
+    later.stop()
+
+
+def test_a_training_that_has_ended_says_how_good_the_model_is(directory: Path) -> None:
+    (directory / "job.json").write_text(json.dumps({"run": "one"}))
+    job = open_training(directory).look()
+    assert (job.state, job.of, len(job.recalls)) == ("trained", 10_000, 10)
+    assert job.right == sum(right for _, right, _ in job.recalls)
 
 
 def test_a_training_that_was_stopped_before_it_began_starts_anew(directory: Path) -> None:
