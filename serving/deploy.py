@@ -15,29 +15,20 @@ restart; the version before stays loaded.
 
 import os
 import signal
-import subprocess
 import sys
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from argparse import Namespace
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Any
 
-from model import PROJECT
 from model.command_line import OneLineParser, number, tolerate_any_encoding, visible
+from model.inference.card import ModelCard
 from model.inference.classifier import Classifier
 from serving import ServeError
 from serving.management import Management, model_api
 from serving.model_store import read_archives, read_deployed, write_deployed
-from serving.trial import (
-    Known,
-    check_claim,
-    compare,
-    names_of,
-    read_examples,
-    read_sample,
-    try_out,
-)
+from serving.packing import copy_archive, pack_run
+from serving.trial import Known, check_claim, compare, list_sample, read_examples, try_out
 from webui.errors import WebUIError
 from webui.settings import LATEST, Settings, SettingsError, order_of_version
 
@@ -45,36 +36,9 @@ from webui.settings import LATEST, Settings, SettingsError, order_of_version
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
     tolerate_any_encoding()
-    parser = OneLineParser("python -m serving.deploy", __doc__)
-    parser.add_argument("source", type=Path, nargs="?", help="a run's directory, or an archive")
-    parser.add_argument("--name", help="name of the model (default: MODEL_NAME, or cifar10)")
-    parser.add_argument("--rollback", action="store_true", help="go back to the version before")
-    parser.add_argument(
-        "--data", type=Path, metavar="DIR", help="labelled pictures to try it on: DIR/<class>/…"
-    )
-    parser.add_argument(
-        "--examples",
-        nargs="?",
-        const="",
-        metavar="DIR",
-        help="pack pictures for visitors of the page, as python -m model.archive does",
-    )
-    parser.add_argument(
-        "--slower",
-        type=number(above=0),
-        default=5,
-        metavar="TIMES",
-        help="how many times as long as the version that answers it may take (default: 5)",
-    )
-    options = parser.parse_args(arguments)
-    if (options.source is None) != options.rollback:
-        parser.error("name a run or an archive, or --rollback")
-    for number_ in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number_, signal.default_int_handler)
+    options = parse(arguments)
     try:
-        named = {"MODEL_NAME": options.name} if options.name else {}
-        settings = Settings.from_environment({**os.environ, **named})
-        _require_free_choice(settings, options.name)
+        settings = _find_settings(options.name)
         print(visible(roll_back(settings) if options.rollback else deploy(settings, options)))
     except SettingsError as error:
         print(f"serving.deploy: error: {error}", file=sys.stderr)
@@ -88,15 +52,47 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _require_free_choice(settings: Settings, name: str | None) -> None:
-    if settings.model_version != LATEST and name in {None, os.environ.get("MODEL_NAME")}:
-        raise ServeError(
+def parse(arguments: Sequence[str] | None) -> Namespace:
+    """Parse the command line; a wrong one exits with 2."""
+    parser = OneLineParser("python -m serving.deploy", __doc__)
+    parser.add_argument("source", type=Path, nargs="?", help="a run's directory, or an archive")
+    parser.add_argument("--name", help="name of the model (default: MODEL_NAME, or cifar10)")
+    parser.add_argument("--rollback", action="store_true", help="go back to the version before")
+    parser.add_argument(
+        "--data", type=Path, metavar="DIR", help="labelled pictures to try it on: DIR/<class>/…"
+    )
+    parser.add_argument(
+        "--examples",
+        type=Path,
+        nargs="?",
+        const=True,
+        metavar="DIR",
+        help="pack pictures for visitors of the page, as python -m model.archive does",
+    )
+    parser.add_argument(
+        "--slower",
+        type=number(above=0),
+        default=5,
+        metavar="TIMES",
+        help="how many times as long as the version that answers it may take (default: 5)",
+    )
+    options = parser.parse_args(arguments)
+    if (options.source is None) != options.rollback:
+        parser.error("name a run or an archive, or --rollback")
+    return options
+
+
+def _find_settings(name: str | None) -> Settings:
+    settings = Settings.from_environment(os.environ)
+    if name in {None, settings.model_name} and settings.model_version != LATEST:
+        raise SettingsError(
             f"MODEL_VERSION={settings.model_version} would answer again after a restart: unset it, "
             "here and for the server"
         )
+    return Settings.from_environment({**os.environ, "MODEL_NAME": name or settings.model_name})
 
 
-def deploy(settings: Settings, options: Any) -> str:  # noqa: ANN401 - argparse's
+def deploy(settings: Settings, options: Namespace) -> str:
     """Let a run or an archive answer as the next version of a model.
 
     Args:
@@ -113,88 +109,89 @@ def deploy(settings: Settings, options: Any) -> str:  # noqa: ANN401 - argparse'
     store, name, management = settings.model_store, settings.model_name, Management(settings)
     with model_api(settings), ExitStack() as undo:
         present = management.find_versions()
-        version = _next_version([*present, *read_archives(store).get(name, ())])
-        archive = undo.enter_context(_packed(options, settings, version))
-        card = Classifier.load(archive).card
-        described = management.fetch_description() if present else {}
-        _require_same_classes(card.class_names, described.get("class_names", card.class_names))
+        archives = read_archives(store).get(name, {})
+        if not {*present[:1]} <= {*archives}:
+            raise ServeError(f"{store} is not the server's model store: set MODEL_STORE")
+        version = _next_version([*present, *archives])
+        final = store / f"{name}-{version}.mar"
+        if final.exists():
+            raise ServeError(f"{final} is in the way, and holds another model: rename it")
+        new = store / f".{final.name}"
+        undo.callback(_remove, new)
+        _pack(options, new, name, version)
+        card = Classifier.load(new).card
+        known = _find_known(new, [archives[default] for default in present[:1]], options.data)
 
         undo.callback(_quietly, management.remove, version)
-        management.register(archive.name)
+        management.register(new.name)
         management.wait_until_ready(version)
-        known = _find_known(management, version, described, options.data)
         results = try_out(management, [version, *present[:1]], known)
         if present:
             compare(results[0], results[1], options.slower)
         if not options.data:
             check_claim(results[0], card.test_accuracy)
 
-        final = archive.with_name(archive.name.removeprefix("."))
-        if final.exists():
-            raise ServeError(f"{final} exists already; move it away")
-        before = read_deployed(store, name)
-        undo.callback(write_deployed, store, name, before)
-        undo.callback(final.unlink, missing_ok=True)
-        archive.rename(final)
+        undo.callback(_remove, final)
+        new.rename(final)
         final.with_suffix(".md").write_text(card.to_markdown(), encoding="utf-8")
-        if before[-1:] != present[:1]:
-            before = [*before, *present[:1]]
-        write_deployed(store, name, [*before, version])
-        management.choose(version)
+        earlier = read_deployed(store, name)
+        if earlier[-1:] != present[:1]:
+            earlier = [*earlier, *present[:1]]
+        _switch(management, settings, [*earlier, version])
         undo.pop_all()
     place = f" in the place of {present[0]} ({results[1]})" if present else ""
     return f"{name} {version} answers now ({results[0]}){place}"
 
 
-def _next_version(versions: Sequence[str]) -> str:
-    firsts = (order_of_version(version)[0][:1] for version in versions)
-    return f"{max(map(sum, firsts), default=0) + 1}.0"
+def _pack(options: Namespace, archive: Path, name: str, version: str) -> None:
+    if options.source.is_file() and not options.examples:
+        copy_archive(options.source, archive, name, version)
+        return
+    examples = ["--examples"] if options.examples else []
+    if isinstance(options.examples, Path):
+        examples.append(str(options.examples.resolve()))
+    pack_run(options.source, archive, name, version, examples)
 
 
-@contextmanager
-def _packed(options: Any, settings: Settings, version: str) -> Iterator[Path]:  # noqa: ANN401
-    """Pack the source into a hidden archive in the model store, which is removed at the end."""
-    store = settings.model_store
-    with tempfile.TemporaryDirectory(prefix=".deploy-", dir=store) as folder:
-        command = [sys.executable, "-m", "model.archive", str(options.source.resolve())]
-        command += ["--name", settings.model_name, "--model-version", version]
-        command += ["--model-store", folder]
-        if options.examples is not None:
-            command += ["--examples", *filter(None, [options.examples])]
-        # What packs needs PyTorch, and what serves must not.
-        done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise ServeError(done.stderr.strip().splitlines()[-1].partition(": error: ")[2])
-        (made,) = Path(folder).glob("*.mar")
-        archive = made.rename(store / f".{made.name}")
-    try:
-        yield archive
-    finally:
-        archive.unlink(missing_ok=True)
+def _remove(archive: Path) -> None:
+    for file in (archive, archive.with_suffix(".md")):
+        file.unlink(missing_ok=True)
 
 
-def _require_same_classes(new: Sequence[str], old: Sequence[str]) -> None:
-    if {*new} != {*old}:
-        raise ServeError(
-            f"it knows other classes ({names_of(new)}) than the model ({names_of(old)}): deploy it "
-            "beside this model with --name"
-        )
+def _next_version(versions: Iterable[str]) -> str:
+    numbers = (order_of_version(version)[0] for version in versions)
+    return f"{max((number[0] for number in numbers if number), default=0) + 1}.0"
 
 
-def _find_known(
-    management: Management, version: str, described: dict[str, Any], data: Path | None
-) -> list[Known]:
-    new = management.fetch_description(version)
-    classes = new["class_names"]
+def _find_known(new: Path, old: Sequence[Path], data: Path | None) -> list[Known]:
+    """Return the pictures to try a version on; raises ``ServeError`` if it knows other classes."""
+    classes = ModelCard.load(new).class_names
+    for archive in old:
+        others = ModelCard.load(archive).class_names
+        if {*others} != {*classes}:
+            raise ServeError(
+                f"it knows other classes ({', '.join(classes)}) than the version that answers "
+                f"({', '.join(others)}): deploy it beside this model with --name"
+            )
     if data:
-        return read_sample(data, classes)
-    return read_examples(new, classes) or read_examples(described, classes)
+        return list_sample(data, classes)
+    return next(filter(None, (read_examples(each, classes) for each in (new, *old))), [])
 
 
 def _quietly(change: Callable[[str], None], version: str) -> None:
     # TorchServe may be away, which is why it is undone.
     with suppress(ServeError, WebUIError):
         change(version)
+
+
+def _switch(management: Management, settings: Settings, versions: Sequence[str]) -> None:
+    """Let the last version answer, now and after a restart."""
+    store, name = settings.model_store, settings.model_name
+    with ExitStack() as undo:
+        undo.callback(write_deployed, store, name, read_deployed(store, name))
+        write_deployed(store, name, versions)
+        management.choose(versions[-1])
+        undo.pop_all()
 
 
 def roll_back(settings: Settings) -> str:
@@ -205,18 +202,20 @@ def roll_back(settings: Settings) -> str:
 
     Raises:
         ServeError: There is no such version; nothing has changed.
-        WebUIError: TorchServe does not answer as it should.
+        WebUIError: TorchServe does not answer as it should; nothing has changed.
     """
-    store, name, management = settings.model_store, settings.model_name, Management(settings)
-    with model_api(settings):
-        match read_deployed(store, name):
-            case [*earlier, before, last]:
-                management.wait_until_ready(before)
-                management.choose(before)
-                write_deployed(store, name, [*earlier, before])
-                return f"{name} {before} answers again in the place of {last}"
-    raise ServeError(f"there was no version of {name} before this one")
+    *earlier, last = read_deployed(settings.model_store, settings.model_name) or [""]
+    if not earlier:
+        raise ServeError(f"no version of {settings.model_name} answered before this one")
+    management = Management(settings)
+    if earlier[-1] not in management.find_versions():
+        raise ServeError(f"version {earlier[-1]} is not loaded: its archive was moved away")
+    _switch(management, settings, earlier)
+    return f"{settings.model_name} {earlier[-1]} answers again, in the place of {last}"
 
 
 if __name__ == "__main__":
+    # Any signal that ends a program undoes what was done, as Ctrl-C does.
+    for signal_number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(signal_number, signal.default_int_handler)
     sys.exit(main())

@@ -3,7 +3,7 @@
 import fcntl
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from urllib.parse import urlencode
 
@@ -14,6 +14,7 @@ from serving import ServeError
 from serving.changed_classes import MODEL_API_SWITCH
 from webui.settings import Settings
 from webui.torchserve.client import READY, TorchServeClient
+from webui.torchserve.errors import ModelServerTimeoutError
 
 # Seconds for an answer: the thread that registers an archive also unpacks it.
 CHANGE_SECONDS = 60
@@ -81,11 +82,14 @@ class Management(TorchServeClient):
 
     def _wait(self, version: str, states: set[str]) -> None:
         deadline = time.monotonic() + WORKER_SECONDS
-        while {*self.fetch_workers().get(version, ())} != states:
-            if time.monotonic() > deadline:
-                logs = self._settings.torchserve_run_directory / "logs"
-                raise ServeError(f"its workers do not start: see {logs}/torchserve.log")
+        while time.monotonic() < deadline:
+            # Whoever unpacks an archive answers later.
+            with suppress(ModelServerTimeoutError):
+                if {*self.fetch_workers().get(version, ())} == states:
+                    return
             time.sleep(0.2)
+        logs = self._settings.torchserve_run_directory / "logs"
+        raise ServeError(f"its workers do not start: see {logs}/torchserve.log")
 
     def _change(self, method: str, path: str, **parameters: str) -> None:
         models = f"{self._settings.management_url}/models"

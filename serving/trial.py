@@ -1,16 +1,20 @@
 """Tries a new version of a model on known pictures, beside the one that answers."""
 
 import base64
+import json
 import math
 import random
 import re
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Sequence
+from contextlib import suppress
 from itertools import cycle, islice
 from pathlib import Path
 from statistics import median
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from model.command_line import format_percentage
+from model.inference import EXAMPLES_FILE_NAME, read_file
 from serving import ServeError
 from webui.torchserve.client import PIXEL, TorchServeClient
 from webui.torchserve.errors import OverloadedError, RejectedImageError
@@ -26,9 +30,9 @@ QUEUE_SECONDS = 30
 
 
 class Known(NamedTuple):
-    """A picture's file, and the class that it shows; None where that is none of the model's."""
+    """A picture, or its file, and the class that it shows; None where that is not known."""
 
-    content: bytes
+    picture: bytes | Path
     label: str | None
 
 
@@ -42,16 +46,18 @@ class Result(NamedTuple):
         return f"{sum(self.right)} of {len(self.right)}, {1000 * median(self.seconds):.1f} ms"
 
 
-def read_examples(description: Mapping[str, Any], class_names: Collection[str]) -> list[Known]:
-    """Return the pictures that travel in an archive; the names of further ones have a number."""
-    return [
-        Known(base64.b64decode(example["webp"]), label if label in class_names else None)
-        for example in description.get("examples", ())
-        for label in [re.sub(r" \d+$", "", example["name"])]
-    ]
+def read_examples(archive: Path, class_names: Collection[str]) -> list[Known]:
+    """Return the pictures that travel in an archive; one named “cat 2” is the second cat."""
+    with suppress(FileNotFoundError):
+        return [
+            Known(base64.b64decode(example["webp"]), label if label in class_names else None)
+            for example in json.loads(read_file(archive, EXAMPLES_FILE_NAME))
+            for label in [re.sub(r" \d+$", "", example["name"])]
+        ]
+    return []
 
 
-def read_sample(folder: Path, class_names: Collection[str]) -> list[Known]:
+def list_sample(folder: Path, class_names: Collection[str]) -> list[Known]:
     """Return pictures of a folder, in which those of a class are below a folder of its name.
 
     Raises:
@@ -59,7 +65,7 @@ def read_sample(folder: Path, class_names: Collection[str]) -> list[Known]:
     """
     files = sorted(file for file in folder.rglob("*") if file.is_file())
     labelled = [
-        (file, label)
+        Known(file, label)
         for file in files
         for label in file.relative_to(folder).parts[:-1]
         if label in class_names
@@ -67,8 +73,7 @@ def read_sample(folder: Path, class_names: Collection[str]) -> list[Known]:
     if not labelled:
         raise ServeError(f"{folder} has no folder that is called as one of the classes")
     # The same pictures at each deploy.
-    chosen = random.Random(0).sample(labelled, min(len(labelled), MOST_PICTURES))  # noqa: S311
-    return [Known(file.read_bytes(), label) for file, label in chosen]
+    return random.Random(0).sample(labelled, min(len(labelled), MOST_PICTURES))  # noqa: S311
 
 
 def try_out(
@@ -83,7 +88,8 @@ def try_out(
     results = [Result([], []) for _ in versions]
     pictures = known or [Known(PIXEL, None)]
     rounds = max(len(pictures), LEAST_ANSWERS)
-    for number, (content, label) in enumerate(islice(cycle(pictures), rounds)):
+    for number, (picture, label) in enumerate(islice(cycle(pictures), rounds)):
+        content = picture if isinstance(picture, bytes) else picture.read_bytes()
         try:
             answers = [_ask(client, content, version) for version in versions]
         except RejectedImageError:
@@ -149,7 +155,8 @@ def check_claim(new: Result, accuracy: float | None) -> None:
     if accuracy is not None and chance_of_at_most(right, of, accuracy) < SIGNIFICANCE:
         raise ServeError(
             f"it is right about {right} of {of} known pictures, although its card says "
-            f"{accuracy:.0%}: its weights may be damaged, or the pictures of another kind (--data)"
+            f"{format_percentage(accuracy)}: its weights may be damaged, or these pictures of "
+            "another kind (see --data)"
         )
 
 
@@ -159,8 +166,3 @@ def chance_of_at_most(right: int, of: int, share: float) -> float:
         math.comb(of, count) * share**count * (1 - share) ** (of - count)
         for count in range(right + 1)
     )
-
-
-def names_of(values: Iterable[str]) -> str:
-    """Return names as a list in words."""
-    return ", ".join(sorted(values))

@@ -27,17 +27,25 @@ BYTES = {"Content-Type": "application/octet-stream"}
 
 
 class Server(NamedTuple):
-    """A running server: its root process, where a picture is sent, and its page, if it has one."""
+    """A running server: its root process, where a picture is sent, and its page, if it has one.
+
+    ``environment`` are the settings of ours.
+    """
 
     pid: int
     url: str
     headers: Mapping[str, str] = BYTES
     web_ui: str = ""
+    environment: Mapping[str, str] = {}
 
 
 @contextmanager
-def our_server(version: str = "2.0", rate_limit: str = "unlimited") -> Iterator[Server]:
-    """Run ``serve.py`` with the shipped archives, of which ``version`` answers.
+def our_server(
+    version: str = "2.0", rate_limit: str = "unlimited", store: Path = BEST_ARCHIVE.parent
+) -> Iterator[Server]:
+    """Run ``serve.py`` with the archives of a store, by default the shipped ones.
+
+    Of these, ``version`` answers.
 
     The root process is TorchServe's, so that the web UI counts for nothing.
     """
@@ -45,7 +53,7 @@ def our_server(version: str = "2.0", rate_limit: str = "unlimited") -> Iterator[
     with tempfile.TemporaryDirectory() as directory:
         environment = {
             **dict(zip(names, map(str, free_ports(len(names))), strict=True)),
-            "MODEL_STORE": str(ARCHIVES[version].parent),
+            "MODEL_STORE": str(store),
             "MODEL_VERSION": version,
             "TORCHSERVE_RUN_DIRECTORY": directory,
             "RATE_LIMIT": rate_limit,
@@ -59,7 +67,7 @@ def our_server(version: str = "2.0", rate_limit: str = "unlimited") -> Iterator[
             torchserve = next(
                 one.pid for one in process_tree(process.pid) if "ts.model_server" in one.cmdline()
             )
-            yield Server(torchserve, url, headers, web_ui)
+            yield Server(torchserve, url, headers, web_ui, environment)
 
 
 def free_ports(count: int) -> list[int]:

@@ -148,7 +148,7 @@ def test_the_address_names_the_version(client: FlaskClient, torchserve: FakeTorc
     torchserve.workers["8.0"] = ["READY"]
     answer = client.post("/v2/models/zoo/versions/8.0/infer", json=tensor([FILE], 1)).get_json()
     assert answer["model_version"] == "8.0"
-    assert client.get("/v2/models/zoo/versions/8.0").get_json()["versions"] == ["8.0", "7.3"]
+    assert client.get("/v2/models/zoo/versions/8.0").get_json()["versions"] == ["7.3", "8.0"]
 
 
 @pytest.mark.parametrize(

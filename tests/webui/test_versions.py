@@ -8,14 +8,11 @@ from flask.testing import FlaskClient
 
 from tests.helpers.fake_torchserve import FakeTorchServe
 from tests.helpers.sending import AS_JSON, PNG, send_body
-from tests.webui.conftest import CreateClient
 
 
-@pytest.fixture
-def client(torchserve: FakeTorchServe, client_with: CreateClient) -> FlaskClient:
-    """A web UI for a model of three versions."""
+@pytest.fixture(autouse=True)
+def three_versions(torchserve: FakeTorchServe) -> None:
     torchserve.workers = {version: ["READY"] for version in ("8.0", "7.3", "10.0")}
-    return client_with()
 
 
 def test_the_start_page_offers_every_version_and_says_which_is_chosen(client: FlaskClient) -> None:
@@ -36,6 +33,14 @@ def test_there_is_no_choice_where_there_is_nothing_to_choose(
     if state == "no answer":
         torchserve.stop()
     assert 'class="versions"' not in client.get("/").text
+
+
+def test_the_start_page_notices_when_another_version_answers(
+    client: FlaskClient, torchserve: FakeTorchServe
+) -> None:
+    client.get("/")
+    torchserve.default = "8.0"
+    assert re.findall(r'href="/\?version=([0-9.]+)"', client.get("/").text)[0] == "8.0"
 
 
 def test_the_chosen_version_answers_and_stays_chosen(client: FlaskClient) -> None:

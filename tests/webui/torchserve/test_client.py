@@ -142,6 +142,7 @@ def test_a_full_queue_differs_from_a_version_without_workers(
     asker: TorchServeClient, torchserve: FakeTorchServe
 ) -> None:
     torchserve.workers = {"7.3": ["UNLOADING"], "8.0": ["UNLOADING", "READY"], "7.2": []}
+    torchserve.default = "8.0"
     for version, expected in (
         ("8.0", errors.OverloadedError),
         (None, errors.OverloadedError),

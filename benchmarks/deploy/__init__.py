@@ -1,0 +1,1 @@
+"""Does a request fail while a new version of a model comes and goes?"""

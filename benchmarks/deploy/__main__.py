@@ -1,0 +1,141 @@
+"""Deploy a version, go back, and deploy another, while clients of TorchServe and of the page send.
+
+No request may fail, and what is sent after a switch must be answered by the version that was
+chosen. The server is started as `make serve` starts it, on ports of its own, with a copy of the
+shipped archives. A failed request is not sent again.
+
+  python -m benchmarks.deploy                          20,000 requests, a minute or two
+  python -m benchmarks.deploy --requests 500 --output /tmp/trial.md    does it work?
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+from typing import NamedTuple
+
+from benchmarks.common.command import Command, option
+from benchmarks.common.pictures import small_picture
+from benchmarks.common.programs import ProgramError
+from benchmarks.common.report import Report, table
+from benchmarks.common.server import ARCHIVES, Server, our_server, wait_until_ready
+from benchmarks.deploy.load import Answer, Load
+from model import PROJECT
+
+# Of so many clients, one sends to the page.
+CLIENTS_A_PAGE = 4
+OPTIONS = (
+    option("--requests", "requests to send at least", 20_000),
+    option("--connections", "connections, which are kept open", 8),
+)
+DEPLOY, ROLLBACK = (str(ARCHIVES["1.0"]),), ("--rollback",)
+# What is done, and the versions that answer afterwards.
+STEPS = (("deploy", DEPLOY, "3.0"), ("rollback", ROLLBACK, "2.0"), ("deploy", DEPLOY, "4.0"))
+
+
+class Phase(NamedTuple):
+    """A time with a name, which versions may answer in it, and what the requests of it got."""
+
+    name: str
+    versions: set[str]
+    answers: list[Answer]
+
+    def faults(self) -> Counter[str]:
+        """Return what was answered that must not be."""
+        return Counter(one.version for one in self.answers if one.version not in self.versions)
+
+    def row(self) -> tuple[str, ...]:
+        """Return the row of the report's table."""
+        seconds = sorted(one.seconds for one in self.answers) or [0.0]
+        at = (len(seconds) // 2, int(0.99 * len(seconds)), -1)
+        times = (f"{1000 * seconds[index]:.1f} ms" for index in at)
+        failed = f"{self.faults().total():,}"
+        return (
+            self.name,
+            f"{len(self.answers):,}",
+            failed,
+            ", ".join(sorted(self.versions)),
+            *times,
+        )
+
+
+def measure(options: argparse.Namespace) -> Report:
+    """Send the requests, and change the version meanwhile."""
+    with tempfile.TemporaryDirectory() as directory:
+        store = Path(directory)
+        for archive in ARCHIVES.values():
+            shutil.copy(archive, store)
+        with our_server("latest", store=store) as server:
+            wait_until_ready(server)
+            phases = change_versions(server, options)
+    return make_report(phases)
+
+
+def change_versions(server: Server, options: argparse.Namespace) -> list[Phase]:
+    """Do the steps at even distances, counted in requests."""
+    page = f"{server.web_ui}predict", {**server.headers, "Accept": "application/json"}
+    targets = [
+        (server.url, server.headers) if number % CLIENTS_A_PAGE else page
+        for number in range(options.connections)
+    ]
+    begun, times, phases = time.monotonic(), [], []
+    with Load(targets, small_picture()) as load:
+        for number, (_, arguments, _) in enumerate(STEPS, 1):
+            _wait_for(load, number * options.requests // (len(STEPS) + 1))
+            step = time.monotonic()
+            _run(arguments, server)
+            times.append((step, time.monotonic()))
+        _wait_for(load, options.requests)
+    before, version = begun, "2.0"
+    for (name, _, next_version), (begin, end) in zip(STEPS, times, strict=True):
+        phases.append(Phase(f"{version} answers", {version}, load.between(before, begin)))
+        both = {version, next_version}
+        phases.append(Phase(f"{name} to {next_version}", both, load.between(begin, end)))
+        before, version = end, next_version
+    last = load.between(before, time.monotonic())
+    return [*phases, Phase(f"{version} answers", {version}, last)]
+
+
+def _wait_for(load: Load, requests: int) -> None:
+    while len(load.answers) < requests:
+        time.sleep(0.1)
+
+
+def _run(arguments: tuple[str, ...], server: Server) -> None:
+    command = [sys.executable, "-m", "serving.deploy", *arguments]
+    done = subprocess.run(
+        command,
+        cwd=PROJECT,
+        env={**os.environ, **server.environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise ProgramError(done.stderr.strip())
+    print(done.stdout.strip(), flush=True)
+
+
+def make_report(phases: list[Phase]) -> Report:
+    """Return the report, with the faults of each phase among its failures."""
+    faults = {phase.name: repr(dict(phase.faults())) for phase in phases if phase.faults()}
+    total = sum(len(phase.answers) for phase in phases)
+    failed = sum(phase.faults().total() for phase in phases)
+    header = ("phase", "requests", "failed", "may answer", "median", "99 of 100", "slowest")
+    rows = [phase.row() for phase in phases]
+    parts = [
+        f"Of {total:,} requests, {failed:,} failed or were answered by another version.",
+        table(header, rows),
+    ]
+    return Report("Deploy under load", parts, {"phases": rows}, {}, faults)
+
+
+COMMAND = Command("deploy", __doc__, OPTIONS, measure, needs_quiet=False)
+
+if __name__ == "__main__":
+    COMMAND.main()
