@@ -1,4 +1,4 @@
-"""Own classes, from an empty page to a model that is chosen on the start page: all of it is real."""
+"""Own classes, from an empty page to a model that is chosen on the start page; all is real."""
 
 import shutil
 import sys
@@ -50,9 +50,7 @@ def add_class(page: Page, name: str) -> Locator:
     return page.get_by_role("region", name=name, exact=True)
 
 
-def test_own_classes_are_taught_tried_kept_and_chosen(
-    page: Page, teaching_server: Server, tmp_path: Path
-) -> None:
+def test_own_classes_are_taught_tried_kept_and_chosen(page: Page, tmp_path: Path) -> None:
     page.goto("/")
     page.get_by_role("link", name="Teach your own classes").click()
     diagonal, horizontal, vertical = (add_class(page, name) for name in CLASSES)

@@ -8,10 +8,9 @@ from pathlib import Path
 from time import perf_counter
 
 import orjson
-
-from webui.classification import Answer, Outcome
 from flask_babel import lazy_gettext as _
 
+from webui.classification import Answer, Outcome
 from webui.errors import BadRequestError
 from webui.teach.training import PROJECT
 from webui.torchserve.errors import RejectedImageError

@@ -15,7 +15,9 @@ from typing import Any, Literal
 import psutil
 
 PROJECT = Path(__file__).parents[2]
-ERROR = "train.py: error: "
+# How a line begins that says why a training has failed, and the number of lines that are told.
+FAILURES = ("train.py: error: ", "Traceback ")
+LAST_LINES = 10
 # Seconds that a training has to save everything when it is stopped.
 STOP_SECONDS = 20
 # Difference in seconds between two measurements of the same start of a program.
@@ -32,7 +34,7 @@ class Job:
         done: Number of epochs that are done.
         epochs: Number of all epochs; 0 before that is known.
         seconds_left: Seconds that the other epochs take.
-        message: Why it failed, in the words of ``train.py``.
+        message: The last that ``train.py`` said, if it failed.
         right: Number of test pictures that were named rightly.
         of: Number of test pictures.
         recalls: The same for each class: its name, and the two numbers.
@@ -129,9 +131,8 @@ class Training:
                     kept=noted.get("kept", ""),
                 )
         lines = self._log.read_text(errors="replace").splitlines()
-        failures = [line for line in lines if line.startswith(ERROR)]
-        if failures:
-            return Job("failed", run, message=failures[-1].removeprefix(ERROR))
+        if any(line.startswith(FAILURES) for line in lines):
+            return Job("failed", run, message="\n".join(lines[-LAST_LINES:]))
         return Job("stopped", run)
 
     def _find_process(self, noted: dict[str, Any]) -> psutil.Process | None:

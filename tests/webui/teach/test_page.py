@@ -124,7 +124,7 @@ def test_too_many_pictures_at_once_are_refused(client: FlaskClient, directory: P
     assert list((directory / "pictures" / "train" / "cat").iterdir()) == []
 
 
-def test_the_same_picture_is_kept_once(client: FlaskClient, directory: Path) -> None:
+def test_the_same_picture_is_kept_once(client: FlaskClient) -> None:
     add(client, "cat")
     page = send(client, "cat", RED, RED)
     assert "1 picture<" in page.text

@@ -51,12 +51,13 @@ def test_a_training_goes_on_after_it_was_stopped_and_after_a_restart_of_the_page
     later.start()
     assert trainings() == [process]
     later.stop()
-    stopped = open_training(directory).look()
+    assert training.look() == later.look() == (stopped := open_training(directory).look())
     assert stopped.state == "stopped"
     assert stopped.run
 
     later.start(go_on=True)
-    resumed = wait_until(lambda: later.look() if later.look().done else None, pause=0.2)
+    wait_until(lambda: later.look().done, pause=0.2)
+    resumed = later.look()
     assert (resumed.state, resumed.run) == ("training", stopped.run)
     assert resumed.done > 2
     assert resumed.epochs == 200
