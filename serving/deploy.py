@@ -27,10 +27,19 @@ from model.inference.classifier import Classifier
 from serving import ServeError
 from serving.management import Management, model_api
 from serving.model_store import read_archives, read_deployed, write_deployed
-from serving.packing import copy_archive, pack_run
-from serving.trial import Known, check_claim, compare, list_sample, read_examples, try_out
+from serving.packing import pack
+from serving.trial import (
+    Known,
+    count_right,
+    list_sample,
+    measure_work,
+    read_examples,
+    require_as_good,
+    require_claim,
+)
 from webui.errors import WebUIError
 from webui.settings import LATEST, Settings, SettingsError, order_of_version
+from webui.torchserve.client import PIXEL
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -118,18 +127,20 @@ def deploy(settings: Settings, options: Namespace) -> str:
             raise ServeError(f"{final} is in the way, and holds another model: rename it")
         new = store / f".{final.name}"
         undo.callback(_remove, new)
-        _pack(options, new, name, version)
-        card = Classifier.load(new).card
-        known = _find_known(new, [archives[default] for default in present[:1]], options.data)
+        pack(options.source, new, name, version, options.examples)
+        old = [archives[default] for default in present[:1]]
+        card = _require_same_classes(new, old)
+        known = _find_known(new, old, options.data)
 
         undo.callback(_quietly, management.remove, version)
         management.register(new.name)
         management.wait_until_ready(version)
-        results = try_out(management, [version, *present[:1]], known)
-        if present:
-            compare(results[0], results[1], options.slower)
+        right = count_right(management, [version, *present[:1]], known)
+        if old:
+            require_as_good(*right)
+            _require_as_fast(new, old[0], known, options.slower)
         if not options.data:
-            check_claim(results[0], card.test_accuracy)
+            require_claim(right[0], card.test_accuracy)
 
         undo.callback(_remove, final)
         new.rename(final)
@@ -139,23 +150,9 @@ def deploy(settings: Settings, options: Namespace) -> str:
             earlier = [*earlier, *present[:1]]
         _switch(management, settings, [*earlier, version])
         undo.pop_all()
-    place = f" in the place of {present[0]} ({results[1]})" if present else ""
-    return f"{name} {version} answers now ({results[0]}){place}"
-
-
-def _pack(options: Namespace, archive: Path, name: str, version: str) -> None:
-    if options.source.is_file() and not options.examples:
-        copy_archive(options.source, archive, name, version)
-        return
-    examples = ["--examples"] if options.examples else []
-    if isinstance(options.examples, Path):
-        examples.append(str(options.examples.resolve()))
-    pack_run(options.source, archive, name, version, examples)
-
-
-def _remove(archive: Path) -> None:
-    for file in (archive, archive.with_suffix(".md")):
-        file.unlink(missing_ok=True)
+    shares = [f"{sum(each)} of {len(each)} known pictures" for each in right]
+    place = f", in the place of {present[0]} ({shares[1]})" if present else ""
+    return f"{name} {version} answers now ({shares[0]}){place}"
 
 
 def _next_version(versions: Iterable[str]) -> str:
@@ -163,19 +160,40 @@ def _next_version(versions: Iterable[str]) -> str:
     return f"{max((number[0] for number in numbers if number), default=0) + 1}.0"
 
 
-def _find_known(new: Path, old: Sequence[Path], data: Path | None) -> list[Known]:
-    """Return the pictures to try a version on; raises ``ServeError`` if it knows other classes."""
-    classes = ModelCard.load(new).class_names
+def _remove(archive: Path) -> None:
+    for file in (archive, archive.with_suffix(".md")):
+        file.unlink(missing_ok=True)
+
+
+def _require_same_classes(new: Path, old: Sequence[Path]) -> ModelCard:
+    card = Classifier.load(new).card
     for archive in old:
         others = ModelCard.load(archive).class_names
-        if {*others} != {*classes}:
+        if {*others} != {*card.class_names}:
             raise ServeError(
-                f"it knows other classes ({', '.join(classes)}) than the version that answers "
-                f"({', '.join(others)}): deploy it beside this model with --name"
+                f"it knows other classes ({', '.join(card.class_names)}) than the version that "
+                f"answers ({', '.join(others)}): deploy it beside this model with --name"
             )
+    return card
+
+
+def _find_known(new: Path, old: Sequence[Path], data: Path | None) -> list[Known]:
+    classes = ModelCard.load(new).class_names
     if data:
         return list_sample(data, classes)
-    return next(filter(None, (read_examples(each, classes) for each in (new, *old))), [])
+    examples = (read_examples(archive, classes) for archive in (new, *old))
+    return next(filter(None, examples), [Known(PIXEL, None)])
+
+
+def _require_as_fast(new: Path, old: Path, known: Sequence[Known], most_times: float) -> None:
+    seconds = measure_work([Classifier.load(archive) for archive in (new, old)], known)
+    times = seconds[0] / seconds[1]
+    if times > most_times:
+        raise ServeError(
+            f"it is too slow: a picture takes {1000 * seconds[0]:.1f} ms, {times:.1f} times as "
+            f"long as with the version that answers, and {most_times:g} times are allowed "
+            "(--slower)"
+        )
 
 
 def _quietly(change: Callable[[str], None], version: str) -> None:

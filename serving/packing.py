@@ -6,8 +6,8 @@ import sys
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 from model import PROJECT
 from model.inference import CARD_FILE_NAME
@@ -16,23 +16,38 @@ from serving import ServeError
 MANIFEST = "MAR-INF/MANIFEST.json"
 
 
-def pack_run(run: Path, archive: Path, name: str, version: str, examples: Sequence[str]) -> None:
-    """Pack a run as a version of a model.
+def pack(
+    source: Path, archive: Path, name: str, version: str, examples: Path | Literal[True] | None
+) -> None:
+    """Pack a run, or copy an archive, whose network and code stay as they are.
 
     Args:
-        run: The directory of the run.
+        source: The directory of the run, or the archive.
         archive: The file to write.
         name: Name of the model.
         version: Its version.
-        examples: Further arguments of ``python -m model.archive``, about pictures to pack.
+        examples: Pictures to pack, which packs an archive anew, with the code of today; see
+            ``python -m model.archive``.
 
     Raises:
-        ServeError: It can't be packed.
+        ServeError: The source is damaged, or neither a finished run nor an archive.
     """
+    if source.is_file() and not examples:
+        _copy(source, archive, name, version)
+    else:
+        _pack(source, archive, name, version, examples)
+
+
+def _pack(
+    run: Path, archive: Path, name: str, version: str, examples: Path | Literal[True] | None
+) -> None:
+    pictures = ["--examples"] if examples else []
+    if isinstance(examples, Path):
+        pictures.append(str(examples.resolve()))
     with tempfile.TemporaryDirectory(prefix=".deploy-", dir=archive.parent) as folder:
         # What packs needs PyTorch, and what serves must not.
         command = [sys.executable, "-m", "model.archive", str(run.resolve()), "--name", name]
-        command += ["--model-version", version, "--model-store", folder, *examples]
+        command += ["--model-version", version, "--model-store", folder, *pictures]
         done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
         if done.returncode:
             line = done.stderr.strip().splitlines()[-1]
@@ -41,18 +56,7 @@ def pack_run(run: Path, archive: Path, name: str, version: str, examples: Sequen
         made.rename(archive)
 
 
-def copy_archive(source: Path, archive: Path, name: str, version: str) -> None:
-    """Copy an archive as a version of a model; its network and its code stay as they are.
-
-    Args:
-        source: The archive.
-        archive: The file to write.
-        name: Name of the model.
-        version: Its version.
-
-    Raises:
-        ServeError: ``source`` is damaged, or no archive of this project.
-    """
+def _copy(source: Path, archive: Path, name: str, version: str) -> None:
     try:
         with zipfile.ZipFile(source) as old, zipfile.ZipFile(archive, "w") as new:
             for file in old.infolist():

@@ -14,15 +14,16 @@ from statistics import median
 from typing import NamedTuple
 
 from model.command_line import format_percentage
+from model.images.errors import ImageError
 from model.inference import EXAMPLES_FILE_NAME, read_file
+from model.inference.classifier import Classifier
 from serving import ServeError
-from webui.torchserve.client import PIXEL, TorchServeClient
+from webui.torchserve.client import TorchServeClient
 from webui.torchserve.errors import OverloadedError, RejectedImageError
-from webui.torchserve.predictions import Prediction
 
-# Most pictures of a labelled sample that are sent, and least answers that are timed.
+# Most pictures of a labelled sample that are sent, and number of those that are timed.
 MOST_PICTURES = 1000
-LEAST_ANSWERS = 20
+TIMED_PICTURES = 30
 # Probability below which a version is worse by more than chance.
 SIGNIFICANCE = 0.05
 # Seconds for which a full queue is asked again.
@@ -35,15 +36,9 @@ class Known(NamedTuple):
     picture: bytes | Path
     label: str | None
 
-
-class Result(NamedTuple):
-    """How a version did: by picture, whether it was right, and how many seconds it took."""
-
-    right: list[bool]
-    seconds: list[float]
-
-    def __str__(self) -> str:
-        return f"{sum(self.right)} of {len(self.right)}, {1000 * median(self.seconds):.1f} ms"
+    def read(self) -> bytes:
+        """Return the content of the file."""
+        return self.picture.read_bytes() if isinstance(self.picture, Path) else self.picture
 
 
 def read_examples(archive: Path, class_names: Collection[str]) -> list[Known]:
@@ -76,86 +71,93 @@ def list_sample(folder: Path, class_names: Collection[str]) -> list[Known]:
     return random.Random(0).sample(labelled, min(len(labelled), MOST_PICTURES))  # noqa: S311
 
 
-def try_out(
+def count_right(
     client: TorchServeClient, versions: Sequence[str], known: Sequence[Known]
-) -> list[Result]:
-    """Send known pictures to versions in turn, so that what else happens delays all of them.
+) -> list[list[bool]]:
+    """Send known pictures to versions, and say of each whether its labelled ones were right.
 
     Raises:
         ServeError: No picture could be read.
         WebUIError: A version gives no answer.
     """
-    results = [Result([], []) for _ in versions]
-    pictures = known or [Known(PIXEL, None)]
-    rounds = max(len(pictures), LEAST_ANSWERS)
-    for number, (picture, label) in enumerate(islice(cycle(pictures), rounds)):
-        content = picture if isinstance(picture, bytes) else picture.read_bytes()
+    right: list[list[bool]] = [[] for _ in versions]
+    answered = False
+    for known_one in known:
         try:
-            answers = [_ask(client, content, version) for version in versions]
+            labels = [_ask(client, known_one.read(), version) for version in versions]
         except RejectedImageError:
             continue
-        for result, (prediction, seconds) in zip(results, answers, strict=True):
-            result.seconds.append(seconds)
-            if label and number < len(pictures):
-                result.right.append(prediction["label"] == label)
-    if not results[0].seconds:
+        answered = True
+        if known_one.label:
+            for results, label in zip(right, labels, strict=True):
+                results.append(label == known_one.label)
+    if not answered:
         raise ServeError("none of the known pictures can be read")
-    return results
+    return right
 
 
-def _ask(client: TorchServeClient, content: bytes, version: str) -> tuple[Prediction, float]:
+def _ask(client: TorchServeClient, content: bytes, version: str) -> str:
     deadline = time.monotonic() + QUEUE_SECONDS
     while True:
-        started = time.monotonic()
         try:
-            return client.predict(content, version), time.monotonic() - started
+            return client.predict(content, version)["label"]
         except OverloadedError:
-            if started > deadline:
+            if time.monotonic() > deadline:
                 raise
             time.sleep(0.1)
 
 
-def compare(new: Result, old: Result, most_times: float) -> None:
-    """Refuse a version that is slower than the one that answers, or worse by more than chance.
+def measure_work(classifiers: Sequence[Classifier], known: Sequence[Known]) -> list[float]:
+    """Return how many seconds of a processor each classifier takes for a picture (the median).
 
-    Whether it is worse is asked of the pictures that only one of them was right about (the exact
-    test of McNemar 1947, “Note on the sampling error of the difference between correlated
-    proportions or percentages”, one-sided).
+    It is measured here, because in the server only the version that answers has pictures waiting.
+    """
+    seconds: list[list[float]] = [[] for _ in classifiers]
+    for picture in islice(cycle(known), TIMED_PICTURES):
+        with suppress(ImageError):
+            for classifier, times in zip(classifiers, seconds, strict=True):
+                started = time.process_time()
+                classifier.classify(picture.read())
+                times.append(time.process_time() - started)
+    return [*map(median, seconds)]
+
+
+def require_as_good(new: Sequence[bool], old: Sequence[bool]) -> None:
+    """Refuse a version that is worse than the one that answers by more than chance.
+
+    That is asked of the pictures that only one of them was right about (the exact test of McNemar
+    1947, “Note on the sampling error of the difference between correlated proportions or
+    percentages”, one-sided).
 
     Args:
-        new: How the new version did.
-        old: How the one that answers did.
-        most_times: How many times as long it may take.
+        new: Whether the new version was right, by picture.
+        old: The same of the one that answers.
 
     Raises:
-        ServeError: It is too slow, or worse.
+        ServeError: It is worse.
     """
-    gained = sum(map(bool.__gt__, new.right, old.right))
-    lost = sum(map(bool.__gt__, old.right, new.right))
+    gained, lost = sum(map(bool.__gt__, new, old)), sum(map(bool.__gt__, old, new))
     if chance_of_at_most(gained, gained + lost, 0.5) < SIGNIFICANCE:
         raise ServeError(
-            f"it is worse: right about {sum(new.right)} of {len(new.right)} known pictures, and "
-            f"the version that answers about {sum(old.right)}"
-        )
-    times = median(new.seconds) / median(old.seconds)
-    if times > most_times:
-        raise ServeError(
-            f"it is too slow: it takes {times:.1f} times as long as the version that answers, and "
-            f"{most_times:g} times are allowed (--slower)"
+            f"it is worse: right about {sum(new)} of {len(new)} known pictures, and the version "
+            f"that answers about {sum(old)}"
         )
 
 
-def check_claim(new: Result, accuracy: float | None) -> None:
+def require_claim(right: Sequence[bool], accuracy: float | None) -> None:
     """Refuse a version that is right about fewer pictures than its card lets expect.
+
+    Args:
+        right: Whether it was right, by picture.
+        accuracy: The share in [0, 1] that its card states, if it does.
 
     Raises:
         ServeError: It is.
     """
-    right, of = sum(new.right), len(new.right)
-    if accuracy is not None and chance_of_at_most(right, of, accuracy) < SIGNIFICANCE:
+    if accuracy is not None and chance_of_at_most(sum(right), len(right), accuracy) < SIGNIFICANCE:
         raise ServeError(
-            f"it is right about {right} of {of} known pictures, although its card says "
-            f"{format_percentage(accuracy)}: its weights may be damaged, or these pictures of "
+            f"it is right about {sum(right)} of {len(right)} known pictures, although its card "
+            f"says {format_percentage(accuracy)}: its weights may be damaged, or these pictures of "
             "another kind (see --data)"
         )
 

@@ -139,7 +139,8 @@ class Settings:
     model_version: str = _setting(
         LATEST,
         _model_name,
-        f"version that answers where a request names none; {LATEST}: the highest in MODEL_STORE",
+        f"version that answers where a request names none; {LATEST}: the one deployed last, or "
+        "else the highest in MODEL_STORE",
     )
     max_upload_bytes: int = _setting("16777216", _byte_count, "largest picture accepted, in bytes")
     max_pictures: int = _setting("16", _picture_count, "maximum number of pictures in one form")

@@ -172,7 +172,7 @@ BAD = {
         (CARD_FILE_NAME, renamed(lambda names: [*names[:-1], "boat"])),
     ),
     "worse": ("it is worse: ", (CARD_FILE_NAME, renamed(lambda names: [*names[1:], names[0]]))),
-    "too slow": ("it is too slow: it takes ", (CARD_FILE_NAME, lambda card: card)),
+    "too slow": ("it is too slow: a picture takes ", (CARD_FILE_NAME, lambda card: card)),
 }
 
 
