@@ -86,6 +86,10 @@ def test_own_classes_are_taught_tried_kept_and_chosen(page: Page, tmp_path: Path
         payload("new.png", draw("horizontal", 50))
     )
     expect(page.locator("#tried .label")).to_have_text("horizontal")
+    page.get_by_role("button", name="Take a photo").click()
+    page.get_by_role("button", name="Take it").click()
+    expect(page.locator("#tried .label")).to_have_text("vertical")
+    expect(page.locator("#tried")).to_be_focused()
 
     page.get_by_label("Name of the model").fill("lines")
     page.get_by_role("button", name="Keep it").click()

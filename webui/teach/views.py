@@ -165,7 +165,6 @@ def _show(*, tried: Sequence[Outcome] = (), refused: Sequence[Outcome] = ()) -> 
     page = render_template(
         "teach.html",
         field_name=FIELD_NAME,
-        max_pictures=current_app.config["MAX_PICTURES"],
         classes=classes,
         least_pictures=LEAST_PICTURES,
         good_pictures=GOOD_PICTURES,

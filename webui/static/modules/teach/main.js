@@ -33,7 +33,9 @@ document.addEventListener("submit", ({ submitter }) => submitter?.classList.add(
 listenForPhotos((files) => {
   photos += files.length;
   taken.textContent = say("taken", { count: photos });
-  send(files, document.getElementById(opener).form);
+  const { form } = document.getElementById(opener);
+  if (!form.querySelector("input").multiple) camera.close();
+  send(files, form);
 }, true);
 watch();
 
