@@ -92,7 +92,7 @@ def test_own_classes_are_taught_tried_kept_and_chosen(page: Page, tmp_path: Path
     expect(page.locator("#tried")).to_be_focused()
 
     page.get_by_label("Name of the model").fill("lines")
-    page.get_by_role("button", name="Keep it").click()
+    page.get_by_role("button", name="Keep it").click(no_wait_after=True)
     page.get_by_role("link", name="Classify pictures with it").click(timeout=60_000)
     expect(
         page.get_by_text("It knows 3 things: diagonal, horizontal, and vertical.")
