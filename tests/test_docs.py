@@ -33,7 +33,10 @@ ASSIGNMENT = re.compile(r"([A-Z_]+)=")
 GROUPS = tomllib.loads((PROJECT / "pyproject.toml").read_text())["dependency-groups"]
 MAKEFILE = (PROJECT / "Makefile").read_text()
 TARGETS = set(re.findall(r"^([a-z]+):", MAKEFILE, re.MULTILINE))
-MAKE_VARIABLES = {*re.findall(r"^([A-Z_]+) [?:]=", MAKEFILE, re.MULTILINE), "NEW_LANGUAGE"}
+MAKE_VARIABLES = {
+    *re.findall(r"^([A-Z_]+) [?:]=", MAKEFILE, re.MULTILINE),
+    *("NEW_LANGUAGE", "RUN", "ARGS"),
+}
 # Names of what may be set for a command; the last one is pip's.
 VARIABLES = {
     *(setting.variable for setting in Settings.describe()),
