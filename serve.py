@@ -159,7 +159,13 @@ def check_ports(settings: Settings) -> None:
 def web_ui(settings: Settings) -> AbstractContextManager[psutil.Popen]:
     """Run the web UI, which reads the same environment variables; it is stopped at the end."""
     _, log = log_files(settings)
-    environment = {**os.environ, "TORCHSERVE_RUN_DIRECTORY": str(log.parent)}
+    # It has another working directory.
+    directories = {
+        "TORCHSERVE_RUN_DIRECTORY": log.parent,
+        "MODEL_STORE": settings.model_store.resolve(),
+        "TEACH_DIRECTORY": settings.teach_directory.resolve(),
+    }
+    environment = {**os.environ, **{name: str(path) for name, path in directories.items()}}
     command = [sys.executable, "-m", "webui"]
     return running(command, log, PROJECT, environment)
 

@@ -23,8 +23,8 @@ from webui.openapi.view import api
 from webui.protocols.views import kserve, open_inference
 from webui.security import add_security_headers, refuse_other_sites, refuse_unknown_hosts
 from webui.settings import Settings
-from webui.torchserve.client import TorchServeClient
-from webui.torchserve.descriptions import Descriptions
+from webui.teach.views import Lessons, teach
+from webui.torchserve.models import Models
 from webui.uploads import FORM_OVERHEAD_BYTES, MAX_OTHER_PARTS, MAX_TEXT_BYTES, FormRequest
 from webui.views import pages, probes
 
@@ -51,6 +51,7 @@ def create_app(settings: Settings) -> Flask:
         MAX_FORM_PARTS=settings.max_pictures + MAX_OTHER_PARTS,
         MAX_FORM_MEMORY_SIZE=MAX_TEXT_BYTES,
         ALLOWED_HOSTS=settings.hosts,
+        TEACHES=settings.teaches,
         COMPRESS_ALGORITHM="gzip",
         COMPRESS_REGISTER=False,
     )
@@ -59,8 +60,8 @@ def create_app(settings: Settings) -> Flask:
     )
     # What is registered first comes first before a request, and last after it.
     app.extensions["metrics"] = Metrics(app, admission)
-    app.extensions["torchserve"] = client = TorchServeClient(settings)
-    app.extensions["descriptions"] = Descriptions(client)
+    app.extensions["models"] = models = Models(settings)
+    app.extensions["torchserve"] = models.default.client
     app.jinja_env.filters.update(
         percentage=format_percentage,
         number=format_decimal,
@@ -73,6 +74,9 @@ def create_app(settings: Settings) -> Flask:
         app.before_request(before)
     for blueprint in (pages, probes, api, kserve, open_inference):
         app.register_blueprint(blueprint)
+    if settings.teaches:
+        app.extensions["lessons"] = Lessons.of(settings)
+        app.register_blueprint(teach)
     app.register_error_handler(Exception, answer_exception)
     app.after_request(add_security_headers)
     app.after_request(add_request_id)

@@ -11,12 +11,12 @@ from flask import current_app, g
 from webui.code_snippets import create_code_snippets
 from webui.error_handling import log_error
 from webui.errors import EmptyFileError, UploadTooLargeError, WebUIError
+from webui.torchserve.models import chosen_model
 from webui.torchserve.predictions import Prediction
 from webui.uploads import Upload, to_data_uri
 
 if TYPE_CHECKING:
     from webui.admission import Admission
-    from webui.torchserve.client import TorchServeClient
 
 # Number of pictures of one request that are sent on at a time, so that each of TorchServe's workers
 # always finds the next one waiting.
@@ -96,7 +96,7 @@ def classify_all(
         with_model_input: Whether to ask for the pixels that the model saw, too.
         explain: Whether to ask which parts of a picture count for the answer, too.
     """
-    client: TorchServeClient = current_app.extensions["torchserve"]
+    client = chosen_model().client
     admission: Admission = current_app.extensions["admission"]
     max_bytes = current_app.config["MAX_UPLOAD_BYTES"]
     request_id: str = g.request_id

@@ -38,9 +38,13 @@ def _text(value: str) -> str:
     return value
 
 
+def is_model_name(value: str) -> bool:
+    """Say whether TorchServe accepts a name, or a version, so that it can be part of a URL."""
+    return re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", value) is not None
+
+
 def _model_name(value: str) -> str:
-    # TorchServe accepts no other names, and this one becomes part of a URL.
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", value):
+    if not is_model_name(value):
         raise ValueError("must be letters, digits, '_', '-' and '.', a letter or digit first")
     return value
 
@@ -72,6 +76,12 @@ def _hosts(value: str) -> tuple[str, ...]:
     if not all(re.fullmatch(r"[a-z0-9_.-]+|\[[0-9a-f:.]+\]", name) for name in names):
         raise ValueError("must be names of hosts without ports, with commas between them")
     return () if value == AUTO else names
+
+
+def _switch(value: str) -> bool:
+    if value not in {"0", "1"}:
+        raise ValueError("must be 0 or 1")
+    return value == "1"
 
 
 def _seconds(value: str) -> float:
@@ -165,6 +175,15 @@ class Settings:
     torchserve_timeout_seconds: float = _setting(
         "30", _seconds, "how long the web UI waits for TorchServe's answer"
     )
+    webui_teach: bool = _setting(
+        "0",
+        _switch,
+        "1: the page /teach trains own classes, if the web UI listens on a loopback address and no "
+        "ALLOWED_HOSTS or PROXIES open it",
+    )
+    teach_directory: Path = _setting(  # noqa: RUF009
+        "teach", _path, "directory of what the page /teach keeps: pictures and runs"
+    )
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> "Settings":
@@ -201,9 +220,18 @@ class Settings:
     @property
     def hosts(self) -> frozenset[str]:
         """Names of hosts that requests may be sent to; any if there are none."""
-        host = f"[{self.webui_host}]" if ":" in self.webui_host else self.webui_host
-        named = self.allowed_hosts or host in LOOPBACK
-        return LOOPBACK.union(self.allowed_hosts, [host]) if named else frozenset()
+        named = self.allowed_hosts or self._own_name in LOOPBACK
+        return LOOPBACK.union(self.allowed_hosts, [self._own_name]) if named else frozenset()
+
+    @property
+    def teaches(self) -> bool:
+        """Whether own classes can be taught, and other models than MODEL_NAME chosen."""
+        is_open = self._own_name not in LOOPBACK or self.allowed_hosts or self.proxies
+        return self.webui_teach and not is_open
+
+    @property
+    def _own_name(self) -> str:
+        return f"[{self.webui_host}]" if ":" in self.webui_host else self.webui_host
 
     @property
     def inference_url(self) -> str:

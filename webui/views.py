@@ -22,6 +22,7 @@ from webui.errors import EmptyFileError, UploadTooLargeError, WebUIError
 from webui.introduction import introduce
 from webui.negotiation import negotiated, wants_card, wants_json
 from webui.torchserve.client import PIXEL, TorchServeClient
+from webui.torchserve.models import MODEL, Models, chosen_model
 from webui.uploads import FIELD_NAME, read_explained_upload, read_uploads
 
 # Parameter that names the version of the model, and its value for all versions side by side.
@@ -50,13 +51,15 @@ def show_form() -> str:
     config = current_app.config
     most_bytes, most_pictures = config["MAX_UPLOAD_BYTES"], config["MAX_PICTURES"]
     workers, chosen_version = _find_workers(), request.args.get(VERSION)
-    descriptions = current_app.extensions["descriptions"]
+    descriptions = chosen_model().descriptions
     return render_template(
         "form.html",
         field_name=FIELD_NAME,
         max_bytes=most_bytes,
         max_pictures=most_pictures,
         modules=MODULES,
+        models=_find_models(),
+        chosen_model=request.args.get(MODEL),
         versions=[*workers],
         chosen_version=chosen_version,
         introduction=introduce(descriptions, workers, chosen_version),
@@ -177,16 +180,27 @@ def _find_workers() -> dict[str, list[str]]:
         return {}
 
 
+def _find_models() -> list[str]:
+    """Return the models that one may choose among, the default first; none without a choice."""
+    if not current_app.config["TEACHES"]:
+        return []
+    models: Models = current_app.extensions["models"]
+    try:
+        return models.default.client.fetch_models()
+    except WebUIError:
+        return []
+
+
 def _client() -> TorchServeClient:
-    client: TorchServeClient = current_app.extensions["torchserve"]
-    return client
+    return chosen_model().client
 
 
 @pages.app_url_defaults
-def _keep_version(endpoint: str, values: dict[str, object]) -> None:
-    """Pass a version that was chosen on to every page that a page links to."""
-    if request and (chosen := request.args.get(VERSION)) and endpoint != "static":
-        values.setdefault(VERSION, chosen)
+def _keep_choice(endpoint: str, values: dict[str, object]) -> None:
+    """Pass the model and the version that were chosen on to every page that a page links to."""
+    for choice in (MODEL, VERSION):
+        if request and (chosen := request.args.get(choice)) and endpoint != "static":
+            values.setdefault(choice, chosen)
 
 
 @pages.app_context_processor

@@ -112,7 +112,7 @@ class ResumableLoop:
             first = max(len(self.history), 1)
             self._events = SummaryWriter(str(self._run / EVENTS_FOLDER_NAME), purge_step=first)
             self._opened.callback(self._events.close)
-            write_metrics(self._run, self.history, self._best_weights, self._events)
+            write_metrics(self._run, self.history, self._events)
         self._save()
         return self
 
@@ -137,10 +137,9 @@ class ResumableLoop:
         # All processes must save and stop at the same step.
         if self._processes.is_distributed and self.steps_done % STEPS_BETWEEN_AGREEMENTS:
             return
-        is_due = time.monotonic() - self._saved_at >= self._config.checkpoint_seconds
-        if self._processes.maximum(self._signals.received or int(is_due)):
+        if self._is_due():
             self._save()
-            self._stop_if_asked()
+        self._stop_if_asked()
 
     def epoch_done(
         self,
@@ -174,14 +173,21 @@ class ResumableLoop:
         self.steps_done = 0
         self._totals.sums.zero_()
         self._epoch_started = time.monotonic()
-        self._save()
+        # Short epochs take less time than to save them.
+        if len(self.history) == self._config.epochs or self._is_due():
+            self._save()
         if self._processes.is_first:
-            write_metrics(self._run, self.history, self._best_weights, self._events)
+            write_metrics(self._run, self.history, self._events)
             print_last(self.history, self._config)
+
+    def _is_due(self) -> bool:
+        age = time.monotonic() - self._saved_at
+        return self._processes.maximum(int(age >= self._config.checkpoint_seconds)) > 0
 
     def _stop_if_asked(self) -> None:
         signal_number = self._processes.maximum(self._signals.received)
         if signal_number:
+            self._save()
             raise Stopped(signal_number)
 
     def _require_finite(self, *losses: float) -> None:
@@ -207,6 +213,8 @@ class ResumableLoop:
         }
         if self._processes.is_first:
             save_atomically(self._file, state)
+            if self._best_weights:
+                save_atomically(self._run / WEIGHTS_FILE_NAME, self._best_weights)
         self._saved_at = time.monotonic()
 
     def _load(self) -> None:

@@ -15,8 +15,6 @@ from torch.nn.functional import cross_entropy
 from torch.utils.tensorboard import SummaryWriter
 
 from model.atomic_file import write_atomically
-from model.inference import WEIGHTS_FILE_NAME
-from model.training.atomic_file import save_atomically
 from model.training.config import Config
 from model.training.distributed import ProcessGroup
 from model.training.recipes import Recipe
@@ -123,13 +121,8 @@ def draw_curves(directory: Path, history: Sequence[EpochMetrics]) -> None:
         figure.savefig(directory / f"{metric}.png", dpi=150)
 
 
-def write_metrics(
-    run: Path,
-    history: Sequence[EpochMetrics],
-    best_weights: dict[str, Tensor],
-    events: SummaryWriter,
-) -> None:
-    """Write ``metrics.csv``, the best weights, and TensorBoard's events of the last epoch.
+def write_metrics(run: Path, history: Sequence[EpochMetrics], events: SummaryWriter) -> None:
+    """Write ``metrics.csv``, and TensorBoard's events of the last epoch.
 
     Raises:
         OSError: The run can't be written.
@@ -139,8 +132,6 @@ def write_metrics(
     writer.writeheader()
     writer.writerows(map(asdict, history))
     write_atomically(run / METRICS_FILE_NAME, text.getvalue())
-    if best_weights:
-        save_atomically(run / WEIGHTS_FILE_NAME, best_weights)
     for row in history[-1:]:
         for name, value in asdict(row).items():
             if name != "epoch" and value is not None:

@@ -89,6 +89,7 @@ class FakeTorchServe:
         # Whether the workers of each version are ready.
         self.workers = {"7.3": ["READY", "READY"]}
         self.default = "7.3"
+        self.models = ["zoo"]
         self.renewal_works = True
         self.disk_is_full = False
         self.descriptions = 0
@@ -143,9 +144,8 @@ class FakeTorchServe:
             return self._renew(path.removeprefix("/token?type="), key)
         if path.endswith("?customized=true"):
             return self._answer_card(path, key)
-        if method == "GET" and path in {"/models/zoo", "/models/zoo/all"}:
-            versions = [*self.workers] if path.endswith("all") else [self.default]
-            return self._describe(versions) if key == self._keys["management"] else KEY_REFUSED
+        if method == "GET" and path.startswith("/models"):
+            return self._describe(path) if key == self._keys["management"] else KEY_REFUSED
         door, _, version = path.lstrip("/").partition("/zoo")
         if method == "POST" and door in {"predictions", "explanations"}:
             if key != self._keys["inference"]:
@@ -167,7 +167,12 @@ class FakeTorchServe:
         described = {"modelVersion": "7.3", "customizedMetadata": self.card}
         return Answer(200, [described], self.description_delay)
 
-    def _describe(self, versions: list[str]) -> Answer:
+    def _describe(self, path: str) -> Answer:
+        if path.startswith("/models?"):
+            return Answer(200, {"models": [{"modelName": name} for name in self.models]})
+        if path not in {"/models/zoo", "/models/zoo/all"}:
+            return error_answer(404, "ModelNotFoundException")
+        versions = [*self.workers] if path.endswith("all") else [self.default]
         described = [
             {
                 "modelVersion": version,

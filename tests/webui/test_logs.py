@@ -73,7 +73,7 @@ def test_refusals_of_a_kind_are_one_line_a_minute(
 
 
 def test_mistakes_of_the_program_are_all_in_the_log(app: Flask, log: StringIO) -> None:
-    app.extensions["torchserve"] = None
+    app.extensions["models"] = None
     for _ in range(3):
         assert upload(app.test_client()).status_code == 500
     assert log.getvalue().count("Traceback") == 3

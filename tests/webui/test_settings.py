@@ -29,6 +29,8 @@ def test_environment_overrides_defaults() -> None:
             "MAX_FORM_BYTES": "2",
             "RATE_LIMIT": "5/second; 100 per 2 hours",
             "TORCHSERVE_TIMEOUT_SECONDS": "0.5",
+            "WEBUI_TEACH": "1",
+            "TEACH_DIRECTORY": "lessons",
             "UNRELATED": "x",
         }
     )
@@ -44,6 +46,8 @@ def test_environment_overrides_defaults() -> None:
     assert settings.max_form_bytes == 2
     assert settings.rate_limit == "5/second; 100 per 2 hours"
     assert settings.torchserve_timeout_seconds == 0.5
+    assert settings.webui_teach
+    assert settings.teach_directory == Path("lessons")
     assert Settings.from_environment({"RATE_LIMIT": "unlimited"}).rate_limit == "unlimited"
 
 
@@ -61,6 +65,8 @@ def test_environment_overrides_defaults() -> None:
         *(("TORCHSERVE_TIMEOUT_SECONDS", value) for value in ("0", "0.0", "-1", "", "nan", "inf")),
         *(("MODEL_NAME", value) for value in ("", "a/b", "../x", "-x", "a?b", "a b", "zoo\n")),
         ("WEBUI_HOST", ""),
+        *(("WEBUI_TEACH", value) for value in ("", "2", "yes")),
+        ("TEACH_DIRECTORY", " "),
         *(("ALLOWED_HOSTS", value) for value in ("", ",", "a,", "a b", "a:80", "http://a", "*")),
         *(("PROXIES", value) for value in ("-1", "10", "")),
         ("TORCHSERVE_RUN_DIRECTORY", " "),

@@ -1,5 +1,6 @@
-// Pictures and folders can be dropped anywhere on the start page. This is not a module, so that it
-// runs before the form is there: without it, the browser leaves the page and opens what is dropped.
+// Pictures and folders can be dropped anywhere on the start page, and on what is marked "data-drop".
+// This is not a module, so that it runs before the form is there: without it, the browser leaves the
+// page and opens what is dropped.
 
 (() => {
   // Number of files and folders that are looked at, as there may be a whole disk in a folder.
@@ -27,9 +28,11 @@
     const entries = [...items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
     const hasFolder = entries.some(({ isDirectory }) => isDirectory);
     // As if they had been chosen: as long as no module listens, the input keeps them.
-    const input = document.querySelector("#picture-form input[type=file]");
+    const place = event.target.closest("[data-drop]") ?? document.querySelector("#picture-form");
+    const input = place?.querySelector("input[type=file]");
+    if (!input) return;
     input.files = hasFolder ? await collect(entries, input.form.dataset.mostFiles) : files;
-    input.dispatchEvent(new Event("change"));
+    input.dispatchEvent(new Event("change", { bubbles: true }));
   });
 
   // Returns the files among `entries` and the pictures in their folders, and one more than `most`

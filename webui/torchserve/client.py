@@ -31,6 +31,8 @@ from webui.torchserve.predictions import Prediction, parse_prediction
 KEPT_CONNECTIONS = 32
 # Seconds to wait for an answer about the model or a key, which no picture delays.
 MANAGEMENT_SECONDS = 2.0
+# Number of models that TorchServe names at once, which is its limit.
+MOST_MODELS = 100
 READY = "READY"
 # Picture for probes: one black pixel in the format PPM.
 PIXEL = b"P6 1 1 255\n\0\0\0"
@@ -140,6 +142,19 @@ class TorchServeClient:
             described["modelVersion"]: [worker["status"] for worker in described["workers"]]
             for described in orjson.loads(reply.content)
         }
+
+    def fetch_models(self) -> list[str]:
+        """Return the names of all models that TorchServe serves, this client's own first.
+
+        Raises:
+            WebUIError: TorchServe does not tell; see :meth:`predict`.
+        """
+        url = f"{self._settings.management_url}/models?limit={MOST_MODELS}"
+        reply = self._ask("management", url)
+        self._require_ok(reply)
+        own = self._settings.model_name
+        others = {described["modelName"] for described in orjson.loads(reply.content)["models"]}
+        return [own, *sorted(others - {own})]
 
     def fetch_description(
         self, version: str | None = None, patience: float = MANAGEMENT_SECONDS

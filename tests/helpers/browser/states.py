@@ -7,10 +7,18 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, FilePayload, Page, expect
 
 from tests.helpers.browser.start_page import BLACK, LETTER, SHIP, choose, open_with, send_form
-from tests.helpers.browser.web_uis import LOCKED_OUT, RATIONED, SMALL, STARTING, UNREACHABLE, USUAL
+from tests.helpers.browser.web_uis import (
+    LOCKED_OUT,
+    RATIONED,
+    SMALL,
+    STARTING,
+    TEACHING,
+    UNREACHABLE,
+    USUAL,
+)
 
 LONG_NAME = "a-name-without-any-place-to-break-" + "x" * 150
 MOST_PICTURES = 16
@@ -190,6 +198,16 @@ def show_drop_hint(page: Page) -> None:
     expect(page.locator("#drop-hint")).to_be_visible()
 
 
+def show_lessons(page: Page) -> None:
+    """Show classes with pictures, a trained model, and what it sees in a picture."""
+    page.goto("/teach")
+    page.locator("#try input[type=file]").set_input_files(
+        [FilePayload(name="ship.png", mimeType="image/png", buffer=SHIP)]
+    )
+    expect(page.locator("#tried")).to_be_focused()
+    page.evaluate("document.activeElement.blur(); scrollTo(0, 0)")
+
+
 def show_page_403(page: Page) -> None:
     # localhost and 127.0.0.1 are the same machine, but two sites.
     page.goto("/nothing")
@@ -236,6 +254,7 @@ STATES: dict[str, State] = {
     "drop-hint": State(show_drop_hint),
     "api": come_to("h2", path="/api"),
     "model": come_to("h1", path="/model"),
+    "teach": State(show_lessons, TEACHING),
     "without-scripts": come_to("h1", scripts=False),
     "without-scripts-answer": come_to(".label:text-is('ship')", SHIP_FILE, scripts=False),
     "without-scripts-several-answers": come_to("h1:text-is('2 answers')", SOME, scripts=False),

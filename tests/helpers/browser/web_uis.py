@@ -10,6 +10,7 @@ from pathlib import Path
 
 from flask import request
 
+from tests.helpers.lessons import write_lessons
 from tests.helpers.server import Server, free_ports
 from webui import create_app
 from webui.settings import Settings
@@ -25,6 +26,8 @@ LOCKED_OUT = "locked-out"
 RATIONED = "rationed"
 SMALL = "small"
 SMALL_BYTES = 2048
+# It teaches own classes.
+TEACHING = "teaching"
 
 
 @dataclass
@@ -85,6 +88,9 @@ def running_web_uis(server: Server) -> Iterator[Mapping[str, str]]:
             LOCKED_OUT: replace(usual, torchserve_run_directory=directory),
             RATIONED: replace(usual, rate_limit="1 per minute"),
             SMALL: replace(usual, max_upload_bytes=SMALL_BYTES),
+            TEACHING: replace(
+                usual, webui_teach=True, teach_directory=write_lessons(directory / "teach", 20)
+            ),
         }
         yield {
             USUAL: server.web_ui,

@@ -39,11 +39,13 @@ function takeFrom(input, take) {
   take(files);
 }
 
-// Calls `take` with an array of one file whenever a photo is taken.
-export function listenForPhotos(take) {
+// Calls `take` with an array of one file whenever a photo is taken, of which the camera takes several
+// if `isBurst`.
+export function listenForPhotos(take, isBurst = false) {
   const capture = document.querySelector("#capture");
   capture.addEventListener("change", () => takeFrom(capture, take));
-  document.querySelector("#open-camera").addEventListener("click", () => {
+  document.addEventListener("click", ({ target }) => {
+    if (!target.closest("#open-camera, [data-camera]")) return;
     // Browsers hide the camera from pages that come over plain HTTP from another machine.
     const isPhone = matchMedia("(pointer: coarse)").matches;
     if (isPhone || !navigator.mediaDevices) capture.click();
@@ -53,7 +55,10 @@ export function listenForPhotos(take) {
     // A second click would take a second photo.
     shutter.disabled = true;
     const file = await takeFrame();
-    dialog.close();
+    if (isBurst) {
+      shutter.disabled = false;
+      shutter.focus();
+    } else dialog.close();
     take([file]);
   });
   dialog.querySelector("#close-camera").addEventListener("click", () => dialog.close());

@@ -1,0 +1,68 @@
+"""The models that one may choose among, where own classes are taught."""
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+from flask import current_app, request
+
+from webui.errors import NotFoundError
+from webui.settings import LATEST, Settings
+from webui.torchserve.client import VERSION, TorchServeClient
+from webui.torchserve.descriptions import Descriptions
+
+# Parameter that names the model.
+MODEL = "model"
+# Number of models that are remembered; an address may name any.
+MOST_REMEMBERED = 100
+
+
+@dataclass(frozen=True)
+class Model:
+    """What asks TorchServe about a model, and remembers what its versions say of themselves."""
+
+    client: TorchServeClient
+    descriptions: Descriptions
+
+
+class Models:
+    """All models of a TorchServe, which threads may share.
+
+    Args:
+        settings: Where TorchServe is, and which model answers by default.
+
+    Attributes:
+        default: That model.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.default = _connect(settings)
+        self._settings = replace(settings, model_version=LATEST)
+        self._connect = lru_cache(MOST_REMEMBERED)(_connect)
+
+    def get(self, name: str) -> Model:
+        """Return the model of a name, whether TorchServe has it or not.
+
+        Raises:
+            NotFoundError: No model can have this name.
+        """
+        if name == self._settings.model_name:
+            return self.default
+        if not VERSION.fullmatch(name):
+            raise NotFoundError
+        return self._connect(replace(self._settings, model_name=name))
+
+
+def chosen_model() -> Model:
+    """Return the model that the current request names, or the default.
+
+    Raises:
+        NotFoundError: No model can have the name.
+    """
+    models: Models = current_app.extensions["models"]
+    name = request.args.get(MODEL) if current_app.config["TEACHES"] else None
+    return models.get(name) if name else models.default
+
+
+def _connect(settings: Settings) -> Model:
+    client = TorchServeClient(settings)
+    return Model(client, Descriptions(client))
