@@ -156,6 +156,14 @@ def test_standard_input_is_read_and_a_run_started_anywhere_finds_the_model(
     assert json.loads(result.stdout) == [{"file": "-", **classifier.classify(png)}]
 
 
+def test_nothing_is_kept_or_reported_elsewhere(tmp_path: Path) -> None:
+    # ONNX Runtime would note an identifier and what it runs there, to send both to its makers.
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
+    command = [sys.executable, "-m", "model.predict", str(SHIP)]
+    subprocess.run(command, cwd=PROJECT, env=environment, check=True)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_reader_that_leaves_causes_no_message() -> None:
     with subprocess.Popen(
         [sys.executable, "-m", "model.predict", str(SHIP)],
