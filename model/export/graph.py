@@ -94,7 +94,7 @@ def _store_as_float16(graph: bytes) -> bytes:
 def export_network(network: Network, means: Tensor, image_size: int) -> bytes:
     """Serialise a network on the CPU as an ONNX graph from pixels to probabilities and OOD scores.
 
-    ``means`` are the mean embeddings of the classes, float ``(C, F)``, and ``image_size`` is the
+    ``means`` are those of :func:`mean_embeddings`, float ``(C + 1, F)``, and ``image_size`` is the
     shorter side of the pictures that it is to see, in pixels.
 
     Raises:

@@ -36,7 +36,7 @@ def test_a_graph_computes_what_its_network_does(
 ) -> None:
     torch.manual_seed(0)
     network, pixels = build().eval(), PIXELS[:, :size, :width]
-    means = torch.randn(10, network.output.in_features)
+    means = torch.randn(11, network.output.in_features)
     probabilities, scores = OnnxEngine(export_network(network, means, size)).compute(pixels)
     np.testing.assert_allclose(probabilities, probabilities_in_pytorch(network, pixels), atol=1e-5)
     with torch.inference_mode():
