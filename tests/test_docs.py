@@ -187,7 +187,7 @@ def test_every_command_is_understood(command: list[str]) -> None:
         "python train.py --epoch-count 10",
         "python train.py --recipe reference",
         "torchrun --nproc-per-node 4 train.py --date DIR",
-        "python -m model.predict --json",
+        "python -m model.archive --force",
         "python -m model.archive runs/NAME --versions 2.0",
         "python -m model.from_keras net.keras --class-names a b c",
         "python -m pip install --group tensorflow",

@@ -85,7 +85,7 @@ def test_each_line_is_json_if_that_is_asked_for(
 ) -> None:
     torchserve.will_answer_error(503, "ServiceUnavailableException")
     upload(app.test_client(), accept={**AS_JSON, "X-Request-Id": "b.2"})
-    app.extensions["torchserve"] = None
+    app.extensions["models"] = None
     upload(app.test_client())
     refusal, mistake = map(json.loads, log.getvalue().splitlines())
     assert refusal.keys() == {"time", "level", "logger", "message", "request_id"}
