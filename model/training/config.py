@@ -323,7 +323,8 @@ def create_parser() -> OneLineParser:
         "--recipe",
         choices=RECIPES,
         help="original: the settings of the original Keras program; tuned: better settings for the "
-        "same network; strong: a network that is right more often, and takes an hour on two cores; "
+        "same network; strong: a network that is right more often, and takes minutes on a GPU, or "
+        "hours without one; "
         "fine-tuned: the same network, trained further on your own classes (default: tuned, or "
         f"fine-tuned where --data has fewer than {FEW_IMAGES:,} training images)",
     )
