@@ -25,8 +25,8 @@ README_SCREENSHOT = PROJECT / "docs" / "screenshot.png"
 FOLDER = PROJECT / "docs" / "screenshots"
 DESKTOP, PHONE, NARROWEST, HUGE = (1280, 800), (390, 844), (320, 640), (3840, 2160)
 COLOURS = 256
-# States that look like others.
-LEFT_OUT = {"many-answers", "long-names", "without-scripts-long-names"}
+# States that look like others, and one whose model was not trained on its pictures.
+LEFT_OUT = {"many-answers", "long-names", "without-scripts-long-names", "teach"}
 
 
 class Shot(NamedTuple):
