@@ -1,6 +1,6 @@
 """FastAPI with ONNX Runtime, as most would write it, in two processes of uvicorn.
 
-ORT_DISABLE_TELEMETRY=1 GRAPH=DIR/model.onnx uvicorn benchmarks.serving.fastapi_serving:app --workers 2
+GRAPH=DIR/model.onnx uvicorn benchmarks.serving.fastapi_serving:app --workers 2
 """
 
 import io
