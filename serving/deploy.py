@@ -17,7 +17,7 @@ import os
 import signal
 import sys
 from argparse import Namespace
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
@@ -130,7 +130,7 @@ def deploy(settings: Settings, options: Namespace) -> str:
         pack(options.source, new, name, version, options.examples)
         old = [archives[default] for default in present[:1]]
         card = _require_same_classes(new, old)
-        known = _find_known(new, old, options.data)
+        known = _find_known(card.class_names, [new, *old], options.data)
 
         undo.callback(_quietly, management.remove, version)
         management.register(new.name)
@@ -177,11 +177,12 @@ def _require_same_classes(new: Path, old: Sequence[Path]) -> ModelCard:
     return card
 
 
-def _find_known(new: Path, old: Sequence[Path], data: Path | None) -> list[Known]:
-    classes = ModelCard.load(new).class_names
+def _find_known(
+    classes: Collection[str], archives: Sequence[Path], data: Path | None
+) -> list[Known]:
     if data:
         return list_sample(data, classes)
-    examples = (read_examples(archive, classes) for archive in (new, *old))
+    examples = (read_examples(archive, classes) for archive in archives)
     return next(filter(None, examples), [Known(PIXEL, None)])
 
 

@@ -7,7 +7,6 @@ from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from urllib.parse import urlencode
 
-import orjson
 import urllib3
 
 from serving import ServeError
@@ -35,10 +34,7 @@ class Management(TorchServeClient):
         Raises:
             WebUIError: TorchServe does not tell.
         """
-        reply = self._ask("management", f"{self._settings.management_url}/models?limit=10000")
-        self._require_ok(reply)
-        names = {one["modelName"] for one in orjson.loads(reply.content)["models"]}
-        return [*self.fetch_workers()] if self._settings.model_name in names else []
+        return [*self.fetch_workers()] if self._settings.model_name in self._fetch_names() else []
 
     def register(self, archive: str) -> None:
         """Begin to load a version from its archive in the model store.

@@ -11,10 +11,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from model.atomic_file import write_atomically
 from serving import ServeError
 from webui.settings import LATEST, Settings, order_of_version
 
 DEPLOYED = ".deployed"
+# Name of the file of an archive that says which version of which model it holds.
+MANIFEST = "MAR-INF/MANIFEST.json"
 
 
 def find_archives(settings: Settings) -> list[tuple[str, Path]]:
@@ -70,7 +73,7 @@ def read_archives(store: Path) -> dict[str, dict[str, Path]]:
 def _read_manifest(archive: Path) -> dict[str, Any]:
     try:
         with zipfile.ZipFile(archive) as content:
-            manifest = json.loads(content.read("MAR-INF/MANIFEST.json"))
+            manifest = json.loads(content.read(MANIFEST))
             is_whole = content.testzip() is None
     except (OSError, EOFError, zipfile.BadZipFile, zlib.error):
         is_whole = False
@@ -92,8 +95,6 @@ def write_deployed(store: Path, name: str, versions: Sequence[str]) -> None:
     """Replace what :func:`read_deployed` returns, as a whole or not at all."""
     file = store / (name + DEPLOYED)
     if versions:
-        new = file.with_name(f".{file.name}")
-        new.write_text("".join(f"{version}\n" for version in versions))
-        new.replace(file)
+        write_atomically(file, "".join(f"{version}\n" for version in versions))
     else:
         file.unlink(missing_ok=True)

@@ -12,8 +12,7 @@ from typing import Literal
 from model import PROJECT
 from model.inference import CARD_FILE_NAME
 from serving import ServeError
-
-MANIFEST = "MAR-INF/MANIFEST.json"
+from serving.model_store import MANIFEST
 
 
 def pack(

@@ -149,12 +149,14 @@ class TorchServeClient:
         Raises:
             WebUIError: TorchServe does not tell; see :meth:`predict`.
         """
+        own = self._settings.model_name
+        return [own, *sorted(self._fetch_names() - {own})]
+
+    def _fetch_names(self) -> set[str]:
         url = f"{self._settings.management_url}/models?limit={MOST_MODELS}"
         reply = self._ask("management", url)
         self._require_ok(reply)
-        own = self._settings.model_name
-        others = {described["modelName"] for described in orjson.loads(reply.content)["models"]}
-        return [own, *sorted(others - {own})]
+        return {described["modelName"] for described in orjson.loads(reply.content)["models"]}
 
     def fetch_description(
         self, version: str | None = None, patience: float = MANAGEMENT_SECONDS
