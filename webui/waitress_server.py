@@ -29,6 +29,9 @@ MAX_REQUEST_SECONDS = 60
 MAX_DRAIN_SECONDS = 20
 # Size from which a body waits in a temporary file.
 MAX_BYTES_IN_MEMORY = 65_536
+# Size from which an answer is sent in parts. A smaller one leaves in one piece: a proxy that got
+# its head gets all of it, even if this server is killed meanwhile.
+MAX_BYTES_IN_ONE_PIECE = 16_384
 # Patterns that refuse what waitress's own patterns would take long over. Their time grows with the
 # square of the length, and nobody else is served meanwhile: a request line of 16 kB takes 25 s.
 REQUEST_LINE = re.compile(rb"[^ ]+ [^ ]+(?: HTTP/[0-9]\.[0-9])?")
@@ -109,6 +112,8 @@ def create_server(app: Flask, host: str, port: int) -> Any:  # noqa: ANN401
         # Who is still sending may not see the error, so what is a bit too large is read on.
         max_request_body_size=2 * app.config["MAX_CONTENT_LENGTH"],
     )
+    # Not an argument above, as that one is deprecated.
+    server.adj.send_bytes = MAX_BYTES_IN_ONE_PIECE
     server.channel_class = Channel
     return server
 

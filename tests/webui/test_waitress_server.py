@@ -109,6 +109,15 @@ def test_unusual_requests_are_answered(port: int, gap: bytes) -> None:
         assert send_raw(port, request) == b"HTTP/1.1 200 OK"
 
 
+def test_an_answer_leaves_in_one_piece(port: int) -> None:
+    for _ in range(20):
+        with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+            connection.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")
+            head, _, body = connection.recv(65_536).partition(b"\r\n\r\n")
+        assert f"Content-Length: {len(body)}".encode() in head
+        assert body
+
+
 def test_answers_do_not_name_the_server(port: int) -> None:
     assert "Server" not in post(port, b"").headers
 

@@ -61,8 +61,9 @@ document.querySelector(".skip").addEventListener("click", (event) => {
   document.querySelector("#main").focus();
 });
 addEventListener("click", (event) => {
-  // The page in another language, or for another version, shows the same answers.
-  const link = event.target.closest(".languages a, .versions a");
+  // The page in another language, or for another version, shows the same answers. That of another
+  // model introduces it.
+  const link = event.target.closest(".languages a, .versions:not(.models) a");
   if (link) link.hash = location.hash;
 });
 addEventListener("popstate", show);
