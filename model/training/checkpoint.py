@@ -1,6 +1,7 @@
 """Checkpoints: files from which a training continues as if nothing had happened."""
 
 import hashlib
+import io
 import math
 import pickle
 import time
@@ -17,10 +18,10 @@ from torch import Tensor
 from torch.distributed.checkpoint.stateful import Stateful
 from torch.utils.tensorboard import SummaryWriter
 
+from model.atomic_file import write_atomically
 from model.data.dataset import LabelledImages
 from model.inference import WEIGHTS_FILE_NAME
 from model.training import RunError
-from model.training.atomic_file import save_atomically
 from model.training.command import Stopped, StopSignals
 from model.training.config import Config
 from model.training.metrics import (
@@ -212,9 +213,9 @@ class ResumableLoop:
             "random_gpu": torch.cuda.get_rng_state() if sums.is_cuda else None,
         }
         if self._processes.is_first:
-            save_atomically(self._file, state)
+            _write(self._file, state)
             if self._best_weights:
-                save_atomically(self._run / WEIGHTS_FILE_NAME, self._best_weights)
+                _write(self._run / WEIGHTS_FILE_NAME, self._best_weights)
         self._saved_at = time.monotonic()
 
     def _load(self) -> None:
@@ -252,6 +253,13 @@ class ResumableLoop:
         torch.set_rng_state(state["random"].cpu())
         if self._totals.sums.is_cuda and state["random_gpu"] is not None:
             torch.cuda.set_rng_state(state["random_gpu"].cpu())
+
+
+def _write(file: Path, tensors: dict[str, Any]) -> None:
+    # torch.save doesn't write the file itself: its error on a full disk is not an OSError.
+    serialised = io.BytesIO()
+    torch.save(tensors, serialised)
+    write_atomically(file, serialised.getvalue())
 
 
 def _digest(splits: tuple[LabelledImages, ...]) -> str:
