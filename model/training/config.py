@@ -261,7 +261,7 @@ def parse_config(arguments: Sequence[str] | None = None) -> tuple[Config, Path |
     recipe = config.recipe if earlier else _choose_recipe(parser, given)
     recipe = replace(recipe, **{name: given.pop(name) for name in settings})
     config = replace(config, **given, recipe=recipe, is_recipe_free=is_recipe_free)
-    if resume and "epochs" in given and (recipe.is_strong or config.replayed_losses):
+    if resume and "epochs" in given and (config.replayed_losses or not recipe.trains_reference_cnn):
         raise RunError(
             f"--epochs {config.epochs}: the learning rates of {resume} are planned for the epochs "
             "that it began with; start a new run"
@@ -286,7 +286,7 @@ def _choose_recipe(parser: OneLineParser, given: dict[str, Any]) -> Recipe:
     name = given.pop("recipe", "fine-tuned" if is_fine_tuned else "tuned")
     if "start_from" in given and name != "fine-tuned":
         parser.error(f"--start-from: the recipe {name} starts from nothing; leave out one of both")
-    if is_large and not RECIPES[name].is_strong:
+    if is_large and RECIPES[name].trains_reference_cnn:
         parser.error(
             f"--image-size: the recipe {name} trains a network that sees {ReferenceCNN.image_size} "
             "pixels; use --recipe strong or fine-tuned"

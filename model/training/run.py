@@ -158,7 +158,7 @@ class Run:
             test_accuracy=None,
             test_images=len(splits["test"]),
             created=datetime.now(UTC).date().isoformat(),
-            fit="keep-aspect" if config.recipe.is_strong else "resize",
+            fit="resize" if config.recipe.trains_reference_cnn else "keep-aspect",
         )
 
     def print_summary(self, history: list[EpochMetrics], config: Config) -> None:
