@@ -232,8 +232,7 @@ def test(run: Path, images: LabelledImages, counts: list[int], config: Config) -
     """
     classifier = Classifier.load(run)
     card = classifier.card
-    files = [config.data / name for name in images.names] if config.data else []
-    probabilities, ood_scores = classify(classifier, images, files)
+    probabilities, ood_scores = classify(classifier, images, config.data)
     evaluation = Evaluation(images, probabilities)
     text = write_test_report(run, evaluation)
     error, calibration = write_calibration_report(run, evaluation, card.temperature)
@@ -262,9 +261,8 @@ def calibrate(run: Path, card: ModelCard, held_out: LabelledImages, config: Conf
         temperature, bands = before.temperature, before.bands
         threshold, answers = before.ood_threshold, before.validation_answers
     else:
-        files = [config.data / name for name in held_out.names] if config.data else []
         labels = held_out.labels.numpy()
-        outputs, ood_scores = classify(Classifier.load(run), held_out, files)
+        outputs, ood_scores = classify(Classifier.load(run), held_out, config.data)
         probabilities = outputs.double().numpy()
         temperature = fit_temperature(probabilities, labels)
         probabilities = apply_temperature(probabilities, temperature)

@@ -119,7 +119,6 @@ def evaluate(options: argparse.Namespace) -> None:
             was_trained_on = source == card.data and description == "all images"
             _note_training_images(path, images.names, was_trained_on=was_trained_on)
     output = options.output or default_output(options.model, *cards)
-    files = [options.data / name for name in images.names] if options.data else []
     evaluations = []
     try:
         output.mkdir(parents=True, exist_ok=True)
@@ -129,7 +128,7 @@ def evaluate(options: argparse.Namespace) -> None:
             # In the order of the first model's classes.
             probabilities = torch.zeros(len(images), len(cards[0].class_names))
             columns = _find_classes(card.class_names, cards[0])
-            probabilities[:, columns], ood_scores = classify(classifier, images, files)
+            probabilities[:, columns], ood_scores = classify(classifier, images, options.data)
             evaluation = Evaluation(
                 images,
                 probabilities,

@@ -169,7 +169,7 @@ class ResumableLoop:
         )
         self._require_finite(row.training_loss, row.validation_loss or 0.0)
         self.history.append(row)
-        if kept_epoch(self.history, self._config.recipe) == row.epoch:
+        if kept_epoch(self.history, self._config.recipe) is row:
             self._best_weights = {name: value.cpu().clone() for name, value in weights.items()}
         self.steps_done = 0
         self._totals.sums.zero_()

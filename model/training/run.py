@@ -141,7 +141,7 @@ class Run:
         self, config: Config, history: list[EpochMetrics], splits: Splits, sizes: tuple[int, int]
     ) -> ModelCard:
         """Describe the trained network, which is not tested yet; ``sizes`` as of ``begin``."""
-        kept = history[kept_epoch(history, config.recipe) - 1]
+        kept = kept_epoch(history, config.recipe)
         return ModelCard(
             name=self.directory.name,
             version="",
@@ -163,7 +163,7 @@ class Run:
 
     def print_summary(self, history: list[EpochMetrics], config: Config) -> None:
         """Print which epoch is kept, where everything is, and what to do next."""
-        kept = history[kept_epoch(history, config.recipe) - 1]
+        kept = kept_epoch(history, config.recipe)
         chosen = "Last" if config.recipe.keep_last else "Best"
         best = f"{chosen} of {_epochs(len(history))}: {kept.epoch}"
         if kept.validation_accuracy is not None:
@@ -203,7 +203,7 @@ def replay_losses(config: Config) -> Config:
         # The card is written at the very end, so a run without it was interrupted.
         ModelCard.load(run)
         history = read_metrics(run)
-        history = history[: kept_epoch(history, config.recipe)]
+        history = history[: kept_epoch(history, config.recipe).epoch]
         losses = [row.validation_loss for row in history if row.validation_loss is not None]
     except (OSError, IndexError, KeyError, TypeError, ValueError) as error:
         raise RunError(
