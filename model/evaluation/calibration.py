@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
+from sklearn.calibration import calibration_curve
 
 from model.evaluation.scores import Evaluation, share_of
 from model.inference.card import Band, ValidationAnswers
@@ -164,14 +165,11 @@ def _draw_reliability(
     axes = figure.subplots()
     axes.plot([0, 1], [0, 1], color="grey", linestyle=":", label="as often as it says")
     for probabilities, style, label in ((before, "o--", "before"), (after, "s-", "after")):
-        confidences, right = probabilities.max(axis=1), _is_right(probabilities, labels)
-        bins = (confidences * BINS).astype(int).clip(max=BINS - 1)
-        counts = np.bincount(bins, minlength=BINS)
-        some = counts > 0
-        means = [
-            np.bincount(bins, each, BINS)[some] / counts[some] for each in (confidences, right)
-        ]
-        axes.plot(*means, style, markersize=4, label=f"{label} temperature scaling")
+        # Rounded to float32, a confidence may be a little above 1.
+        confidences = probabilities.max(axis=1).clip(max=1)
+        right = _is_right(probabilities, labels)
+        shares, means = calibration_curve(right, confidences, n_bins=BINS)
+        axes.plot(means, shares, style, markersize=4, label=f"{label} temperature scaling")
     axes.set(xlabel="confidence", ylabel="share that is right", title=f"Reliability: {images}")
     axes.grid(alpha=0.3)
     axes.legend()
