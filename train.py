@@ -30,9 +30,9 @@ except ModuleNotFoundError:
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from model.archive import ArchiveError, make_archive
+from model.archive import make_archive
 from model.data.cifar10 import load_cifar10
-from model.data.dataset import DataError, LabelledImages, Splits
+from model.data.dataset import LabelledImages, Splits
 from model.data.folders import load_folders
 from model.data.test_files import write_test_files
 from model.evaluation.calibration import (
@@ -55,10 +55,9 @@ from model.export.temperature import set_temperature
 from model.inference.card import ModelCard
 from model.inference.classifier import Classifier
 from model.networks import Network, to_unit_range
-from model.training import RunError
 from model.training.batches import Batch, batches, hold_out, weigh_classes
 from model.training.checkpoint import ResumableLoop
-from model.training.command import run_command
+from model.training.command import run_training
 from model.training.config import Config
 from model.training.devices import CapturedStep, choose_device, set_up_computation
 from model.training.distributed import ProcessGroup, SharedDropout
@@ -73,7 +72,7 @@ VALIDATION_BATCH_SIZE = 250
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line, or ``arguments`` in its place, and return the exit code."""
-    return run_command(train, arguments, (ArchiveError, DataError, RunError))
+    return run_training(train, arguments)
 
 
 def train(config: Config, resume: Path | None, processes: ProcessGroup) -> None:

@@ -1,4 +1,4 @@
-"""The parts that all commands share: output, parser, numbers in options, progress bar, wording."""
+"""What all commands share: exit codes, parser, numbers in options, progress bar, wording."""
 
 import argparse
 import io
@@ -8,6 +8,7 @@ import os
 import sys
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import NoReturn, TypeVar
 
 from tqdm import tqdm
@@ -22,6 +23,41 @@ UNPRINTABLE_CATEGORIES = {"Cc", "Cs", "Zl", "Zp"}
 DIRECTION_CLASSES = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
 
 Item = TypeVar("Item")
+# Function that takes a command line, by default that of the program, and returns the exit code.
+Main = Callable[..., int]
+
+
+class CommandError(ValueError):
+    """A command can't do what it is asked to; the message says why, and what to do."""
+
+
+def command(name: str) -> Callable[[Main], Main]:
+    """Let a ``main`` that can't go on print one line and return 2, or 130 after Ctrl-C."""
+
+    def decorate(main: Main) -> Main:
+        def run(arguments: Sequence[str] | None = None) -> int:
+            tolerate_any_encoding()
+            try:
+                return main(arguments)
+            except (CommandError, OSError) as error:
+                print(f"{name}: error: {visible(error)}", file=sys.stderr)
+                return 2
+            except KeyboardInterrupt:
+                print(f"{name}: interrupted", file=sys.stderr)
+                return 130
+
+        return run
+
+    return decorate
+
+
+@contextmanager
+def expect_model(source: object) -> Iterator[None]:
+    """Raise ``CommandError`` where the block can't load a ``source``: a run or an archive."""
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        raise CommandError(f"{source} is not a finished run or an archive ({error})") from error
 
 
 def tolerate_any_encoding() -> None:

@@ -28,9 +28,9 @@ try:
 except ModuleNotFoundError:
     sys.exit("model.evaluate: error: PyTorch is not installed here; `make setup` installs it")
 
-from model.command_line import OneLineParser, tolerate_any_encoding, visible
+from model.command_line import CommandError, OneLineParser, command, expect_model, visible
 from model.data.cifar10 import load_cifar10
-from model.data.dataset import DataError, LabelledImages, Splits
+from model.data.dataset import LabelledImages, Splits
 from model.data.folders import describe_source, load_splits
 from model.data.test_files import are_test_files
 from model.evaluation.calibration import write_calibration_report
@@ -44,13 +44,9 @@ from model.inference.card import ModelCard, Strangers
 from model.inference.classifier import Classifier
 
 
-class EvaluationError(ValueError):
-    """The evaluation can't be made as it was asked for; the message says what to do."""
-
-
+@command("model.evaluate")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
-    tolerate_any_encoding()
     parser = create_parser()
     options = parser.parse_intermixed_args(arguments)
     if options.data and not options.data.is_dir():
@@ -59,14 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"--strangers: {missing[0]} is not a folder")
     if options.other and options.strangers:
         parser.error("--strangers: name one MODEL")
-    try:
-        evaluate(options)
-    except (DataError, EvaluationError, OSError) as error:
-        print(f"model.evaluate: error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("model.evaluate: interrupted", file=sys.stderr)
-        return 130
+    evaluate(options)
     return 0
 
 
@@ -101,15 +90,14 @@ def evaluate(options: argparse.Namespace) -> None:
     """Evaluate as the command line in ``options`` says, and write and print the results.
 
     Raises:
-        DataError: The images can't be used.
-        EvaluationError: The model can't be used or doesn't fit the images, or the results can't be
-            written.
+        CommandError: The images or the model can't be used, they don't fit each other, or the
+            results can't be written.
     """
     paths = [path for path in (options.model, options.other) if path]
     classifiers = [load_classifier(path) for path in paths]
     cards = [classifier.card for classifier in classifiers]
     if differing := set(cards[0].class_names) ^ set(cards[-1].class_names):
-        raise EvaluationError(
+        raise CommandError(
             f"the models must know the same classes; only one knows {_enumerate(sorted(differing))}"
         )
     source = describe_source(options.data)
@@ -143,17 +131,15 @@ def evaluate(options: argparse.Namespace) -> None:
             strangers = measure_strangers(classifiers[0], ood_scores, options.strangers)
             _report(output, evaluations[0], description, cards[0].temperature, strangers)
     except OSError as error:
-        raise EvaluationError(
+        raise CommandError(
             f"{output} can't be written ({error}); choose another --output"
         ) from error
 
 
 def load_classifier(source: Path) -> Classifier:
     """Load the classifier of a run or of an archive."""
-    try:
+    with expect_model(source):
         return Classifier.load(source)
-    except (OSError, ValueError) as error:
-        raise EvaluationError(f"{source} is not a finished run or an archive ({error})") from error
 
 
 def load_images(options: argparse.Namespace, card: ModelCard) -> tuple[LabelledImages, str]:
@@ -162,8 +148,7 @@ def load_images(options: argparse.Namespace, card: ModelCard) -> tuple[LabelledI
     They have the card's image size, and their labels are indices of its classes.
 
     Raises:
-        DataError: The images can't be used.
-        EvaluationError: The card lacks one of their classes.
+        CommandError: The images can't be used, or the card lacks one of their classes.
     """
     splits = _load_splits(options, card.image_size)
     images = _join(splits, card)
@@ -229,7 +214,7 @@ def _find_classes(names: Sequence[str], card: ModelCard) -> Tensor:
     index_by_name = {name: index for index, name in enumerate(card.class_names)}
     unknown = [name for name in names if name not in index_by_name]
     if unknown:
-        raise EvaluationError(
+        raise CommandError(
             f"the model does not know {_enumerate(unknown)}; it knows "
             f"{_enumerate(card.class_names)}. Give the folders the names of its classes."
         )

@@ -18,7 +18,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from model import PROJECT
-from model.command_line import OneLineParser, format_percentage, tolerate_any_encoding
+from model.command_line import CommandError, OneLineParser, command, format_percentage
 from model.evaluation.scores import wilson_interval
 from model.inference.card import ModelCard
 from model.training.config import Config, parse_config
@@ -29,9 +29,9 @@ PARTS = {"all": 1, "half": 2, "quarter": 4}
 DRAWS = 10_000
 
 
+@command("model.learning_curve")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
-    tolerate_any_encoding()
     parser = OneLineParser("python -m model.learning_curve", __doc__)
     parser.add_argument("data", type=Path, metavar="DIR", help="folder-per-class tree")
     text = "options of train.py"
@@ -44,28 +44,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
             parser.error("leave out --no-test")
         directory = config.runs / f"learning-curve-{datetime.now(UTC):%Y%m%d-%H%M%S}"
         program = [sys.executable, str(PROJECT / "train.py")]
-        command = [*program, *train_arguments, "--runs", str(directory)]
-        right, tested = train_on_parts(command, directory)
+        training = [*program, *train_arguments, "--runs", str(directory)]
+        right, tested = train_on_parts(training, directory)
         print(f"\n{write_curve(directory / 'learning_curve.png', right, tested)}")
     except subprocess.CalledProcessError as error:
         return int(error.returncode)  # train.py has said why
-    except (OSError, ValueError) as error:
-        print(f"model.learning_curve: error: {error}", file=sys.stderr)
-        return 2
     except KeyboardInterrupt:
         return 130
     return 0
 
 
-def train_on_parts(command: Sequence[str], directory: Path) -> tuple[dict[int, int], int]:
-    """Run ``command``, which trains and makes a run in ``directory``, on every part.
+def train_on_parts(training: Sequence[str], directory: Path) -> tuple[dict[int, int], int]:
+    """Run ``training``, a command that makes a run in ``directory``, on every part.
 
     Returns:
         The test images that were right by the number of training images, and the number of all.
 
     Raises:
         CalledProcessError: A training failed.
-        ValueError: The runs can't be compared.
+        CommandError: The runs can't be compared.
     """
     right: dict[int, int] = {}
     more: list[str] = []
@@ -74,11 +71,13 @@ def train_on_parts(command: Sequence[str], directory: Path) -> tuple[dict[int, i
             # The number of images must not change the recipe.
             recipe = Config.load(directory / "all").recipe.name
             more = ["--recipe", recipe, "--limit", str(max(right) // part)]
-        subprocess.run([*command, "--name", name, *more], check=True)
+        subprocess.run([*training, "--name", name, *more], check=True)
         card = ModelCard.load(directory / name)
         right[card.training_images] = round((card.test_accuracy or 0) * card.test_images)
         if max(right) // max(PARTS.values()) < len(card.class_names):
-            raise ValueError("a quarter of the training images must have every class; add pictures")
+            raise CommandError(
+                "a quarter of the training images must have every class; add pictures"
+            )
     return right, card.test_images
 
 

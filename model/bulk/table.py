@@ -20,6 +20,7 @@ import pyarrow.dataset
 import pyarrow.parquet
 
 from model.atomic_file import PARTIAL_PATTERN, write_atomically
+from model.command_line import CommandError
 from model.inference.card import ModelCard
 
 # Name of the list of files; whoever reads a folder of Parquet files passes over underscores. Its
@@ -29,10 +30,6 @@ LISTING_FILE_NAME = "_files.jsonl"
 CHUNK_FILES = 256
 # Number of rows in a Parquet file, and seconds after which a smaller one is written.
 PART_ROWS, PART_SECONDS = 8192, 10
-
-
-class TableError(ValueError):
-    """The table can't be begun or continued; the message says why."""
 
 
 class Table:
@@ -63,7 +60,7 @@ class Table:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             os.close(self._lock)
-            raise TableError("another program writes it") from error
+            raise CommandError("another program writes it") from error
         self._clean_up()
         return self
 
@@ -86,12 +83,12 @@ class Table:
             files: Their paths, which are only taken if the table is new.
 
         Raises:
-            TableError: The folder holds something else.
+            CommandError: The folder holds something else.
         """
         listing = self.folder / LISTING_FILE_NAME
         if not listing.exists():
             if next(self.folder.iterdir(), None):
-                raise TableError("the folder holds other files")
+                raise CommandError("the folder holds other files")
             partial = self.folder / f".{LISTING_FILE_NAME}.partial"
             with partial.open("w") as stream:
                 stream.writelines(json.dumps(line) + "\n" for line in chain([about], files))
@@ -100,7 +97,7 @@ class Table:
             partial.replace(listing)
         with listing.open() as stream:
             if json.loads(next(stream)) != about:
-                raise TableError("it is about another folder, or of another model")
+                raise CommandError("it is about another folder, or of another model")
             self.files = sum(1 for _ in stream)
         self.done = pyarrow.dataset.dataset(self.folder, self.schema).count_rows()
 

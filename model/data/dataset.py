@@ -7,11 +7,13 @@ from math import prod
 import torch
 from torch import Tensor
 
+from model.command_line import CommandError
+
 # Number of images that are read at once where all are read one after another.
 CHUNK_SIZE = 4096
 
 
-class DataError(ValueError):
+class DataError(CommandError):
     """The data can't be used as it is; the message says what to do."""
 
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from model.command_line import visible
+from model.command_line import CommandError, visible
 from model.data.test_files import read_test_files
 from model.images.errors import ImageError, UnsupportedFormatError
 from model.images.preprocessing import prepare
@@ -20,10 +20,6 @@ MOST_EXAMPLES = 6
 # Shorter side, and greatest longer one, in pixels: the page shows them small.
 SHORTER_SIDE, LONGER_SIDE = 96, 128
 QUALITY = 40
-
-
-class ExampleError(Exception):
-    """There are no such examples; the message says why."""
 
 
 class Example(NamedTuple):
@@ -70,7 +66,7 @@ def pack_examples(examples: Iterable[Example], source: Path) -> bytes:
         A JSON list of ``{"name", "webp"}``, the latter a file in base64.
 
     Raises:
-        ExampleError: A picture can't be read, or there is none.
+        CommandError: A picture can't be read, or there is none.
     """
     packed: list[dict[str, str]] = []
     for name, file in examples:
@@ -81,7 +77,7 @@ def pack_examples(examples: Iterable[Example], source: Path) -> bytes:
         except UnsupportedFormatError:
             continue
         except (ImageError, OSError) as error:
-            raise ExampleError(f"{file} can't be an example ({error})") from error
+            raise CommandError(f"{file} can't be an example ({error})") from error
         image = Image.fromarray(prepared.pixels)
         image.thumbnail((LONGER_SIDE, LONGER_SIDE))
         stream = BytesIO()
@@ -89,5 +85,5 @@ def pack_examples(examples: Iterable[Example], source: Path) -> bytes:
         webp = base64.b64encode(stream.getvalue()).decode()
         packed.append({"name": visible(name), "webp": webp})
     if not packed:
-        raise ExampleError(f"{source} has no pictures that could be examples")
+        raise CommandError(f"{source} has no pictures that could be examples")
     return json.dumps(packed).encode()
