@@ -21,7 +21,8 @@ from model import PROJECT
 from model.command_line import CommandError, OneLineParser, command, format_percentage
 from model.evaluation.scores import wilson_interval
 from model.inference.card import ModelCard
-from model.training.config import Config, parse_config
+from model.training.config import Config
+from model.training.options import parse_config
 
 # Parts of the training images by the name of the run; the first run tells how many all are.
 PARTS = {"all": 1, "half": 2, "quarter": 4}

@@ -11,8 +11,9 @@ from types import FrameType
 from typing import Self
 
 from model.command_line import CommandError, tolerate_any_encoding
-from model.training.config import Config, parse_config
+from model.training.config import Config
 from model.training.distributed import ProcessGroup
+from model.training.options import parse_config
 
 # Signals that ask a training to stop.
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
