@@ -80,18 +80,7 @@ def make_archive(  # noqa: PLR0913 - one for each option of the command
         CommandError: TorchServe would not accept the name, the source can't be read, the archive
             can't be written, or the archive is that of another model.
     """
-    with expect_model(source):
-        card = Classifier.load(source).card
-        content = {GRAPH_FILE_NAME: read_file(source, GRAPH_FILE_NAME)}
-        for file in (WEIGHTS_FILE_NAME, QUANTISED_FILE_NAME, EXAMPLES_FILE_NAME):
-            # What was taken over from Keras has no weights for PyTorch.
-            with suppress(FileNotFoundError):
-                content[file] = read_file(source, file)
-    if examples:
-        content[EXAMPLES_FILE_NAME] = examples
-    # Only an archive's card names a model and its version.
-    if not card.version:
-        card = replace(card, name=_name_after(source), version=FIRST_VERSION)
+    card, content = _read(source)
     card = replace(card, name=name or card.name, version=version or card.version)
     for chosen in (card.name, card.version):
         if not ACCEPTED_NAME.fullmatch(chosen):
@@ -99,6 +88,8 @@ def make_archive(  # noqa: PLR0913 - one for each option of the command
                 f"{chosen} can't be a name or a version for TorchServe: it needs letters, digits, "
                 "'_', '-' and '.', with a letter or digit first, and 251 of them at most"
             )
+    if examples:
+        content[EXAMPLES_FILE_NAME] = examples
     stem = card.name if card.version == FIRST_VERSION else f"{card.name}-{card.version}"
     archive = model_store / f"{stem}.mar"
     if not force and _holds_another_model(archive, content[GRAPH_FILE_NAME]):
@@ -115,9 +106,20 @@ def make_archive(  # noqa: PLR0913 - one for each option of the command
     return archive
 
 
-def _name_after(run: Path) -> str:
-    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", run.resolve().name).lstrip("_.-")
-    return name[:251] or "model"
+def _read(source: Path) -> tuple[ModelCard, dict[str, bytes]]:
+    """Return the card of a run or an archive, with a name and a version, and its other files."""
+    with expect_model(source):
+        card = Classifier.load(source).card
+        content = {GRAPH_FILE_NAME: read_file(source, GRAPH_FILE_NAME)}
+        for file in (WEIGHTS_FILE_NAME, QUANTISED_FILE_NAME, EXAMPLES_FILE_NAME):
+            # What was taken over from Keras has no weights for PyTorch.
+            with suppress(FileNotFoundError):
+                content[file] = read_file(source, file)
+    # Only an archive's card names a model and its version.
+    if not card.version:
+        name = re.sub(r"[^A-Za-z0-9_.-]+", "-", source.resolve().name).lstrip("_.-")
+        card = replace(card, name=name[:251] or "model", version=FIRST_VERSION)
+    return card, content
 
 
 def _holds_another_model(archive: Path, graph: bytes) -> bool:

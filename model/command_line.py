@@ -95,14 +95,12 @@ def number(**limits: float) -> Callable[[str], float]:
     """Return a parser of finite numbers within limits, for argparse's ``type``.
 
     Args:
-        limits: ``least`` and ``most``, which are accepted, and ``above`` and ``below``, which are
-            not.
+        limits: ``least``, which is accepted, and ``above`` and ``below``, which are not.
     """
     rules = {
         "least": ("at least", operator.ge),
         "above": ("above", operator.gt),
         "below": ("below", operator.lt),
-        "most": ("at most", operator.le),
     }
     chosen = [(*rule, limits[name]) for name, rule in rules.items() if name in limits]
 

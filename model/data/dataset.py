@@ -56,6 +56,11 @@ class LabelledImages:
         positions = indices if self.positions is None else self.positions[indices]
         return replace(self, labels=self.labels[indices], positions=positions)
 
+    def sample(self, most: int) -> "LabelledImages":
+        """Return at most so many images, evenly spread over all, as these are ordered by class."""
+        number, device = min(len(self), most), self.labels.device
+        return self.subset(torch.linspace(0, len(self) - 1, number, device=device).long())
+
     def batches(self, size: int = CHUNK_SIZE) -> Iterator["LabelledImages"]:
         """Yield all images in order, ``size`` at a time."""
         for indices in torch.arange(len(self), device=self.labels.device).split(size):

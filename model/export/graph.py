@@ -73,8 +73,7 @@ def export_run(run: Path, card: ModelCard, images: LabelledImages) -> None:
     (run / GRAPH_FILE_NAME).write_bytes(_store_as_float16(graph))
     if any(isinstance(part, nn.Conv2d) and part.groups > 1 for part in network.modules()):
         return
-    indices = torch.linspace(0, len(images) - 1, min(len(images), QUANTISATION_IMAGES))
-    pixels = images.subset(indices.long()).pixels.permute(0, 2, 3, 1).contiguous()
+    pixels = images.sample(QUANTISATION_IMAGES).pixels.permute(0, 2, 3, 1).contiguous()
     (run / QUANTISED_FILE_NAME).write_bytes(quantise(graph, pixels.numpy()))
 
 
