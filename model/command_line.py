@@ -3,7 +3,6 @@
 import argparse
 import io
 import math
-import operator
 import os
 import sys
 import unicodedata
@@ -91,18 +90,12 @@ def whole_number(least: int = 1, most: int | None = None) -> Callable[[str], int
     return parse
 
 
-def number(**limits: float) -> Callable[[str], float]:
-    """Return a parser of finite numbers within limits, for argparse's ``type``.
-
-    Args:
-        limits: ``least``, which is accepted, and ``above`` and ``below``, which are not.
-    """
-    rules = {
-        "least": ("at least", operator.ge),
-        "above": ("above", operator.gt),
-        "below": ("below", operator.lt),
-    }
-    chosen = [(*rule, limits[name]) for name, rule in rules.items() if name in limits]
+def number(
+    *, least: float = -math.inf, above: float = -math.inf, below: float = math.inf
+) -> Callable[[str], float]:
+    """Return a parser of finite numbers within limits, for argparse's ``type``."""
+    limits = {"at least": least, "above": above, "below": below}.items()
+    wanted = " and ".join(f"{words} {limit:g}" for words, limit in limits if math.isfinite(limit))
 
     def parse(text: str) -> float:
         try:
@@ -110,8 +103,7 @@ def number(**limits: float) -> Callable[[str], float]:
         except ValueError:
             raise argparse.ArgumentTypeError(f"{text} is not a number") from None
         # Every comparison with NaN is false, so NaN is refused as well.
-        if value == math.inf or not all(fits(value, limit) for _, fits, limit in chosen):
-            wanted = " and ".join(f"{words} {limit:g}" for words, _, limit in chosen)
+        if not (least <= value and above < value < below):
             raise argparse.ArgumentTypeError(f"{text} is not {wanted}")
         return value
 
