@@ -100,11 +100,7 @@ def extrapolate(right: dict[int, int], tested: int, images: int) -> tuple[float,
 
 
 def write_curve(file: Path, right: dict[int, int], tested: int) -> str:
-    """Draw the curve, and return it as a table with what to expect of twice the images.
-
-    Raises:
-        OSError: The file can't be written.
-    """
+    """Draw the curve, and return it as a table with what to expect of twice the images."""
     points = {size: (right[size] / tested, *wilson_interval(right[size], tested)) for size in right}
     twice = 2 * max(right)
     points[twice] = extrapolate(right, tested, twice)

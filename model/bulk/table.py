@@ -35,12 +35,8 @@ PART_ROWS, PART_SECONDS = 8192, 10
 class Table:
     """The answers for the files of a source, locked against other programs while it is entered.
 
-    Args:
-        folder: Where it is, or is going to be.
-        card: The card of the model.
-
     Attributes:
-        folder: The same as above.
+        folder: Where it is, or is going to be.
         files: Number of rows in the end.
         done: Number of rows that are written.
         schema: Its columns.
@@ -76,14 +72,10 @@ class Table:
             partial.unlink()
 
     def begin(self, about: dict[str, Any], files: Iterator[str]) -> None:
-        """Write down all ``files``, or go on with those that were written down before.
-
-        Args:
-            about: What the table is about, as JSON takes it.
-            files: Their paths, which are only taken if the table is new.
+        """Write down the paths of all ``files``, or go on with those of a table that is there.
 
         Raises:
-            CommandError: The folder holds something else.
+            CommandError: The folder holds something else than a table that is ``about`` the same.
         """
         listing = self.folder / LISTING_FILE_NAME
         if not listing.exists():

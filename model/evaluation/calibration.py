@@ -131,13 +131,8 @@ def write_calibration_report(
 ) -> tuple[float, str]:
     """Write ``calibration.json`` and ``reliability.png``, and return the expected error.
 
-    A sentence comes with it that also has the error without the temperature.
-
-    The answers to be evaluated are those of a graph that has the ``temperature``. The title of the
-    figure says what the ``images`` are.
-
-    Raises:
-        OSError: A file can't be written.
+    A sentence comes with it that also has the error without the temperature. The answers are those
+    of a graph that has the ``temperature``; the title of the figure says what the ``images`` are.
     """
     labels = evaluation.images.labels.numpy()
     after = evaluation.probabilities.double().numpy()

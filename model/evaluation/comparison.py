@@ -16,11 +16,7 @@ SIGNIFICANCE = 0.05
 
 
 def write_comparison(directory: Path, a: Evaluation, b: Evaluation) -> str:
-    """Write ``comparison.txt``, ``.json`` and ``.html``, and return the text and where they are.
-
-    Raises:
-        OSError: A file can't be written.
-    """
+    """Write ``comparison.txt``, ``.json`` and ``.html``, and return the text and where they are."""
     groups = group_differing(a, b)
     comparison = compare(a, b, groups)
     room = MAX_PIXELS // a.images.store.shape[-1] ** 2 // len(groups)

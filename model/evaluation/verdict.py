@@ -26,10 +26,7 @@ def describe_verdict(
 ) -> str:
     """Return four lines: the accuracy, what it is worth, the confusions, and what would help.
 
-    Args:
-        evaluation: The answers of the model.
-        images: What the images are.
-        training_counts: Numbers of training images by class index, if they are known.
+    ``training_counts`` are the numbers of training images by class index, if they are known.
     """
     right, total = evaluation.correct, len(evaluation.images)
     low, high = map(format_percentage, wilson_interval(right, total))
@@ -44,10 +41,8 @@ def describe_verdict(
 def find_weak_classes(matrix: np.ndarray) -> list[int]:
     """Return the classes with a lower recall than the others together, the lowest first.
 
-    The difference is more than chance by Fisher's exact test, one-sided, over all classes.
-
-    Args:
-        matrix: int64 ``(C, C)``, numbers of images by true (row) and predicted class index.
+    The difference is more than chance by Fisher's exact test, one-sided, over all classes. The
+    ``matrix``, int64 ``(C, C)``, counts images by true (row) and predicted class index.
     """
     right, sizes = matrix.diagonal(), matrix.sum(axis=1)
     chances = hypergeom.cdf(right, sizes.sum(), right.sum(), sizes)

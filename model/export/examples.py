@@ -36,13 +36,7 @@ def list_pictures(folder: Path) -> list[Example]:
 
 
 def list_held_out(run: Path, data: Path, class_names: Sequence[str]) -> list[Example]:
-    """List the test files of a run, the first ones of each class before the second ones.
-
-    Args:
-        run: The folder of the run.
-        data: The folder-per-class tree that it was trained on.
-        class_names: Names of the classes.
-    """
+    """List the files in ``data`` that test a run, the first of each class before the second."""
     by_class: dict[str, list[Example]] = {name: [] for name in class_names}
     for file in read_test_files(run):
         # What stands before the folder of the class is that of the split.
@@ -58,9 +52,7 @@ def list_held_out(run: Path, data: Path, class_names: Sequence[str]) -> list[Exa
 def pack_examples(examples: Iterable[Example], source: Path) -> bytes:
     """Make the first few pictures small, upright and free of metadata.
 
-    Args:
-        examples: Files; those that are no pictures are passed over.
-        source: The folder that these are from.
+    Files in ``source`` that are no pictures are passed over.
 
     Returns:
         A JSON list of ``{"name", "webp"}``, the latter a file in base64.

@@ -91,13 +91,9 @@ def _store_as_float16(graph: bytes) -> bytes:
 
 
 def export_network(network: Network, means: Tensor, image_size: int) -> bytes:
-    """Serialise a network on the CPU as an ONNX graph from pixels to probabilities and OOD scores.
+    """Serialise a network as :func:`to_onnx` does, from pixels to probabilities and OOD scores.
 
-    ``means`` are those of :func:`mean_embeddings`, float ``(C + 1, F)``, and ``image_size`` is the
-    shorter side of the pictures that it is to see, in pixels.
-
-    Raises:
-        ValueError: The graph does not compute what the network does.
+    ``means`` are those of :func:`mean_embeddings`, float ``(C + 1, F)``.
     """
     served = _ServedNetwork(network, means)
     return to_onnx(served, image_size, any_shape=network.takes_any_shape)

@@ -45,8 +45,7 @@ class ResumableLoop:
     make the same calls.
 
     Args:
-        run: The folder of the run.
-        config: The configuration of the run.
+        run: The folder of the run, whose configuration is ``config``.
         parts: All that the next step depends on, always in the same order.
         totals: The sums over the current epoch.
         images: The training and the validation images; a resumed run must have the same.
@@ -156,7 +155,6 @@ class ResumableLoop:
 
         Raises:
             RunError: The loss is not finite.
-            OSError: The run can't be written.
         """
         row = EpochMetrics(
             len(self.history) + 1,

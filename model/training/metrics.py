@@ -101,11 +101,7 @@ def kept_epoch(history: Sequence[EpochMetrics], recipe: Recipe) -> EpochMetrics:
 
 
 def draw_curves(directory: Path, history: Sequence[EpochMetrics]) -> None:
-    """Draw ``loss.png`` and ``accuracy.png`` of a run over its epochs, readable without colour.
-
-    Raises:
-        OSError: a file can't be written.
-    """
+    """Draw ``loss.png`` and ``accuracy.png`` of a run over its epochs, readable without colour."""
     for metric, unit in (("loss", "cross-entropy (nats)"), ("accuracy", "share of images")):
         figure = Figure(figsize=(7, 4.5), layout="constrained")
         axes = figure.subplots()
@@ -122,11 +118,7 @@ def draw_curves(directory: Path, history: Sequence[EpochMetrics]) -> None:
 
 
 def write_metrics(run: Path, history: Sequence[EpochMetrics], events: SummaryWriter) -> None:
-    """Write ``metrics.csv``, and TensorBoard's events of the last epoch.
-
-    Raises:
-        OSError: The run can't be written.
-    """
+    """Write ``metrics.csv``, and TensorBoard's events of the last epoch."""
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, [field.name for field in fields(EpochMetrics)])
     writer.writeheader()

@@ -109,9 +109,6 @@ class Run:
         """Print what the run is about to do, write it to ``config.json``, and remove old results.
 
         ``sizes`` counts the images that train and validate.
-
-        Raises:
-            OSError: A file can't be written or removed.
         """
         # Whatever changes the last bits of a result.
         environment = {
