@@ -34,7 +34,7 @@ from model.archive import make_archive
 from model.data.cifar10 import load_cifar10
 from model.data.dataset import LabelledImages, Splits
 from model.data.folders import load_folders
-from model.data.test_files import write_test_files
+from model.data.tested_files import write_test_files
 from model.evaluation.calibration import (
     apply_temperature,
     find_bands,

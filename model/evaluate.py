@@ -30,7 +30,7 @@ except ModuleNotFoundError:
 
 from model.command_line import CommandError, OneLineParser, command, expect_model, visible
 from model.data.folders import describe_source
-from model.data.test_files import are_test_files
+from model.data.tested_files import are_test_files
 from model.evaluation.calibration import write_calibration_report
 from model.evaluation.comparison import write_comparison
 from model.evaluation.images import find_classes, list_names, load_images

@@ -10,7 +10,7 @@ from model.command_line import CommandError, visible
 from model.data.cifar10 import load_cifar10
 from model.data.dataset import LabelledImages
 from model.data.folders import load_splits
-from model.data.test_files import are_test_files
+from model.data.tested_files import are_test_files
 from model.inference.card import ModelCard
 
 

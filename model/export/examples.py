@@ -12,7 +12,7 @@ from typing import NamedTuple
 from PIL import Image
 
 from model.command_line import CommandError, visible
-from model.data.test_files import read_test_files
+from model.data.tested_files import read_test_files
 from model.images.errors import ImageError, UnsupportedFormatError
 from model.images.preprocessing import prepare
 
