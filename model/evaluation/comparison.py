@@ -9,7 +9,7 @@ from torch import Tensor
 
 from model.command_line import visible
 from model.evaluation.page import HERE, MAX_PIXELS, encode_picture, render_page
-from model.evaluation.scores import Evaluation, wilson_interval
+from model.evaluation.scores import Evaluation
 
 # The probability below which a difference is taken for more than chance.
 SIGNIFICANCE = 0.05
@@ -69,7 +69,7 @@ def compare(a: Evaluation, b: Evaluation, groups: dict[str, Tensor]) -> dict[str
         letter: {
             "model": model.model,
             "accuracy": model.accuracy,
-            "95 % interval": wilson_interval(model.correct, len(model.images)),
+            "95 % interval": model.interval,
         }
         for letter, model in models.items()
     } | {

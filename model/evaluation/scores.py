@@ -65,6 +65,11 @@ class Evaluation:
         return self.correct / len(self.images)
 
     @property
+    def interval(self) -> tuple[float, float]:
+        """The 95 % confidence interval of the accuracy."""
+        return wilson_interval(self.correct, len(self.images))
+
+    @property
     def recalls(self) -> tuple[Share, ...]:
         """How many images of each class were recognised; none if a class has no images."""
         counts = self.matrix.diagonal().tolist(), self.matrix.sum(axis=1).tolist()

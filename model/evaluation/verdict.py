@@ -6,7 +6,7 @@ import numpy as np
 from scipy.stats import hypergeom
 
 from model.command_line import format_percentage, visible
-from model.evaluation.scores import Evaluation, wilson_interval
+from model.evaluation.scores import Evaluation
 
 # Probability below which a class is worse than the others by more than chance, for all classes
 # together (Bonferroni).
@@ -29,7 +29,7 @@ def describe_verdict(
     ``training_counts`` are the numbers of training images by class index, if they are known.
     """
     right, total = evaluation.correct, len(evaluation.images)
-    low, high = map(format_percentage, wilson_interval(right, total))
+    low, high = map(format_percentage, evaluation.interval)
     return (
         f"Right for {right:,} of {total:,} {images}: {format_percentage(evaluation.accuracy)}, or "
         f"{low} to {high} of many more such images (95 % interval).\n"
@@ -53,7 +53,7 @@ def find_weak_classes(matrix: np.ndarray) -> list[int]:
 def _describe_worth(evaluation: Evaluation) -> str:
     """Compare with the answer that needs no model, and say where there are too few images."""
     sizes = evaluation.matrix.sum(axis=1)
-    low, high = wilson_interval(evaluation.correct, len(evaluation.images))
+    low, high = evaluation.interval
     largest, share = int(sizes.argmax()), sizes.max() / sizes.sum()
     surely = "Surely" if low > share else "Not surely"
     name = visible(evaluation.images.class_names[largest])
