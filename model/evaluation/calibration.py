@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
+from scipy.special import softmax
 from sklearn.calibration import calibration_curve
 
 from model.evaluation.scores import Evaluation, share_of
@@ -50,8 +51,7 @@ def apply_temperature(
 ) -> NDArray[np.float64]:
     """Return the probabilities ``(N, C)`` that come of logits divided by the temperature."""
     logits = np.log(np.maximum(probabilities, SMALLEST)) / temperature
-    exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
-    scaled: NDArray[np.float64] = exponentials / exponentials.sum(axis=1, keepdims=True)
+    scaled: NDArray[np.float64] = softmax(logits, axis=1)
     return np.maximum(scaled, SMALLEST)
 
 
