@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.dataset
 import pyarrow.parquet
 
-from model.atomic_file import PARTIAL_PATTERN, write_atomically
+from model.atomic_file import remove_partial_files, write_atomically
 from model.command_line import CommandError
 from model.inference.card import ModelCard
 
@@ -57,19 +57,15 @@ class Table:
         except BlockingIOError as error:
             os.close(self._lock)
             raise CommandError("another program writes it") from error
-        self._clean_up()
+        remove_partial_files(self.folder)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._clean_up()
+        remove_partial_files(self.folder)
         with suppress(OSError):
             # Nothing remains of a table that could not be begun.
             self.folder.rmdir()
         os.close(self._lock)
-
-    def _clean_up(self) -> None:
-        for partial in self.folder.glob(PARTIAL_PATTERN):
-            partial.unlink()
 
     def begin(self, about: dict[str, Any], files: Iterator[str]) -> None:
         """Write down the paths of all ``files``, or go on with those of a table that is there.
@@ -81,12 +77,8 @@ class Table:
         if not listing.exists():
             if next(self.folder.iterdir(), None):
                 raise CommandError("the folder holds other files")
-            partial = self.folder / f".{LISTING_FILE_NAME}.partial"
-            with partial.open("w") as stream:
-                stream.writelines(json.dumps(line) + "\n" for line in chain([about], files))
-                stream.flush()
-                os.fsync(stream.fileno())
-            partial.replace(listing)
+            lines = (json.dumps(line) + "\n" for line in chain([about], files))
+            write_atomically(listing, lines)
         with listing.open() as stream:
             if json.loads(next(stream)) != about:
                 raise CommandError("it is about another folder, or of another model")

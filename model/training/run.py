@@ -14,7 +14,7 @@ from typing import Self, cast
 import psutil
 import torch
 
-from model.atomic_file import PARTIAL_PATTERN, write_atomically
+from model.atomic_file import remove_partial_files, write_atomically
 from model.data.dataset import Splits
 from model.data.folders import describe_source
 from model.inference import CARD_FILE_NAME, GRAPH_FILE_NAME, QUANTISED_FILE_NAME
@@ -93,8 +93,7 @@ class Run:
                     f"{self.directory} is being trained by another program; wait for its end, or "
                     "stop it"
                 ) from error
-            for partial in self.directory.glob(PARTIAL_PATTERN):
-                partial.unlink(missing_ok=True)
+            remove_partial_files(self.directory)
         return self
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
