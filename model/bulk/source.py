@@ -35,13 +35,11 @@ class Source:
         if "://" in url:
             try:
                 # Without a cache of its listings, which would hold the name of every file.
-                self._system, self._root = fsspec.url_to_fs(url, use_listings_cache=False)
+                system, self._root = fsspec.url_to_fs(url, use_listings_cache=False)
             except (ImportError, OSError, ValueError) as error:
                 raise CommandError(f"{url} can't be opened ({error})") from error
-        if isinstance(self._system, LocalFileSystem):
-            self._system = None
-        elif self._system is not None:
-            self.map_files = ThreadPoolExecutor(READERS).map
+            if not isinstance(system, LocalFileSystem):
+                self._system, self.map_files = system, ThreadPoolExecutor(READERS).map
 
     def list(self) -> Iterator[str]:
         """Yield the visible files below it, folder by folder.
@@ -49,15 +47,15 @@ class Source:
         Raises:
             CommandError: There are none, or they can't be listed.
         """
-        is_empty = True
+        # A folder that is none, or can't be listed, is all that a walk yields.
+        file = self._root
         try:
             for file in self._walk() if self._system else files.walk(self._root):
-                is_empty = False
                 yield file
         except Exception as error:
             # The libraries for object stores have exceptions of their own.
             raise CommandError(f"{self._url} can't be listed ({error})") from error
-        if is_empty or file == self._root:
+        if file == self._root:
             raise CommandError(f"{self._url} is no folder with visible files")
 
     def _walk(self) -> Iterator[str]:
