@@ -83,11 +83,7 @@ def predict(options: argparse.Namespace, classifier: Classifier) -> int:
 
 
 def predict_folder(options: argparse.Namespace, network: Network) -> int:
-    """Write the table that ``options`` ask for; return 1 if a file could not be classified.
-
-    Raises:
-        CommandError: There is no table.
-    """
+    """Write the table that ``options`` ask for; return 1 if a file could not be classified."""
     try:
         return 1 if _write_table(options, network) else 0
     except ModuleNotFoundError as error:

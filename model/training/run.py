@@ -34,11 +34,7 @@ RESULTS = (
 
 
 def refuse_taken_name(config: Config, processes: ProcessGroup) -> None:
-    """Refuse, before any picture is read, the name of a run that exists.
-
-    Raises:
-        RunError: There is such a run.
-    """
+    """Refuse with ``RunError``, before any picture is read, the name of a run that exists."""
     run = config.runs / config.name
     # Workers that are started again find the run that they began. Only the machine on which one
     # failed counts the restart.
