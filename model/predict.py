@@ -195,6 +195,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("--folder needs --out, and nothing else takes --out or --ray")
     with expect_model(f"--model: {options.model}"):
         network = read_network(options.model)
+        # For a folder, too: a damaged graph is refused here, before any process begins.
         classifier = Classifier(network[0], network[1])
     try:
         return predict_folder(options, network) if options.folder else predict(options, classifier)
