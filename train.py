@@ -30,11 +30,11 @@ except ModuleNotFoundError:
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from model.archive import ArchiveError, make_archive
+from model.archive import make_archive
 from model.data.cifar10 import load_cifar10
-from model.data.dataset import DataError, LabelledImages, Splits
+from model.data.dataset import LabelledImages, Splits
 from model.data.folders import load_folders
-from model.data.test_files import write_test_files
+from model.data.tested_files import write_test_files
 from model.evaluation.calibration import (
     apply_temperature,
     find_bands,
@@ -55,10 +55,9 @@ from model.export.temperature import set_temperature
 from model.inference.card import ModelCard
 from model.inference.classifier import Classifier
 from model.networks import Network, to_unit_range
-from model.training import RunError
 from model.training.batches import Batch, batches, hold_out, weigh_classes
 from model.training.checkpoint import ResumableLoop
-from model.training.command import run_command
+from model.training.command import run_training
 from model.training.config import Config
 from model.training.devices import CapturedStep, choose_device, set_up_computation
 from model.training.distributed import ProcessGroup, SharedDropout
@@ -73,7 +72,7 @@ VALIDATION_BATCH_SIZE = 250
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line, or ``arguments`` in its place, and return the exit code."""
-    return run_command(train, arguments, (ArchiveError, DataError, RunError))
+    return run_training(train, arguments)
 
 
 def train(config: Config, resume: Path | None, processes: ProcessGroup) -> None:
@@ -232,8 +231,7 @@ def test(run: Path, images: LabelledImages, counts: list[int], config: Config) -
     """
     classifier = Classifier.load(run)
     card = classifier.card
-    files = [config.data / name for name in images.names] if config.data else []
-    probabilities, ood_scores = classify(classifier, images, files)
+    probabilities, ood_scores = classify(classifier, images, config.data)
     evaluation = Evaluation(images, probabilities)
     text = write_test_report(run, evaluation)
     error, calibration = write_calibration_report(run, evaluation, card.temperature)
@@ -262,9 +260,8 @@ def calibrate(run: Path, card: ModelCard, held_out: LabelledImages, config: Conf
         temperature, bands = before.temperature, before.bands
         threshold, answers = before.ood_threshold, before.validation_answers
     else:
-        files = [config.data / name for name in held_out.names] if config.data else []
         labels = held_out.labels.numpy()
-        outputs, ood_scores = classify(Classifier.load(run), held_out, files)
+        outputs, ood_scores = classify(Classifier.load(run), held_out, config.data)
         probabilities = outputs.double().numpy()
         temperature = fit_temperature(probabilities, labels)
         probabilities = apply_temperature(probabilities, temperature)

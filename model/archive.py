@@ -27,8 +27,8 @@ from model_archiver.model_archiver_config import ModelArchiverConfig
 from model_archiver.model_packaging_utils import ModelExportUtils
 
 from model import PROJECT
-from model.command_line import OneLineParser, tolerate_any_encoding, visible
-from model.export.examples import ExampleError, list_held_out, list_pictures, pack_examples
+from model.command_line import CommandError, OneLineParser, command, expect_model, visible
+from model.export.examples import list_held_out, list_pictures, pack_examples
 from model.inference import (
     EXAMPLES_FILE_NAME,
     GRAPH_FILE_NAME,
@@ -48,10 +48,6 @@ HANDLER = PROJECT / "handler" / "image_handler.py"
 CONFIGURATION = PROJECT / "handler" / "model-config.yaml"
 # Folders of code that are packed whole, so that nothing that the handler needs can be missing.
 PACKED_FOLDERS = ("handler", "model/images", "model/inference")
-
-
-class ArchiveError(ValueError):
-    """The archive can't be made; the message says why."""
 
 
 def make_archive(  # noqa: PLR0913 - one for each option of the command
@@ -81,34 +77,23 @@ def make_archive(  # noqa: PLR0913 - one for each option of the command
         card lies beside it, with the ending ``.md``.
 
     Raises:
-        ArchiveError: TorchServe would not accept the name, the source can't be read, the archive
+        CommandError: TorchServe would not accept the name, the source can't be read, the archive
             can't be written, or the archive is that of another model.
     """
-    try:
-        card = Classifier.load(source).card
-        content = {GRAPH_FILE_NAME: read_file(source, GRAPH_FILE_NAME)}
-        for file in (WEIGHTS_FILE_NAME, QUANTISED_FILE_NAME, EXAMPLES_FILE_NAME):
-            # What was taken over from Keras has no weights for PyTorch.
-            with suppress(FileNotFoundError):
-                content[file] = read_file(source, file)
-    except (OSError, ValueError) as error:
-        raise ArchiveError(f"{source} is not a finished run or an archive ({error})") from error
-    if examples:
-        content[EXAMPLES_FILE_NAME] = examples
-    # Only an archive's card names a model and its version.
-    if not card.version:
-        card = replace(card, name=_name_after(source), version=FIRST_VERSION)
+    card, content = _read(source)
     card = replace(card, name=name or card.name, version=version or card.version)
     for chosen in (card.name, card.version):
         if not ACCEPTED_NAME.fullmatch(chosen):
-            raise ArchiveError(
+            raise CommandError(
                 f"{chosen} can't be a name or a version for TorchServe: it needs letters, digits, "
                 "'_', '-' and '.', with a letter or digit first, and 251 of them at most"
             )
+    if examples:
+        content[EXAMPLES_FILE_NAME] = examples
     stem = card.name if card.version == FIRST_VERSION else f"{card.name}-{card.version}"
     archive = model_store / f"{stem}.mar"
     if not force and _holds_another_model(archive, content[GRAPH_FILE_NAME]):
-        raise ArchiveError(
+        raise CommandError(
             f"{archive} holds another model; choose another --name, or replace it with --force"
         )
     try:
@@ -117,13 +102,24 @@ def make_archive(  # noqa: PLR0913 - one for each option of the command
             _pack(Path(folder), content, card).replace(archive)
         archive.with_name(f"{stem}.md").write_text(card.to_markdown(), encoding="utf-8")
     except OSError as error:
-        raise ArchiveError(f"{model_store} can't be written ({error})") from error
+        raise CommandError(f"{model_store} can't be written ({error})") from error
     return archive
 
 
-def _name_after(run: Path) -> str:
-    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", run.resolve().name).lstrip("_.-")
-    return name[:251] or "model"
+def _read(source: Path) -> tuple[ModelCard, dict[str, bytes]]:
+    """Return the card of a run or an archive, with a name and a version, and its other files."""
+    with expect_model(source):
+        card = Classifier.load(source).card
+        content = {GRAPH_FILE_NAME: read_file(source, GRAPH_FILE_NAME)}
+        for file in (WEIGHTS_FILE_NAME, QUANTISED_FILE_NAME, EXAMPLES_FILE_NAME):
+            # What was taken over from Keras has no weights for PyTorch.
+            with suppress(FileNotFoundError):
+                content[file] = read_file(source, file)
+    # Only an archive's card names a model and its version.
+    if not card.version:
+        name = re.sub(r"[^A-Za-z0-9_.-]+", "-", source.resolve().name).lstrip("_.-")
+        card = replace(card, name=name[:251] or "model", version=FIRST_VERSION)
+    return card, content
 
 
 def _holds_another_model(archive: Path, graph: bytes) -> bool:
@@ -164,18 +160,21 @@ def _find_examples(source: Path, folder: Path | Literal[True]) -> bytes:
     """Pack the pictures of a folder; without one, some that a run was tested with."""
     if folder is not True:
         return pack_examples(list_pictures(folder), folder)
-    with suppress(OSError, ValueError):
+    try:
         data, card = Config.load(source).data, ModelCard.load(source)
-        if data and (held_out := list_held_out(source, data, card.class_names)):
-            return pack_examples(held_out, data)
-    raise ExampleError(
+        held_out = list_held_out(source, data, card.class_names) if data else []
+    except (OSError, ValueError):
+        data, held_out = None, []
+    if data and held_out:
+        return pack_examples(held_out, data)
+    raise CommandError(
         f"{source} does not say which pictures it was tested with; name a folder: --examples DIR"
     )
 
 
+@command("model.archive")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
-    tolerate_any_encoding()
     parser = OneLineParser(prog="python -m model.archive", description=__doc__)
     parser.add_argument("source", type=Path, help="a run's directory, or an archive")
     parser.add_argument("--name", help="name of the model (default: the run's, or the archive's)")
@@ -202,14 +201,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     options = parser.parse_args(arguments)
     store, named = options.model_store, (options.name, options.model_version)
-    try:
-        examples = _find_examples(options.source, options.examples) if options.examples else None
-        archive = make_archive(
-            options.source, store, *named, examples=examples, force=options.force
-        )
-    except (ArchiveError, ExampleError) as error:
-        print(f"model.archive: error: {visible(error)}", file=sys.stderr)
-        return 2
+    examples = _find_examples(options.source, options.examples) if options.examples else None
+    archive = make_archive(options.source, store, *named, examples=examples, force=options.force)
     name = ModelCard.load(archive).name
     elsewhere = store.resolve() != MODEL_STORE
     setting = f" MODEL_STORE={shlex.quote(str(store))}" if elsewhere else ""

@@ -11,24 +11,20 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from model.command_line import OneLineParser, tolerate_any_encoding, visible
+from model.command_line import OneLineParser, command, expect_model, visible
 from model.inference.card import ModelCard
 
 
+@command("model.card")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
-    tolerate_any_encoding()
     parser = OneLineParser("python -m model.card", __doc__)
     parser.add_argument("source", type=Path, help="a run's directory, or an archive")
     text = "print model_card.json instead of Markdown"
     parser.add_argument("--json", action="store_true", help=text)
     options = parser.parse_args(arguments)
-    try:
+    with expect_model(options.source):
         card = ModelCard.load(options.source)
-    except (OSError, ValueError) as error:
-        message = visible(f"{options.source} is not a finished run or an archive ({error})")
-        print(f"model.card: error: {message}", file=sys.stderr)
-        return 2
     text = card.to_json() if options.json else card.to_markdown()
     print("\n".join(map(visible, text.splitlines())))
     return 0

@@ -1,13 +1,13 @@
-"""The parts that all commands share: output, parser, numbers in options, progress bar, wording."""
+"""What all commands share: exit codes, parser, numbers in options, progress bar, wording."""
 
 import argparse
 import io
 import math
-import operator
 import os
 import sys
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import NoReturn, TypeVar
 
 from tqdm import tqdm
@@ -22,6 +22,41 @@ UNPRINTABLE_CATEGORIES = {"Cc", "Cs", "Zl", "Zp"}
 DIRECTION_CLASSES = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
 
 Item = TypeVar("Item")
+# Function that takes a command line, by default that of the program, and returns the exit code.
+Main = Callable[..., int]
+
+
+class CommandError(ValueError):
+    """A command can't do what it is asked to; the message says why, and what to do."""
+
+
+def command(name: str) -> Callable[[Main], Main]:
+    """Let a ``main`` that can't go on print one line and return 2, or 130 after Ctrl-C."""
+
+    def decorate(main: Main) -> Main:
+        def run(arguments: Sequence[str] | None = None) -> int:
+            tolerate_any_encoding()
+            try:
+                return main(arguments)
+            except (CommandError, OSError) as error:
+                print(f"{name}: error: {visible(error)}", file=sys.stderr)
+                return 2
+            except KeyboardInterrupt:
+                print(f"{name}: interrupted", file=sys.stderr)
+                return 130
+
+        return run
+
+    return decorate
+
+
+@contextmanager
+def expect_model(source: object) -> Iterator[None]:
+    """Raise ``CommandError`` where the block can't load a ``source``: a run or an archive."""
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        raise CommandError(f"{source} is not a finished run or an archive ({error})") from error
 
 
 def tolerate_any_encoding() -> None:
@@ -55,20 +90,12 @@ def whole_number(least: int = 1, most: int | None = None) -> Callable[[str], int
     return parse
 
 
-def number(**limits: float) -> Callable[[str], float]:
-    """Return a parser of finite numbers within limits, for argparse's ``type``.
-
-    Args:
-        limits: ``least`` and ``most``, which are accepted, and ``above`` and ``below``, which are
-            not.
-    """
-    rules = {
-        "least": ("at least", operator.ge),
-        "above": ("above", operator.gt),
-        "below": ("below", operator.lt),
-        "most": ("at most", operator.le),
-    }
-    chosen = [(*rule, limits[name]) for name, rule in rules.items() if name in limits]
+def number(
+    *, least: float = -math.inf, above: float = -math.inf, below: float = math.inf
+) -> Callable[[str], float]:
+    """Return a parser of finite numbers within limits, for argparse's ``type``."""
+    limits = {"at least": least, "above": above, "below": below}.items()
+    wanted = " and ".join(f"{words} {limit:g}" for words, limit in limits if math.isfinite(limit))
 
     def parse(text: str) -> float:
         try:
@@ -76,8 +103,7 @@ def number(**limits: float) -> Callable[[str], float]:
         except ValueError:
             raise argparse.ArgumentTypeError(f"{text} is not a number") from None
         # Every comparison with NaN is false, so NaN is refused as well.
-        if value == math.inf or not all(fits(value, limit) for _, fits, limit in chosen):
-            wanted = " and ".join(f"{words} {limit:g}" for words, _, limit in chosen)
+        if not (least <= value and above < value < below):
             raise argparse.ArgumentTypeError(f"{text} is not {wanted}")
         return value
 

@@ -19,22 +19,21 @@ import re
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 try:
     import numpy as np
     import torch
-    from torch import Tensor
 except ModuleNotFoundError:
     sys.exit("model.evaluate: error: PyTorch is not installed here; `make setup` installs it")
 
-from model.command_line import OneLineParser, tolerate_any_encoding, visible
-from model.data.cifar10 import load_cifar10
-from model.data.dataset import DataError, LabelledImages, Splits
-from model.data.folders import describe_source, load_splits
-from model.data.test_files import are_test_files
+from model.command_line import CommandError, OneLineParser, command, expect_model, visible
+from model.data.folders import describe_source
+from model.data.tested_files import are_test_files
 from model.evaluation.calibration import write_calibration_report
 from model.evaluation.comparison import write_comparison
+from model.evaluation.images import find_classes, list_names, load_images
 from model.evaluation.page import write_page
 from model.evaluation.report import write_csv, write_test_report
 from model.evaluation.scores import Evaluation, classify
@@ -44,13 +43,9 @@ from model.inference.card import ModelCard, Strangers
 from model.inference.classifier import Classifier
 
 
-class EvaluationError(ValueError):
-    """The evaluation can't be made as it was asked for; the message says what to do."""
-
-
+@command("model.evaluate")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
-    tolerate_any_encoding()
     parser = create_parser()
     options = parser.parse_intermixed_args(arguments)
     if options.data and not options.data.is_dir():
@@ -59,14 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"--strangers: {missing[0]} is not a folder")
     if options.other and options.strangers:
         parser.error("--strangers: name one MODEL")
-    try:
-        evaluate(options)
-    except (DataError, EvaluationError, OSError) as error:
-        print(f"model.evaluate: error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("model.evaluate: interrupted", file=sys.stderr)
-        return 130
+    evaluate(options)
     return 0
 
 
@@ -101,35 +89,35 @@ def evaluate(options: argparse.Namespace) -> None:
     """Evaluate as the command line in ``options`` says, and write and print the results.
 
     Raises:
-        DataError: The images can't be used.
-        EvaluationError: The model can't be used or doesn't fit the images, or the results can't be
-            written.
+        CommandError: The images or the model can't be used, they don't fit each other, or the
+            results can't be written.
     """
     paths = [path for path in (options.model, options.other) if path]
     classifiers = [load_classifier(path) for path in paths]
     cards = [classifier.card for classifier in classifiers]
     if differing := set(cards[0].class_names) ^ set(cards[-1].class_names):
-        raise EvaluationError(
-            f"the models must know the same classes; only one knows {_enumerate(sorted(differing))}"
+        raise CommandError(
+            f"the models must know the same classes; only one knows {list_names(sorted(differing))}"
         )
     source = describe_source(options.data)
-    images, description = load_images(options, cards[0])
+    load = partial(load_images, options.data, options.model, split=options.split)
+    load = partial(load, skip_unreadable=options.skip_unreadable)
+    images, description = load(cards[0])
     if options.data and options.split == "test":
         for path, card in zip(paths, cards, strict=True):
             was_trained_on = source == card.data and description == "all images"
             _note_training_images(path, images.names, was_trained_on=was_trained_on)
     output = options.output or default_output(options.model, *cards)
-    files = [options.data / name for name in images.names] if options.data else []
     evaluations = []
     try:
         output.mkdir(parents=True, exist_ok=True)
         for path, classifier, card in zip(paths, classifiers, cards, strict=True):
             if card.image_size != images.store.shape[-1]:
-                images, _ = load_images(options, replace(cards[0], image_size=card.image_size))
+                images, _ = load(replace(cards[0], image_size=card.image_size))
             # In the order of the first model's classes.
             probabilities = torch.zeros(len(images), len(cards[0].class_names))
-            columns = _find_classes(card.class_names, cards[0])
-            probabilities[:, columns], ood_scores = classify(classifier, images, files)
+            columns = find_classes(card.class_names, cards[0])
+            probabilities[:, columns], ood_scores = classify(classifier, images, options.data)
             evaluation = Evaluation(
                 images,
                 probabilities,
@@ -144,58 +132,15 @@ def evaluate(options: argparse.Namespace) -> None:
             strangers = measure_strangers(classifiers[0], ood_scores, options.strangers)
             _report(output, evaluations[0], description, cards[0].temperature, strangers)
     except OSError as error:
-        raise EvaluationError(
+        raise CommandError(
             f"{output} can't be written ({error}); choose another --output"
         ) from error
 
 
 def load_classifier(source: Path) -> Classifier:
     """Load the classifier of a run or of an archive."""
-    try:
+    with expect_model(source):
         return Classifier.load(source)
-    except (OSError, ValueError) as error:
-        raise EvaluationError(f"{source} is not a finished run or an archive ({error})") from error
-
-
-def load_images(options: argparse.Namespace, card: ModelCard) -> tuple[LabelledImages, str]:
-    """Return the images that ``options`` ask for, and what they are.
-
-    They have the card's image size, and their labels are indices of its classes.
-
-    Raises:
-        DataError: The images can't be used.
-        EvaluationError: The card lacks one of their classes.
-    """
-    splits = _load_splits(options, card.image_size)
-    images = _join(splits, card)
-    chosen, description = _choose_images(options, images.names, has_test_split="test" in splits)
-    return images.subset(chosen), description
-
-
-def _load_splits(options: argparse.Namespace, image_size: int) -> Splits:
-    """Return the splits that ``options`` ask for."""
-    test_alone = options.split == "test"
-    if options.data:
-        skip = options.skip_unreadable
-        return load_splits(options.data, image_size, skip_unreadable=skip, test_alone=test_alone)
-    splits = load_cifar10(Path("data"))
-    return {"test": splits["test"]} if test_alone else splits
-
-
-def _choose_images(
-    options: argparse.Namespace, names: Sequence[str], *, has_test_split: bool
-) -> tuple[Tensor, str]:
-    """Return the positions in ``names`` of the images to evaluate, and what these are."""
-    if has_test_split and options.split == "test":
-        return torch.arange(len(names)), "test images"
-    recorded = are_test_files(options.model, names) if options.data else []
-    if options.split == "all" or not any(recorded):
-        return torch.arange(len(names)), "all images"
-    print(
-        f"{options.data} has no test/ folder: {recorded.count(True):,} of its {len(names):,} "
-        f"images are the test split of {options.model}"
-    )
-    return torch.tensor(recorded).nonzero()[:, 0], "test images"
 
 
 def _note_training_images(model: Path, names: Sequence[str], *, was_trained_on: bool) -> None:
@@ -214,32 +159,6 @@ def _note_training_images(model: Path, names: Sequence[str], *, was_trained_on: 
             "ones were held out, so evaluate that instead",
             file=sys.stderr,
         )
-
-
-def _join(splits: Splits, card: ModelCard) -> LabelledImages:
-    """Join splits; the labels are indices of the model's classes."""
-    images = splits.values()
-    labels = [_find_classes(split.class_names, card)[split.labels] for split in images]
-    names = [name for split in images for name in split.names]
-    pixels = torch.cat([split.pixels for split in images])
-    return LabelledImages(pixels, torch.cat(labels), None, card.class_names, names)
-
-
-def _find_classes(names: Sequence[str], card: ModelCard) -> Tensor:
-    """Return the index that each of the ``names`` has among the model's classes, int64 ``(C,)``."""
-    index_by_name = {name: index for index, name in enumerate(card.class_names)}
-    unknown = [name for name in names if name not in index_by_name]
-    if unknown:
-        raise EvaluationError(
-            f"the model does not know {_enumerate(unknown)}; it knows "
-            f"{_enumerate(card.class_names)}. Give the folders the names of its classes."
-        )
-    return torch.tensor([index_by_name[name] for name in names])
-
-
-def _enumerate(names: Sequence[str], most: int = 20) -> str:
-    shown = ", ".join(map(visible, names[:most]))
-    return shown if len(names) <= most else f"{shown} and {len(names) - most:,} more"
 
 
 def default_output(source: Path, *cards: ModelCard) -> Path:

@@ -19,7 +19,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from model.command_line import OneLineParser, is_printable, number, tolerate_any_encoding, visible
+from model.command_line import CommandError, OneLineParser, command, is_printable, number, visible
 from model.inference import GRAPH_FILE_NAME
 from model.inference.card import ModelCard
 
@@ -59,10 +59,6 @@ REMEDIES = {
 KerasModel = Any  # Keras has no types.
 
 
-class ConversionError(ValueError):
-    """The run can't be made as requested; the message says what to do."""
-
-
 class _PixelsToOutputs(nn.Module):
     def __init__(self, model: KerasModel, black: float, white: float) -> None:
         super().__init__()
@@ -82,11 +78,11 @@ def convert(
         The run's card.
 
     Raises:
-        ConversionError: The file can't be taken over, or the name or the class names don't fit.
+        CommandError: The file can't be taken over, or the name or the class names don't fit.
         OSError: The run can't be written.
     """
     if not is_printable(run.name) or run.exists():
-        raise ConversionError("the run exists already or has an odd name; choose another --name")
+        raise CommandError("the run exists already or has an odd name; choose another --name")
     try:
         with warnings.catch_warnings(action="ignore"):
             model = _load(file)
@@ -98,11 +94,11 @@ def convert(
             if gives_logits:
                 network = nn.Sequential(network, nn.Softmax(dim=1))
             graph = to_onnx(network, image_size)
-    except ConversionError:
+    except CommandError:
         raise
     except Exception as error:
         # Damaged files and layers that can't be exported lead to errors of many kinds.
-        raise ConversionError(_explain(str(error))) from error
+        raise CommandError(_explain(str(error))) from error
     card = ModelCard(
         name=run.name,
         version="",
@@ -130,7 +126,7 @@ def convert(
 def _load(file: Path) -> KerasModel:
     if not file.is_file():
         found = "it is a folder" if file.is_dir() else "there is no such file"
-        raise ConversionError(f"{found}; give a file that model.save('net.keras') wrote")
+        raise CommandError(f"{found}; give a file that model.save('net.keras') wrote")
     return keras.saving.load_model(file, compile=False, safe_mode=True)
 
 
@@ -155,7 +151,7 @@ def _find_sizes(model: KerasModel) -> tuple[int, int]:
     match inputs, outputs:
         case [(int(height), width, 3)], [(int(classes),)] if height == width and classes > 1:
             return height, classes
-    raise ConversionError(
+    raise CommandError(
         f"its inputs are {inputs} and its outputs {outputs}; make it a model of one input "
         "(S, S, 3), a square RGB picture of a fixed size, and one output (C,) for C ≥ 2 classes"
     )
@@ -174,7 +170,7 @@ def _find_input_range(model: KerasModel) -> tuple[int, int]:
             return 0, 255 if np.max(step.scale) < PIXEL_SCALE else 1
         layer = isinstance(step, keras.layers.Layer)
         if not layer or isinstance(step, keras.layers.Normalization):
-            raise ConversionError(
+            raise CommandError(
                 "it prepares its input itself; say with --input-range what it takes for black and "
                 "white: 0 255, 0 1 or -1 1"
             )
@@ -193,7 +189,7 @@ def _gives_logits(model: KerasModel, network: nn.Module, image_size: int) -> boo
     if activation == "softmax" or sum_to_1:
         return False
     if activation != "linear":
-        raise ConversionError(f"it ends with {activation}; end it with softmax, or with logits")
+        raise CommandError(f"it ends with {activation}; end it with softmax, or with logits")
     return True
 
 
@@ -201,25 +197,25 @@ def _choose_class_names(text: str | None, count: int, image_size: int) -> tuple[
     if text is None and (count, image_size) == (len(CIFAR10_CLASS_NAMES), 32):
         return CIFAR10_CLASS_NAMES
     if text is None:
-        raise ConversionError(f"name its {count} classes with --class-names, in output order")
+        raise CommandError(f"name its {count} classes with --class-names, in output order")
     try:
         # Two names have a comma between them, so other texts are files.
         names = text.split(",") if "," in text else Path(text).read_text("utf-8-sig").splitlines()
     except (OSError, ValueError) as error:
-        raise ConversionError(
+        raise CommandError(
             f"--class-names: {text} is not a readable text file; put commas between names"
         ) from error
     stripped = tuple(name.strip() for name in names if name.strip())
     if len(stripped) != count:
-        raise ConversionError(f"--class-names has {len(stripped)} names for {count} classes")
+        raise CommandError(f"--class-names has {len(stripped)} names for {count} classes")
     if len(set(stripped)) != count or not all(map(is_printable, stripped)):
-        raise ConversionError("--class-names must give each class a printable name of its own")
+        raise CommandError("--class-names must give each class a printable name of its own")
     return stripped
 
 
+@command("model.from_keras")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
-    tolerate_any_encoding()
     parser = OneLineParser("python -m model.from_keras", __doc__)
     parser.add_argument("file", type=Path, help="a file that Keras' model.save wrote")
     parser.add_argument(
@@ -243,13 +239,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     run = options.runs / (options.name or f"keras-{options.file.stem}")
     try:
         card = convert(options.file, run, options.class_names, options.input_range)
-    except (ConversionError, OSError) as error:
-        message = visible(f"{options.file}: {error}")
-        print(f"model.from_keras: error: {message}", file=sys.stderr)
-        return 2
+    except (CommandError, OSError) as error:
+        raise CommandError(f"{options.file}: {error}") from error
     print(f"{len(card.class_names)} classes, {card.image_size}×{card.image_size}, {card.recipe}")
-    command = visible(shlex.quote(str(run)))
-    print(f"{visible(run)} is ready. To serve it: python -m model.archive {command}")
+    name = visible(shlex.quote(str(run)))
+    print(f"{visible(run)} is ready. To serve it: python -m model.archive {name}")
     return 0
 
 

@@ -18,10 +18,11 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from model import PROJECT
-from model.command_line import OneLineParser, format_percentage, tolerate_any_encoding
+from model.command_line import CommandError, OneLineParser, command, format_percentage
 from model.evaluation.scores import wilson_interval
 from model.inference.card import ModelCard
-from model.training.config import Config, parse_config
+from model.training.config import Config
+from model.training.options import parse_config
 
 # Parts of the training images by the name of the run; the first run tells how many all are.
 PARTS = {"all": 1, "half": 2, "quarter": 4}
@@ -29,9 +30,9 @@ PARTS = {"all": 1, "half": 2, "quarter": 4}
 DRAWS = 10_000
 
 
+@command("model.learning_curve")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
-    tolerate_any_encoding()
     parser = OneLineParser("python -m model.learning_curve", __doc__)
     parser.add_argument("data", type=Path, metavar="DIR", help="folder-per-class tree")
     text = "options of train.py"
@@ -44,28 +45,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
             parser.error("leave out --no-test")
         directory = config.runs / f"learning-curve-{datetime.now(UTC):%Y%m%d-%H%M%S}"
         program = [sys.executable, str(PROJECT / "train.py")]
-        command = [*program, *train_arguments, "--runs", str(directory)]
-        right, tested = train_on_parts(command, directory)
+        training = [*program, *train_arguments, "--runs", str(directory)]
+        right, tested = train_on_parts(training, directory)
         print(f"\n{write_curve(directory / 'learning_curve.png', right, tested)}")
     except subprocess.CalledProcessError as error:
         return int(error.returncode)  # train.py has said why
-    except (OSError, ValueError) as error:
-        print(f"model.learning_curve: error: {error}", file=sys.stderr)
-        return 2
     except KeyboardInterrupt:
         return 130
     return 0
 
 
-def train_on_parts(command: Sequence[str], directory: Path) -> tuple[dict[int, int], int]:
-    """Run ``command``, which trains and makes a run in ``directory``, on every part.
+def train_on_parts(training: Sequence[str], directory: Path) -> tuple[dict[int, int], int]:
+    """Run ``training``, a command that makes a run in ``directory``, on every part.
 
     Returns:
         The test images that were right by the number of training images, and the number of all.
 
     Raises:
         CalledProcessError: A training failed.
-        ValueError: The runs can't be compared.
+        CommandError: The runs can't be compared.
     """
     right: dict[int, int] = {}
     more: list[str] = []
@@ -74,11 +72,13 @@ def train_on_parts(command: Sequence[str], directory: Path) -> tuple[dict[int, i
             # The number of images must not change the recipe.
             recipe = Config.load(directory / "all").recipe.name
             more = ["--recipe", recipe, "--limit", str(max(right) // part)]
-        subprocess.run([*command, "--name", name, *more], check=True)
+        subprocess.run([*training, "--name", name, *more], check=True)
         card = ModelCard.load(directory / name)
         right[card.training_images] = round((card.test_accuracy or 0) * card.test_images)
         if max(right) // max(PARTS.values()) < len(card.class_names):
-            raise ValueError("a quarter of the training images must have every class; add pictures")
+            raise CommandError(
+                "a quarter of the training images must have every class; add pictures"
+            )
     return right, card.test_images
 
 
@@ -100,11 +100,7 @@ def extrapolate(right: dict[int, int], tested: int, images: int) -> tuple[float,
 
 
 def write_curve(file: Path, right: dict[int, int], tested: int) -> str:
-    """Draw the curve, and return it as a table with what to expect of twice the images.
-
-    Raises:
-        OSError: The file can't be written.
-    """
+    """Draw the curve, and return it as a table with what to expect of twice the images."""
     points = {size: (right[size] / tested, *wilson_interval(right[size], tested)) for size in right}
     twice = 2 * max(right)
     points[twice] = extrapolate(right, tested, twice)

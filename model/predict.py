@@ -29,11 +29,13 @@ from tqdm import tqdm
 
 from model import BEST_ARCHIVE
 from model.command_line import (
+    CommandError,
     OneLineParser,
+    command,
+    expect_model,
     format_percentage,
     progress,
     progress_bar,
-    tolerate_any_encoding,
     visible,
     whole_number,
 )
@@ -81,24 +83,21 @@ def predict(options: argparse.Namespace, classifier: Classifier) -> int:
 
 
 def predict_folder(options: argparse.Namespace, network: Network) -> int:
-    """Write the table that ``options`` ask for, and return the exit code.
-
-    It is 1 if a file could not be classified, 2 if there is no table.
-    """
+    """Write the table that ``options`` ask for; return 1 if a file could not be classified."""
     try:
         return 1 if _write_table(options, network) else 0
     except ModuleNotFoundError as error:
         group = "ray" if options.ray else "bulk"
-        message = (
+        raise CommandError(
             f"{error.name} is not installed here; `python -m pip install --group {group}` "
             "installs it"
-        )
+        ) from error
+    except BrokenExecutor as error:
+        raise CommandError(
+            "a process was killed, maybe for lack of memory; the same command goes on"
+        ) from error
     except ValueError as error:
-        message = visible(error)
-    except BrokenExecutor:
-        message = "a process was killed, maybe for lack of memory; the same command goes on"
-    print(f"model.predict: error: {message}", file=sys.stderr)
-    return 2
+        raise CommandError(str(error)) from error
 
 
 def _write_table(options: argparse.Namespace, network: Network) -> int:
@@ -185,27 +184,21 @@ def create_parser() -> OneLineParser:
     return parser
 
 
+@command("model.predict")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
-    tolerate_any_encoding()
     parser = create_parser()
     options = parser.parse_args(arguments)
     if bool(options.files) == bool(options.folder):
         parser.error("name either files or a --folder")
     if bool(options.folder) != bool(options.out) or (options.ray and not options.folder):
         parser.error("--folder needs --out, and nothing else takes --out or --ray")
-    try:
+    with expect_model(f"--model: {options.model}"):
         network = read_network(options.model)
+        # For a folder, too: a damaged graph is refused here, before any process begins.
         classifier = Classifier(network[0], network[1])
-    except (OSError, ValueError) as error:
-        message = visible(f"{options.model} is not a finished run or an archive ({error})")
-        print(f"model.predict: error: --model: {message}", file=sys.stderr)
-        return 2
     try:
         return predict_folder(options, network) if options.folder else predict(options, classifier)
-    except KeyboardInterrupt:
-        print("model.predict: interrupted", file=sys.stderr)
-        return 130
     except OSError as error:
         # At exit Python would try to write the rest, and print the same error again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -23,7 +23,7 @@ import numpy as np
 from benchmarks.common.command import Command, option
 from benchmarks.common.programs import run_to_end
 from benchmarks.common.report import Report, table
-from model.command_line import format_percentage, progress, whole_number
+from model.command_line import format_percentage, whole_number
 from model.data.image_files import list_files
 
 # Options of train.py by what they stand for.
@@ -51,13 +51,16 @@ def measure(options: argparse.Namespace) -> Report:
         row = [str(pictures)]
         for start, more in STARTS.items():
             runs = []
-            for draw in progress(range(options.draws), f"{pictures} {start}", "runs"):
+            for draw in range(options.draws):
                 with tempfile.TemporaryDirectory() as folder:
                     chosen = draw_pictures(files, options.classes, pictures, draw)
                     lay_out(chosen, options.directory.absolute(), pictures, Path(folder, "data"))
                     accuracy, seconds = _train(Path(folder), more)
                 run = {"pictures": pictures, "draw": draw, "start": start, "classes": list(chosen)}
                 runs.append(run | {"accuracy": accuracy, "seconds": seconds})
+                training = f"{pictures} pictures, {start}, draw {draw + 1} of {options.draws}"
+                result = f"{format_percentage(accuracy)} right after {seconds:.0f} s"
+                print(f"{training}: {result}", flush=True)
             accuracies = [run["accuracy"] for run in runs]
             mean = format_percentage(statistics.fmean(accuracies))
             row.append(f"{mean} ± {100 * statistics.pstdev(accuracies):.1f}")

@@ -24,8 +24,9 @@ from model.command_line import format_percentage, progress, visible
 from model.data.dataset import LabelledImages
 from model.data.folders import describe_source
 from model.data.splits import stratified_order
-from model.evaluate import load_classifier, load_images
+from model.evaluate import load_classifier
 from model.evaluation.calibration import ERROR, measure_calibration
+from model.evaluation.images import load_images
 from model.evaluation.scores import BATCH_SIZE
 from model.inference.classifier import Classifier
 
@@ -49,10 +50,11 @@ OPTIONS = (
 def measure(options: argparse.Namespace) -> Report:
     """Ask every model about all images, as they are and corrupted; ``ValueError`` if it can't."""
     models = [(source.name, load_classifier(source)) for source in options.models]
-    asked = argparse.Namespace(**vars(options), split="test", model=options.models[0])
     results, facts = [], {"data": describe_source(options.data)}
     for source, model in models:
-        images, description = load_images(asked, model.card)
+        images, description = load_images(
+            options.data, options.models[0], model.card, skip_unreadable=options.skip_unreadable
+        )
         chosen = images.subset(stratified_order(images.labels)[: options.limit])
         name = visible(f"{source} {model.card.version}".rstrip())
         results.append((name, measure_model(name, model, chosen)))

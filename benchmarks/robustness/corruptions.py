@@ -151,15 +151,9 @@ NAMES = {function.__name__.replace("_", " "): function for function in CORRUPTIO
 
 
 def corrupt(pixels: NDArray[np.uint8], name: str, severity: int) -> NDArray[np.uint8]:
-    """Corrupt pictures; the same ones always become the same.
+    """Corrupt pictures, uint8 ``(N, H, W, 3)``, by one of ``NAMES`` at a severity from 1 to 5.
 
-    Args:
-        pixels: uint8 ``(N, H, W, 3)``, RGB, 0 to 255.
-        name: One of ``NAMES``.
-        severity: 1 to 5.
-
-    Returns:
-        The corrupted pictures, of the same type and shape.
+    The same ones always become the same.
     """
     function = NAMES[name]
     strength = CORRUPTIONS[function][severity - 1]

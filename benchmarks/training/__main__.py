@@ -107,11 +107,7 @@ def measure(options: argparse.Namespace) -> Report:
 
 
 def write_images(data: Path | None, file: Path) -> str:
-    """Write what ``train.py`` trains and validates with for Keras, and return how many these are.
-
-    Raises:
-        DataError: The data can't be used, or is too little.
-    """
+    """Write for Keras what ``train.py`` trains and validates with; return how many these are."""
     splits = load_folders(data, ReferenceCNN.image_size) if data else load_cifar10(PROJECT / "data")
     training, validation, _ = hold_out(splits, Config())
     np.savez(

@@ -10,11 +10,8 @@ import ray.exceptions
 
 from model import PROJECT
 from model.bulk.workers import Worker
+from model.command_line import CommandError
 from model.inference.card import ModelCard
-
-
-class ClusterError(ValueError):
-    """The cluster can't be reached, or failed; the message says which."""
 
 
 class RayWorker(Worker):
@@ -34,14 +31,14 @@ def classify_on_cluster(
     """Yield the rows of each chunk, in order, with a process for each core of the cluster.
 
     Raises:
-        ClusterError: There is no cluster at ``address``, or it failed.
+        CommandError: There is no cluster at ``address``, or it failed.
     """
     # The nodes need the packages, but no copy of this project.
     environment = {"py_modules": [str(PROJECT / "model")]}
     try:
         ray.init(address, runtime_env=environment, logging_level="ERROR", log_to_driver=False)
     except (ConnectionError, RuntimeError, ValueError) as error:
-        raise ClusterError(f"--ray: no cluster answers at {address} ({error})") from error
+        raise CommandError(f"--ray: no cluster answers at {address} ({error})") from error
     logging.getLogger("ray.data").setLevel("ERROR")
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
@@ -59,6 +56,6 @@ def classify_on_cluster(
         )
         yield from rows.iter_batches(batch_size=None, batch_format="pyarrow")
     except ray.exceptions.RayError as error:
-        raise ClusterError(f"the cluster failed; the same command goes on ({error})") from error
+        raise CommandError(f"the cluster failed; the same command goes on ({error})") from error
     finally:
         ray.shutdown()

@@ -7,14 +7,11 @@ from typing import Any
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
+from model.command_line import CommandError
 from model.inference import files
 
 # Number of files that a process reads at a time where each waits for a network.
 READERS = 32
-
-
-class SourceError(ValueError):
-    """The folder can't be listed; the message says why."""
 
 
 class Source:
@@ -28,7 +25,7 @@ class Source:
         map_files: What reads many of its files, as :func:`files.classify_files` takes it.
 
     Raises:
-        SourceError: fsspec lacks something for such URLs.
+        CommandError: fsspec lacks something for such URLs.
     """
 
     def __init__(self, url: str) -> None:
@@ -38,30 +35,28 @@ class Source:
         if "://" in url:
             try:
                 # Without a cache of its listings, which would hold the name of every file.
-                self._system, self._root = fsspec.url_to_fs(url, use_listings_cache=False)
+                system, self._root = fsspec.url_to_fs(url, use_listings_cache=False)
             except (ImportError, OSError, ValueError) as error:
-                raise SourceError(f"{url} can't be opened ({error})") from error
-        if isinstance(self._system, LocalFileSystem):
-            self._system = None
-        elif self._system is not None:
-            self.map_files = ThreadPoolExecutor(READERS).map
+                raise CommandError(f"{url} can't be opened ({error})") from error
+            if not isinstance(system, LocalFileSystem):
+                self._system, self.map_files = system, ThreadPoolExecutor(READERS).map
 
     def list(self) -> Iterator[str]:
         """Yield the visible files below it, folder by folder.
 
         Raises:
-            SourceError: There are none, or they can't be listed.
+            CommandError: There are none, or they can't be listed.
         """
-        is_empty = True
+        # A folder that is none, or can't be listed, is all that a walk yields.
+        file = self._root
         try:
             for file in self._walk() if self._system else files.walk(self._root):
-                is_empty = False
                 yield file
         except Exception as error:
             # The libraries for object stores have exceptions of their own.
-            raise SourceError(f"{self._url} can't be listed ({error})") from error
-        if is_empty or file == self._root:
-            raise SourceError(f"{self._url} is no folder with visible files")
+            raise CommandError(f"{self._url} can't be listed ({error})") from error
+        if file == self._root:
+            raise CommandError(f"{self._url} is no folder with visible files")
 
     def _walk(self) -> Iterator[str]:
         for parent, folders, names in self._system.walk(self._root, on_error="raise"):

@@ -19,7 +19,8 @@ import pyarrow as pa
 import pyarrow.dataset
 import pyarrow.parquet
 
-from model.atomic_file import PARTIAL_PATTERN, write_atomically
+from model.atomic_file import remove_partial_files, write_atomically
+from model.command_line import CommandError
 from model.inference.card import ModelCard
 
 # Name of the list of files; whoever reads a folder of Parquet files passes over underscores. Its
@@ -31,19 +32,11 @@ CHUNK_FILES = 256
 PART_ROWS, PART_SECONDS = 8192, 10
 
 
-class TableError(ValueError):
-    """The table can't be begun or continued; the message says why."""
-
-
 class Table:
     """The answers for the files of a source, locked against other programs while it is entered.
 
-    Args:
-        folder: Where it is, or is going to be.
-        card: The card of the model.
-
     Attributes:
-        folder: The same as above.
+        folder: Where it is, or is going to be.
         files: Number of rows in the end.
         done: Number of rows that are written.
         schema: Its columns.
@@ -63,44 +56,32 @@ class Table:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             os.close(self._lock)
-            raise TableError("another program writes it") from error
-        self._clean_up()
+            raise CommandError("another program writes it") from error
+        remove_partial_files(self.folder)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._clean_up()
+        remove_partial_files(self.folder)
         with suppress(OSError):
             # Nothing remains of a table that could not be begun.
             self.folder.rmdir()
         os.close(self._lock)
 
-    def _clean_up(self) -> None:
-        for partial in self.folder.glob(PARTIAL_PATTERN):
-            partial.unlink()
-
     def begin(self, about: dict[str, Any], files: Iterator[str]) -> None:
-        """Write down all ``files``, or go on with those that were written down before.
-
-        Args:
-            about: What the table is about, as JSON takes it.
-            files: Their paths, which are only taken if the table is new.
+        """Write down the paths of all ``files``, or go on with those of a table that is there.
 
         Raises:
-            TableError: The folder holds something else.
+            CommandError: The folder holds something else than a table that is ``about`` the same.
         """
         listing = self.folder / LISTING_FILE_NAME
         if not listing.exists():
             if next(self.folder.iterdir(), None):
-                raise TableError("the folder holds other files")
-            partial = self.folder / f".{LISTING_FILE_NAME}.partial"
-            with partial.open("w") as stream:
-                stream.writelines(json.dumps(line) + "\n" for line in chain([about], files))
-                stream.flush()
-                os.fsync(stream.fileno())
-            partial.replace(listing)
+                raise CommandError("the folder holds other files")
+            lines = (json.dumps(line) + "\n" for line in chain([about], files))
+            write_atomically(listing, lines)
         with listing.open() as stream:
             if json.loads(next(stream)) != about:
-                raise TableError("it is about another folder, or of another model")
+                raise CommandError("it is about another folder, or of another model")
             self.files = sum(1 for _ in stream)
         self.done = pyarrow.dataset.dataset(self.folder, self.schema).count_rows()
 

@@ -20,14 +20,7 @@ from model.inference.files import classify_files
 
 
 class Worker:
-    """Classifies files of a source, with one thread.
-
-    Args:
-        url: The source.
-        graph: The exported network.
-        card: The network's card.
-        precision: What the graph computes in.
-    """
+    """Classifies files of the source at ``url`` with the network, in one thread."""
 
     def __init__(self, url: str, graph: bytes, card: ModelCard, precision: str) -> None:
         self._source = Source(url)

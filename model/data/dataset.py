@@ -7,11 +7,13 @@ from math import prod
 import torch
 from torch import Tensor
 
+from model.command_line import CommandError
+
 # Number of images that are read at once where all are read one after another.
 CHUNK_SIZE = 4096
 
 
-class DataError(ValueError):
+class DataError(CommandError):
     """The data can't be used as it is; the message says what to do."""
 
 
@@ -53,6 +55,11 @@ class LabelledImages:
         """Return the images at ``indices`` (int64 ``(M,)``), in that order."""
         positions = indices if self.positions is None else self.positions[indices]
         return replace(self, labels=self.labels[indices], positions=positions)
+
+    def sample(self, most: int) -> "LabelledImages":
+        """Return at most so many images, evenly spread over all, as these are ordered by class."""
+        number, device = min(len(self), most), self.labels.device
+        return self.subset(torch.linspace(0, len(self) - 1, number, device=device).long())
 
     def batches(self, size: int = CHUNK_SIZE) -> Iterator["LabelledImages"]:
         """Yield all images in order, ``size`` at a time."""

@@ -55,7 +55,6 @@ def read_pixels(
 
     Raises:
         DataError: There is no room for a temporary file, either.
-        OSError: Writing failed.
     """
     description_file, shape = cache.with_suffix(".json"), (len(files), 3, image_size, image_size)
     fingerprint = _fingerprint(directory, files, image_size)

@@ -107,8 +107,7 @@ def load_splits(
         test_alone: Whether to read only the test split where there is one.
 
     Returns:
-        The pictures of ``train``, ``validation`` and ``test``, as far as there are such splits;
-        where there are none, of ``all``.
+        The splits that there are of ``train``, ``validation`` and ``test``; without any, ``all``.
 
     Raises:
         DataError: There are no classes, a class has no pictures, or a file can't be read.

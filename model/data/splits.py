@@ -16,16 +16,13 @@ VALIDATION_SHARE = 0.1
 def split_training_images(
     labels: Tensor, class_names: Sequence[str], validation_images: int | None, limit: int | None
 ) -> tuple[Tensor, Tensor]:
-    """Split the indices of training images into those that train and those that validate.
+    """Split the indices of training images into those that train and those that validate, sorted.
 
     Args:
-        labels: int64 ``(N,)``, class indices.
-        class_names: Names of the classes, by class index.
+        labels: int64 ``(N,)``, indices of the ``class_names``.
+        class_names: Names of the classes.
         validation_images: Number of images that are held out; None for a tenth; 0 for a refit.
         limit: Maximum number of images that train; None for all that are not held out.
-
-    Returns:
-        Two sorted int64 tensors of indices: those that train and those that validate.
 
     Raises:
         DataError: A class is too small, or a number doesn't fit the images.

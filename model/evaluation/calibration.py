@@ -10,6 +10,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
+from scipy.special import softmax
+from sklearn.calibration import calibration_curve
 
 from model.evaluation.scores import Evaluation, share_of
 from model.inference.card import Band, ValidationAnswers
@@ -49,8 +51,7 @@ def apply_temperature(
 ) -> NDArray[np.float64]:
     """Return the probabilities ``(N, C)`` that come of logits divided by the temperature."""
     logits = np.log(np.maximum(probabilities, SMALLEST)) / temperature
-    exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
-    scaled: NDArray[np.float64] = exponentials / exponentials.sum(axis=1, keepdims=True)
+    scaled: NDArray[np.float64] = softmax(logits, axis=1)
     return np.maximum(scaled, SMALLEST)
 
 
@@ -130,13 +131,8 @@ def write_calibration_report(
 ) -> tuple[float, str]:
     """Write ``calibration.json`` and ``reliability.png``, and return the expected error.
 
-    A sentence comes with it that also has the error without the temperature.
-
-    The answers to be evaluated are those of a graph that has the ``temperature``. The title of the
-    figure says what the ``images`` are.
-
-    Raises:
-        OSError: A file can't be written.
+    A sentence comes with it that also has the error without the temperature. The answers are those
+    of a graph that has the ``temperature``; the title of the figure says what the ``images`` are.
     """
     labels = evaluation.images.labels.numpy()
     after = evaluation.probabilities.double().numpy()
@@ -164,14 +160,11 @@ def _draw_reliability(
     axes = figure.subplots()
     axes.plot([0, 1], [0, 1], color="grey", linestyle=":", label="as often as it says")
     for probabilities, style, label in ((before, "o--", "before"), (after, "s-", "after")):
-        confidences, right = probabilities.max(axis=1), _is_right(probabilities, labels)
-        bins = (confidences * BINS).astype(int).clip(max=BINS - 1)
-        counts = np.bincount(bins, minlength=BINS)
-        some = counts > 0
-        means = [
-            np.bincount(bins, each, BINS)[some] / counts[some] for each in (confidences, right)
-        ]
-        axes.plot(*means, style, markersize=4, label=f"{label} temperature scaling")
+        # Rounded to float32, a confidence may be a little above 1.
+        confidences = probabilities.max(axis=1).clip(max=1)
+        right = _is_right(probabilities, labels)
+        shares, means = calibration_curve(right, confidences, n_bins=BINS)
+        axes.plot(means, shares, style, markersize=4, label=f"{label} temperature scaling")
     axes.set(xlabel="confidence", ylabel="share that is right", title=f"Reliability: {images}")
     axes.grid(alpha=0.3)
     axes.legend()

@@ -9,18 +9,14 @@ from torch import Tensor
 
 from model.command_line import visible
 from model.evaluation.page import HERE, MAX_PIXELS, encode_picture, render_page
-from model.evaluation.scores import Evaluation, wilson_interval
+from model.evaluation.scores import Evaluation
 
 # The probability below which a difference is taken for more than chance.
 SIGNIFICANCE = 0.05
 
 
 def write_comparison(directory: Path, a: Evaluation, b: Evaluation) -> str:
-    """Write ``comparison.txt``, ``.json`` and ``.html``, and return the text and where they are.
-
-    Raises:
-        OSError: A file can't be written.
-    """
+    """Write ``comparison.txt``, ``.json`` and ``.html``, and return the text and where they are."""
     groups = group_differing(a, b)
     comparison = compare(a, b, groups)
     room = MAX_PIXELS // a.images.store.shape[-1] ** 2 // len(groups)
@@ -73,7 +69,7 @@ def compare(a: Evaluation, b: Evaluation, groups: dict[str, Tensor]) -> dict[str
         letter: {
             "model": model.model,
             "accuracy": model.accuracy,
-            "95 % interval": wilson_interval(model.correct, len(model.images)),
+            "95 % interval": model.interval,
         }
         for letter, model in models.items()
     } | {

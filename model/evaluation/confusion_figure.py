@@ -32,9 +32,6 @@ def draw_confusion_matrix(
     With up to 25 classes the cells have counts, and with up to 100 the axes have the names of the
     classes; with more, and for names that no font has the letters of, they have class indices. The
     title says what the ``images`` are.
-
-    Raises:
-        OSError: The file can't be written.
     """
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     sized_classes = min(len(class_names), MAX_CLASSES_WITH_COUNTS)

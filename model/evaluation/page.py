@@ -20,7 +20,7 @@ from PIL import Image
 from torch import Tensor
 
 from model.command_line import format_percentage, progress, visible
-from model.evaluation.scores import Evaluation, wilson_interval
+from model.evaluation.scores import Evaluation
 
 HERE = Path(__file__).resolve().parent
 # Largest number of classes that are shown as a matrix; more are shown as lists.
@@ -92,7 +92,6 @@ def template_variables(evaluation: Evaluation) -> dict[str, Any]:
     correct = [(index, index) for index in range(len(names))]
     return {
         "evaluation": evaluation,
-        "interval": wilson_interval(evaluation.correct, len(evaluation.images)),
         "names": names,
         "has_matrix": has_matrix,
         "matrix": evaluation.matrix.tolist(),

@@ -14,9 +14,6 @@ def write_test_report(directory: Path, evaluation: Evaluation, images: str = "te
 
     The report has the classes that have images, and its means are over these. The title of the
     figure says what the ``images`` are.
-
-    Raises:
-        OSError: A file can't be written.
     """
     scores, text, names = evaluation.scores, _as_text(evaluation), evaluation.images.class_names
     (directory / "classification_report.txt").write_text(text, encoding="utf-8")

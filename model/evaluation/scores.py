@@ -65,6 +65,11 @@ class Evaluation:
         return self.correct / len(self.images)
 
     @property
+    def interval(self) -> tuple[float, float]:
+        """The 95 % confidence interval of the accuracy."""
+        return wilson_interval(self.correct, len(self.images))
+
+    @property
     def recalls(self) -> tuple[Share, ...]:
         """How many images of each class were recognised; none if a class has no images."""
         counts = self.matrix.diagonal().tolist(), self.matrix.sum(axis=1).tolist()
@@ -111,12 +116,12 @@ class Evaluation:
 
 
 def classify(
-    classifier: Classifier, images: LabelledImages, files: Sequence[Path] = ()
+    classifier: Classifier, images: LabelledImages, folder: Path | None = None
 ) -> tuple[Tensor, Tensor]:
     """Classify images as the server would.
 
-    The ``files`` of the images, of which there is at least one, are read again for a classifier
-    that sees pictures in their own shape, as ``images`` are square.
+    For a classifier that sees pictures in their own shape, the files are read again from the
+    ``folder`` that the images came from, if they did, as ``images`` are square.
 
     Returns:
         The probabilities, float32 ``(N, C)``, and the OOD scores, float32 ``(N,)``.
@@ -127,14 +132,14 @@ def classify(
     probabilities: list[list[float]] = []
     scores: list[float] = []
     for indices in progress(torch.arange(len(images)).split(BATCH_SIZE), "Classifying", "batches"):
-        if files and classifier.card.fit == "keep-aspect":
-            prepared = [classifier.prepare(files[index].read_bytes()) for index in indices.tolist()]
+        batch = images.subset(indices)
+        if folder and classifier.card.fit == "keep-aspect":
+            prepared = [classifier.prepare((folder / name).read_bytes()) for name in batch.names]
             for output in classifier.classify_prepared(prepared):
                 probabilities.append(output.probabilities)
                 scores.append(output.ood_score)
         else:
-            pixels = images.subset(indices).pixels.permute(0, 2, 3, 1).numpy()
-            computed = classifier.compute(pixels)
+            computed = classifier.compute(batch.pixels.permute(0, 2, 3, 1).numpy())
             probabilities += computed[0].tolist()
             scores += computed[1].tolist()
     shape = -1, len(classifier.card.class_names)

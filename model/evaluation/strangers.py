@@ -115,11 +115,7 @@ def measure_strangers(
 
 
 def write_strangers_report(directory: Path, measured: Iterable[Strangers]) -> str:
-    """Write ``strangers.json``, and return what it says as a table.
-
-    Raises:
-        OSError: The file can't be written.
-    """
+    """Write ``strangers.json``, and return what it says as a table."""
     rows = [one._asdict() | {"noticed": one.noticed._asdict()} for one in measured]
     (directory / "strangers.json").write_text(json.dumps(rows, indent=2) + "\n")
     lines = [f"{'taken for none of the classes':>30} {'share':>8} {'images':>8} {'AUROC':>8}"]

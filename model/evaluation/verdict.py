@@ -6,7 +6,7 @@ import numpy as np
 from scipy.stats import hypergeom
 
 from model.command_line import format_percentage, visible
-from model.evaluation.scores import Evaluation, wilson_interval
+from model.evaluation.scores import Evaluation
 
 # Probability below which a class is worse than the others by more than chance, for all classes
 # together (Bonferroni).
@@ -26,13 +26,10 @@ def describe_verdict(
 ) -> str:
     """Return four lines: the accuracy, what it is worth, the confusions, and what would help.
 
-    Args:
-        evaluation: The answers of the model.
-        images: What the images are.
-        training_counts: Numbers of training images by class index, if they are known.
+    ``training_counts`` are the numbers of training images by class index, if they are known.
     """
     right, total = evaluation.correct, len(evaluation.images)
-    low, high = map(format_percentage, wilson_interval(right, total))
+    low, high = map(format_percentage, evaluation.interval)
     return (
         f"Right for {right:,} of {total:,} {images}: {format_percentage(evaluation.accuracy)}, or "
         f"{low} to {high} of many more such images (95 % interval).\n"
@@ -44,10 +41,8 @@ def describe_verdict(
 def find_weak_classes(matrix: np.ndarray) -> list[int]:
     """Return the classes with a lower recall than the others together, the lowest first.
 
-    The difference is more than chance by Fisher's exact test, one-sided, over all classes.
-
-    Args:
-        matrix: int64 ``(C, C)``, numbers of images by true (row) and predicted class index.
+    The difference is more than chance by Fisher's exact test, one-sided, over all classes. The
+    ``matrix``, int64 ``(C, C)``, counts images by true (row) and predicted class index.
     """
     right, sizes = matrix.diagonal(), matrix.sum(axis=1)
     chances = hypergeom.cdf(right, sizes.sum(), right.sum(), sizes)
@@ -58,7 +53,7 @@ def find_weak_classes(matrix: np.ndarray) -> list[int]:
 def _describe_worth(evaluation: Evaluation) -> str:
     """Compare with the answer that needs no model, and say where there are too few images."""
     sizes = evaluation.matrix.sum(axis=1)
-    low, high = wilson_interval(evaluation.correct, len(evaluation.images))
+    low, high = evaluation.interval
     largest, share = int(sizes.argmax()), sizes.max() / sizes.sum()
     surely = "Surely" if low > share else "Not surely"
     name = visible(evaluation.images.class_names[largest])

@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from model.command_line import visible
-from model.data.test_files import read_test_files
+from model.command_line import CommandError, visible
+from model.data.tested_files import read_test_files
 from model.images.errors import ImageError, UnsupportedFormatError
 from model.images.preprocessing import prepare
 
@@ -20,10 +20,6 @@ MOST_EXAMPLES = 6
 # Shorter side, and greatest longer one, in pixels: the page shows them small.
 SHORTER_SIDE, LONGER_SIDE = 96, 128
 QUALITY = 40
-
-
-class ExampleError(Exception):
-    """There are no such examples; the message says why."""
 
 
 class Example(NamedTuple):
@@ -40,13 +36,7 @@ def list_pictures(folder: Path) -> list[Example]:
 
 
 def list_held_out(run: Path, data: Path, class_names: Sequence[str]) -> list[Example]:
-    """List the test files of a run, the first ones of each class before the second ones.
-
-    Args:
-        run: The folder of the run.
-        data: The folder-per-class tree that it was trained on.
-        class_names: Names of the classes.
-    """
+    """List the files in ``data`` that test a run, the first of each class before the second."""
     by_class: dict[str, list[Example]] = {name: [] for name in class_names}
     for file in read_test_files(run):
         # What stands before the folder of the class is that of the split.
@@ -62,15 +52,13 @@ def list_held_out(run: Path, data: Path, class_names: Sequence[str]) -> list[Exa
 def pack_examples(examples: Iterable[Example], source: Path) -> bytes:
     """Make the first few pictures small, upright and free of metadata.
 
-    Args:
-        examples: Files; those that are no pictures are passed over.
-        source: The folder that these are from.
+    Files in ``source`` that are no pictures are passed over.
 
     Returns:
         A JSON list of ``{"name", "webp"}``, the latter a file in base64.
 
     Raises:
-        ExampleError: A picture can't be read, or there is none.
+        CommandError: A picture can't be read, or there is none.
     """
     packed: list[dict[str, str]] = []
     for name, file in examples:
@@ -81,7 +69,7 @@ def pack_examples(examples: Iterable[Example], source: Path) -> bytes:
         except UnsupportedFormatError:
             continue
         except (ImageError, OSError) as error:
-            raise ExampleError(f"{file} can't be an example ({error})") from error
+            raise CommandError(f"{file} can't be an example ({error})") from error
         image = Image.fromarray(prepared.pixels)
         image.thumbnail((LONGER_SIDE, LONGER_SIDE))
         stream = BytesIO()
@@ -89,5 +77,5 @@ def pack_examples(examples: Iterable[Example], source: Path) -> bytes:
         webp = base64.b64encode(stream.getvalue()).decode()
         packed.append({"name": visible(name), "webp": webp})
     if not packed:
-        raise ExampleError(f"{source} has no pictures that could be examples")
+        raise CommandError(f"{source} has no pictures that could be examples")
     return json.dumps(packed).encode()

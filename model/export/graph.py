@@ -73,8 +73,7 @@ def export_run(run: Path, card: ModelCard, images: LabelledImages) -> None:
     (run / GRAPH_FILE_NAME).write_bytes(_store_as_float16(graph))
     if any(isinstance(part, nn.Conv2d) and part.groups > 1 for part in network.modules()):
         return
-    indices = torch.linspace(0, len(images) - 1, min(len(images), QUANTISATION_IMAGES))
-    pixels = images.subset(indices.long()).pixels.permute(0, 2, 3, 1).contiguous()
+    pixels = images.sample(QUANTISATION_IMAGES).pixels.permute(0, 2, 3, 1).contiguous()
     (run / QUANTISED_FILE_NAME).write_bytes(quantise(graph, pixels.numpy()))
 
 
@@ -92,13 +91,9 @@ def _store_as_float16(graph: bytes) -> bytes:
 
 
 def export_network(network: Network, means: Tensor, image_size: int) -> bytes:
-    """Serialise a network on the CPU as an ONNX graph from pixels to probabilities and OOD scores.
+    """Serialise a network as :func:`to_onnx` does, from pixels to probabilities and OOD scores.
 
-    ``means`` are those of :func:`mean_embeddings`, float ``(C + 1, F)``, and ``image_size`` is the
-    shorter side of the pictures that it is to see, in pixels.
-
-    Raises:
-        ValueError: The graph does not compute what the network does.
+    ``means`` are those of :func:`mean_embeddings`, float ``(C + 1, F)``.
     """
     served = _ServedNetwork(network, means)
     return to_onnx(served, image_size, any_shape=network.takes_any_shape)

@@ -62,11 +62,10 @@ def mean_embeddings(network: Network, images: LabelledImages) -> Tensor:
     by moving their pixels to random places. ``network`` is on the CPU, in evaluation mode.
     """
     generator = torch.Generator().manual_seed(0)
-    indices = torch.linspace(0, len(images) - 1, min(len(images), SAMPLED_IMAGES)).long()
     num_classes = network.output.out_features
     sums = torch.zeros(num_classes + 1, network.output.in_features)
     counts = torch.zeros(len(sums), 1)
-    for batch in images.subset(indices).batches(BATCH_SIZE):
+    for batch in images.sample(SAMPLED_IMAGES).batches(BATCH_SIZE):
         pixels = to_unit_range(batch.pixels)
         places = torch.randperm(pixels[0, 0].numel(), generator=generator)
         shuffled = pixels.flatten(2)[..., places].view_as(pixels)

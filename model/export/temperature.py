@@ -10,11 +10,7 @@ from model.inference.engine import OUTPUT_NAME
 
 
 def set_temperature(run: Path, temperature: float) -> None:
-    """Divide the logits of a run's graphs by ``temperature`` before their softmax.
-
-    Raises:
-        OSError: A graph can't be read or written.
-    """
+    """Divide the logits of a run's graphs by ``temperature`` before their softmax."""
     for file in (run / GRAPH_FILE_NAME, run / QUANTISED_FILE_NAME):
         if file.exists():
             file.write_bytes(_divide_logits(file.read_bytes(), temperature))

@@ -82,7 +82,7 @@ def batches(
         indices = order[start : start + config.batch_size].to(images.labels.device)
         batch = images.subset(indices)
         pixels = to_unit_range(batch.pixels)
-        if config.recipe.is_strong:
+        if not config.recipe.trains_reference_cnn:
             mirrored = is_mirrored[indices.cpu()].to(pixels.device)[:, None, None, None]
             pixels = torch.where(mirrored, pixels.flip(-1), pixels)
         augmented = torch.cat(
@@ -111,7 +111,7 @@ def create_augmentation(recipe: Recipe, side: int) -> v2.Transform:
     area = (recipe.cutout**2,) * 2
     return v2.Compose(
         [
-            v2.RandomHorizontalFlip(0 if recipe.is_strong else 0.5),
+            v2.RandomHorizontalFlip(0.5 if recipe.trains_reference_cnn else 0),
             v2.Pad(padding, padding_mode="edge"),
             v2.RandomApply([rotate], recipe.rotated),
             v2.CenterCrop(side + 2 * shift),

@@ -1,6 +1,7 @@
 """Checkpoints: files from which a training continues as if nothing had happened."""
 
 import hashlib
+import io
 import math
 import pickle
 import time
@@ -17,10 +18,10 @@ from torch import Tensor
 from torch.distributed.checkpoint.stateful import Stateful
 from torch.utils.tensorboard import SummaryWriter
 
+from model.atomic_file import write_atomically
 from model.data.dataset import LabelledImages
 from model.inference import WEIGHTS_FILE_NAME
 from model.training import RunError
-from model.training.atomic_file import save_atomically
 from model.training.command import Stopped, StopSignals
 from model.training.config import Config
 from model.training.metrics import (
@@ -44,8 +45,7 @@ class ResumableLoop:
     make the same calls.
 
     Args:
-        run: The folder of the run.
-        config: The configuration of the run.
+        run: The folder of the run, whose configuration is ``config``.
         parts: All that the next step depends on, always in the same order.
         totals: The sums over the current epoch.
         images: The training and the validation images; a resumed run must have the same.
@@ -155,7 +155,6 @@ class ResumableLoop:
 
         Raises:
             RunError: The loss is not finite.
-            OSError: The run can't be written.
         """
         row = EpochMetrics(
             len(self.history) + 1,
@@ -168,7 +167,7 @@ class ResumableLoop:
         )
         self._require_finite(row.training_loss, row.validation_loss or 0.0)
         self.history.append(row)
-        if kept_epoch(self.history, self._config.recipe) == row.epoch:
+        if kept_epoch(self.history, self._config.recipe) is row:
             self._best_weights = {name: value.cpu().clone() for name, value in weights.items()}
         self.steps_done = 0
         self._totals.sums.zero_()
@@ -212,9 +211,9 @@ class ResumableLoop:
             "random_gpu": torch.cuda.get_rng_state() if sums.is_cuda else None,
         }
         if self._processes.is_first:
-            save_atomically(self._file, state)
+            _write(self._file, state)
             if self._best_weights:
-                save_atomically(self._run / WEIGHTS_FILE_NAME, self._best_weights)
+                _write(self._run / WEIGHTS_FILE_NAME, self._best_weights)
         self._saved_at = time.monotonic()
 
     def _load(self) -> None:
@@ -252,6 +251,13 @@ class ResumableLoop:
         torch.set_rng_state(state["random"].cpu())
         if self._totals.sums.is_cuda and state["random_gpu"] is not None:
             torch.cuda.set_rng_state(state["random_gpu"].cpu())
+
+
+def _write(file: Path, tensors: dict[str, Any]) -> None:
+    # torch.save doesn't write the file itself: its error on a full disk is not an OSError.
+    serialised = io.BytesIO()
+    torch.save(tensors, serialised)
+    write_atomically(file, serialised.getvalue())
 
 
 def _digest(splits: tuple[LabelledImages, ...]) -> str:

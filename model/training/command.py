@@ -10,9 +10,10 @@ from pathlib import Path
 from types import FrameType
 from typing import Self
 
-from model.command_line import tolerate_any_encoding
-from model.training.config import Config, parse_config
+from model.command_line import CommandError, tolerate_any_encoding
+from model.training.config import Config
 from model.training.distributed import ProcessGroup
+from model.training.options import parse_config
 
 # Signals that ask a training to stop.
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -55,17 +56,14 @@ class StopSignals:
         self.received = self.received or number
 
 
-def run_command(
-    train: Callable[[Config, Path | None, ProcessGroup], None],
-    arguments: Sequence[str] | None,
-    refusals: tuple[type[Exception], ...],
+def run_training(
+    train: Callable[[Config, Path | None, ProcessGroup], None], arguments: Sequence[str] | None
 ) -> int:
     """Parse the command line, train, and turn every way to end into an exit code.
 
     Args:
         train: Gets the configuration, the run that is resumed, if one is, and the processes.
         arguments: The command line; None for ``sys.argv``.
-        refusals: The exceptions whose messages say what to do.
 
     Returns:
         The exit code: 0 for success, 1 where a file can't be read or written, 2 for settings or
@@ -80,7 +78,7 @@ def run_command(
         config, resume = parse_config(arguments)
         with contextlib.nullcontext() if processes.is_first else contextlib.redirect_stdout(None):
             train(config, resume, processes)
-    except refusals as error:
+    except CommandError as error:
         message, exit_code = f"error: {error}", 2
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""

@@ -82,11 +82,6 @@ def _take_over_weights(network: Network, source: Path) -> None:
 
 
 def sample_pixels(images: LabelledImages) -> Tensor:
-    """Return the pixels of images evenly spread over all, as these are ordered by class.
-
-    They are float32 ``(N, 3, S, S)`` in [0, 1], on the CPU.
-    """
-    device = images.labels.device
-    number = min(len(images), SAMPLED_PIXELS // images.store.shape[-1] ** 2)
-    indices = torch.linspace(0, len(images) - 1, number, device=device)
-    return to_unit_range(images.subset(indices.long()).pixels.cpu())
+    """Return the pixels of some images, float32 ``(N, 3, S, S)`` in [0, 1], on the CPU."""
+    most = SAMPLED_PIXELS // images.store.shape[-1] ** 2
+    return to_unit_range(images.sample(most).pixels.cpu())

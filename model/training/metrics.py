@@ -89,23 +89,19 @@ def read_metrics(directory: Path) -> list[EpochMetrics]:
     return [EpochMetrics(**{**row, "epoch": int(row["epoch"])}) for row in rows]
 
 
-def kept_epoch(history: Sequence[EpochMetrics], recipe: Recipe) -> int:
-    """Return the epoch, from 1, whose weights are kept.
+def kept_epoch(history: Sequence[EpochMetrics], recipe: Recipe) -> EpochMetrics:
+    """Return the metrics of the epoch whose weights are kept.
 
     It is the one with the least validation loss, or the last where the recipe says so, or where
     nothing was validated.
     """
     validated = [row for row in history if row.validation_loss is not None]
     choice = history[-1:] if recipe.keep_last else validated or history[-1:]
-    return min(choice, key=lambda row: row.validation_loss or 0).epoch
+    return min(choice, key=lambda row: row.validation_loss or 0)
 
 
 def draw_curves(directory: Path, history: Sequence[EpochMetrics]) -> None:
-    """Draw ``loss.png`` and ``accuracy.png`` of a run over its epochs, readable without colour.
-
-    Raises:
-        OSError: a file can't be written.
-    """
+    """Draw ``loss.png`` and ``accuracy.png`` of a run over its epochs, readable without colour."""
     for metric, unit in (("loss", "cross-entropy (nats)"), ("accuracy", "share of images")):
         figure = Figure(figsize=(7, 4.5), layout="constrained")
         axes = figure.subplots()
@@ -122,11 +118,7 @@ def draw_curves(directory: Path, history: Sequence[EpochMetrics]) -> None:
 
 
 def write_metrics(run: Path, history: Sequence[EpochMetrics], events: SummaryWriter) -> None:
-    """Write ``metrics.csv``, and TensorBoard's events of the last epoch.
-
-    Raises:
-        OSError: The run can't be written.
-    """
+    """Write ``metrics.csv``, and TensorBoard's events of the last epoch."""
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, [field.name for field in fields(EpochMetrics)])
     writer.writeheader()
@@ -150,6 +142,6 @@ def print_last(history: Sequence[EpochMetrics], config: Config) -> None:
     if row.validation_accuracy is not None:
         accuracy = f"accuracy {row.validation_accuracy:.2%}"
         parts.append(f"validation loss {row.validation_loss:.4f} {accuracy}")
-        if not recipe.keep_last and kept_epoch(history, recipe) == row.epoch:
+        if not recipe.keep_last and kept_epoch(history, recipe) is row:
             parts.append("best so far")
     print("  ".join([*parts, f"{row.seconds:.1f} s"]), flush=True)

@@ -93,21 +93,21 @@ def create_schedulers(
 ) -> tuple[LinearLR, ReduceLROnPlateau]:
     """Return what changes the learning rates with each batch, and with each epoch.
 
-    Those of Adam rise evenly to their full values, over the first epoch at most, and then fall at
-    plateaus; without this warm-up, the first steps are so large that many units never respond
-    again. Those of Muon fall evenly to zero. ``images`` train in each epoch.
+    Those of the reference network rise evenly to their full values, over the first epoch at most,
+    and then fall at plateaus; without this warm-up, the first steps are so large that many units
+    never respond again. Those of others fall evenly to zero. ``images`` train in each epoch.
     """
     recipe = config.recipe
-    if recipe.is_strong:
-        steps = math.ceil(images / config.batch_size) * config.epochs
-        per_batch = LinearLR(optimizer, 1, 0, total_iters=steps)
-    else:
+    if recipe.trains_reference_cnn:
         warm_up_steps = max(1, min(recipe.warm_up_steps, images // config.batch_size))
         per_batch = LinearLR(optimizer, 1 / warm_up_steps, total_iters=warm_up_steps)
+    else:
+        steps = math.ceil(images / config.batch_size) * config.epochs
+        per_batch = LinearLR(optimizer, 1, 0, total_iters=steps)
     per_epoch = ReduceLROnPlateau(
         optimizer,
         factor=PLATEAU_FACTOR,
-        patience=sys.maxsize if recipe.is_strong else recipe.plateau_patience,
+        patience=recipe.plateau_patience if recipe.trains_reference_cnn else sys.maxsize,
         threshold=recipe.plateau_threshold,
         threshold_mode="abs",
     )

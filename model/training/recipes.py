@@ -83,9 +83,12 @@ class Recipe:
     a little in nearly every epoch, even when a lower rate would serve them better."""
 
     @property
-    def is_strong(self) -> bool:
-        """Whether the rates fall evenly to zero, and mirroring takes turns."""
-        return self.architecture != "ReferenceCNN"
+    def trains_reference_cnn(self) -> bool:
+        """Whether its rates fall at plateaus, and its pictures are squares mirrored by chance.
+
+        For all other networks rates fall evenly to zero, and mirroring takes turns.
+        """
+        return self.architecture == "ReferenceCNN"
 
 
 ORIGINAL = Recipe(

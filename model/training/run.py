@@ -14,7 +14,7 @@ from typing import Self, cast
 import psutil
 import torch
 
-from model.atomic_file import PARTIAL_PATTERN, write_atomically
+from model.atomic_file import remove_partial_files, write_atomically
 from model.data.dataset import Splits
 from model.data.folders import describe_source
 from model.inference import CARD_FILE_NAME, GRAPH_FILE_NAME, QUANTISED_FILE_NAME
@@ -34,11 +34,7 @@ RESULTS = (
 
 
 def refuse_taken_name(config: Config, processes: ProcessGroup) -> None:
-    """Refuse, before any picture is read, the name of a run that exists.
-
-    Raises:
-        RunError: There is such a run.
-    """
+    """Refuse with ``RunError``, before any picture is read, the name of a run that exists."""
     run = config.runs / config.name
     # Workers that are started again find the run that they began. Only the machine on which one
     # failed counts the restart.
@@ -93,8 +89,7 @@ class Run:
                     f"{self.directory} is being trained by another program; wait for its end, or "
                     "stop it"
                 ) from error
-            for partial in self.directory.glob(PARTIAL_PATTERN):
-                partial.unlink(missing_ok=True)
+            remove_partial_files(self.directory)
         return self
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
@@ -109,9 +104,6 @@ class Run:
         """Print what the run is about to do, write it to ``config.json``, and remove old results.
 
         ``sizes`` counts the images that train and validate.
-
-        Raises:
-            OSError: A file can't be written or removed.
         """
         # Whatever changes the last bits of a result.
         environment = {
@@ -141,7 +133,7 @@ class Run:
         self, config: Config, history: list[EpochMetrics], splits: Splits, sizes: tuple[int, int]
     ) -> ModelCard:
         """Describe the trained network, which is not tested yet; ``sizes`` as of ``begin``."""
-        kept = history[kept_epoch(history, config.recipe) - 1]
+        kept = kept_epoch(history, config.recipe)
         return ModelCard(
             name=self.directory.name,
             version="",
@@ -158,12 +150,12 @@ class Run:
             test_accuracy=None,
             test_images=len(splits["test"]),
             created=datetime.now(UTC).date().isoformat(),
-            fit="keep-aspect" if config.recipe.is_strong else "resize",
+            fit="resize" if config.recipe.trains_reference_cnn else "keep-aspect",
         )
 
     def print_summary(self, history: list[EpochMetrics], config: Config) -> None:
         """Print which epoch is kept, where everything is, and what to do next."""
-        kept = history[kept_epoch(history, config.recipe) - 1]
+        kept = kept_epoch(history, config.recipe)
         chosen = "Last" if config.recipe.keep_last else "Best"
         best = f"{chosen} of {_epochs(len(history))}: {kept.epoch}"
         if kept.validation_accuracy is not None:
@@ -203,7 +195,7 @@ def replay_losses(config: Config) -> Config:
         # The card is written at the very end, so a run without it was interrupted.
         ModelCard.load(run)
         history = read_metrics(run)
-        history = history[: kept_epoch(history, config.recipe)]
+        history = history[: kept_epoch(history, config.recipe).epoch]
         losses = [row.validation_loss for row in history if row.validation_loss is not None]
     except (OSError, IndexError, KeyError, TypeError, ValueError) as error:
         raise RunError(

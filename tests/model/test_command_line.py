@@ -9,7 +9,7 @@ import pytest
 import model.evaluate
 import webui.languages
 from model.command_line import OneLineParser, format_percentage, visible
-from model.training import config
+from model.training import options
 from tests.helpers.pictures import RED
 from tests.helpers.training import FinishedRun
 
@@ -112,7 +112,7 @@ def test_help_shows_examples(
     assert example in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("parser", [model.evaluate.create_parser(), config.create_parser()])
+@pytest.mark.parametrize("parser", [model.evaluate.create_parser(), options.create_parser()])
 def test_help_explains_every_option(parser: OneLineParser) -> None:
     for action in parser._actions:  # noqa: SLF001
         assert action.help is not None, action.option_strings

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from model.data.test_files import write_test_files
+from model.data.tested_files import write_test_files
 from model.evaluate import main
 from model.export.graph import to_onnx
 from model.inference.classifier import Classifier

@@ -8,7 +8,8 @@ import pytest
 
 from model import BEST_ARCHIVE
 from model.training import RunError
-from model.training.config import CONFIG_FILE_NAME, Config, parse_config
+from model.training.config import CONFIG_FILE_NAME, Config
+from model.training.options import parse_config
 from model.training.recipes import RECIPES
 
 RESNET = "torchvision:resnet18"
