@@ -9,6 +9,7 @@ from flask_compress import Compress
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from webui.admission import Admission
+from webui.code_snippets import create_code_snippets
 from webui.error_handling import answer_exception
 from webui.languages import (
     Languages,
@@ -60,14 +61,14 @@ def create_app(settings: Settings) -> Flask:
     )
     # What is registered first comes first before a request, and last after it.
     app.extensions["metrics"] = Metrics(app, admission)
-    app.extensions["models"] = models = Models(settings)
-    app.extensions["torchserve"] = models.default.client
+    app.extensions["models"] = Models(settings)
     app.jinja_env.filters.update(
         percentage=format_percentage,
         number=format_decimal,
         size=format_size,
         duration=format_duration,
         image_description=describe_image,
+        code_snippets=create_code_snippets,
     )
     Languages(app)
     for before in (identify_request, refuse_unknown_hosts, refuse_other_sites):

@@ -1,5 +1,6 @@
 """The pages, which are the form and the result, and the probes."""
 
+from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -8,7 +9,6 @@ from flask import (
     Response,
     current_app,
     jsonify,
-    make_response,
     redirect,
     render_template,
     request,
@@ -20,9 +20,9 @@ from werkzeug.wrappers import Response as BaseResponse
 from webui.classification import Outcome, classify_all
 from webui.errors import EmptyFileError, UploadTooLargeError, WebUIError
 from webui.introduction import introduce
-from webui.negotiation import negotiated, wants_card, wants_json
-from webui.torchserve.client import PIXEL, TorchServeClient
-from webui.torchserve.models import MODEL, Models, chosen_model
+from webui.negotiation import json_or_page, negotiated, wants_card, wants_json
+from webui.torchserve.client import PIXEL
+from webui.torchserve.models import MODEL, chosen_model, default_model
 from webui.uploads import FIELD_NAME, read_explained_upload, read_uploads
 
 # Parameter that names the version of the model, and its value for all versions side by side.
@@ -79,7 +79,7 @@ def predict() -> Response:
     """Say what the model sees in each picture, as a page, as cards of it, or as JSON."""
     with current_app.extensions["admission"].turn(read_uploads) as uploads:
         asked = request.args.get(VERSION) or None
-        versions = _client().fetch_workers() if asked == ALL_VERSIONS else [asked]
+        versions = chosen_model().client.fetch_workers() if asked == ALL_VERSIONS else [asked]
         return _answer(classify_all(uploads, versions, with_model_input=not wants_json()))
 
 
@@ -100,15 +100,12 @@ def _answer(outcomes: list[Outcome]) -> Response:
     errors = [outcome.error for outcome in outcomes if outcome.error]
     if errors and len(outcomes) == 1:
         raise errors[0]
-    if wants_json():
-        response = jsonify(_to_json(outcomes))
-    else:
-        name = "card.html" if wants_card() else "result.html"
-        response = make_response(render_template(name, outcomes=outcomes))
+    template = "card.html" if wants_card() else "result.html"
+    response = json_or_page(_to_json(outcomes), template, outcomes=outcomes)
     if len(errors) == len(outcomes):
         response.status_code = errors[0].code
         response.headers.update(errors[0].headers)
-    return negotiated(response)
+    return response
 
 
 @pages.get("/model")
@@ -117,19 +114,16 @@ def show_card() -> Response:
     asked = request.args.get(VERSION) or None
     with current_app.extensions["admission"].probe():
         # Where all versions are compared, the links lead here with their name.
-        card = _client().fetch_description(None if asked == ALL_VERSIONS else asked)
+        card = chosen_model().client.fetch_description(None if asked == ALL_VERSIONS else asked)
     card.pop("examples", None)
-    if wants_json():
-        return negotiated(jsonify(card))
     recalls = [*zip(card["class_names"], card.get("recalls", ()), strict=False)]
     bands = [
         (f"{100 * low:g} – {100 * high:g} %", share) for low, high, share in card.get("bands", ())
     ]
     strangers = [(_name_strangers(kind), share) for kind, _, share in card.get("strangers", ())]
-    page = render_template(
-        "model.html", card=card, recalls=recalls, bands=bands, strangers=strangers
+    return json_or_page(
+        card, "model.html", card=card, recalls=recalls, bands=bands, strangers=strangers
     )
-    return negotiated(make_response(page))
 
 
 def _name_strangers(kind: str) -> str:
@@ -153,7 +147,7 @@ def report_health() -> Response:
 def report_readiness() -> Response:
     """Say whether the model answers, and the server is not about to stop."""
     with current_app.extensions["admission"].probe():
-        _client().predict(PIXEL)
+        chosen_model().client.predict(PIXEL)
     return jsonify(status="ready")
 
 
@@ -174,25 +168,17 @@ def _to_json(outcomes: list[Outcome]) -> object:
 
 def _find_workers() -> dict[str, list[str]]:
     """Return the workers of all versions, the default first; none where TorchServe is away."""
-    try:
-        return _client().fetch_workers()
-    except WebUIError:
-        return {}
+    with suppress(WebUIError):
+        return chosen_model().client.fetch_workers()
+    return {}
 
 
 def _find_models() -> list[str]:
     """Return the models that one may choose among, the default first; none without a choice."""
-    if not current_app.config["TEACHES"]:
-        return []
-    models: Models = current_app.extensions["models"]
-    try:
-        return models.default.client.fetch_models()
-    except WebUIError:
-        return []
-
-
-def _client() -> TorchServeClient:
-    return chosen_model().client
+    if current_app.config["TEACHES"]:
+        with suppress(WebUIError):
+            return default_model().client.fetch_models()
+    return []
 
 
 @pages.app_url_defaults

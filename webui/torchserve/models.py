@@ -58,9 +58,18 @@ def chosen_model() -> Model:
     Raises:
         NotFoundError: No model can have the name.
     """
-    models: Models = current_app.extensions["models"]
     name = request.args.get(MODEL) if current_app.config["TEACHES"] else None
-    return models.get(name) if name else models.default
+    return _models().get(name) if name else default_model()
+
+
+def default_model() -> Model:
+    """Return the model that answers where a request names none."""
+    return _models().default
+
+
+def _models() -> Models:
+    models: Models = current_app.extensions["models"]
+    return models
 
 
 def _connect(settings: Settings) -> Model:
