@@ -103,11 +103,6 @@ def _log_format(value: str) -> str:
     return value
 
 
-def order_of_version(version: str) -> tuple[list[int], str]:
-    """Return what puts versions in order, so that 10.0 comes after 9.1."""
-    return [int(number) for number in re.findall(r"[0-9]{1,9}", version)], version
-
-
 def _setting(default: str, parse: Callable[[str], Any], help_text: str) -> Any:  # noqa: ANN401
     """Declare a setting; its ``default`` is written as in the environment."""
     metadata = {"default": default, "parse": parse, "help": help_text}

@@ -7,7 +7,7 @@ from flask import current_app, request
 
 from webui.errors import NotFoundError
 from webui.settings import LATEST, Settings
-from webui.torchserve.client import VERSION, TorchServeClient
+from webui.torchserve.client import NAME, TorchServeClient
 from webui.torchserve.descriptions import Descriptions
 
 # Parameter that names the model.
@@ -47,7 +47,7 @@ class Models:
         """
         if name == self._settings.model_name:
             return self.default
-        if not VERSION.fullmatch(name):
+        if not NAME.fullmatch(name):
             raise NotFoundError
         return self._connect(replace(self._settings, model_name=name))
 
