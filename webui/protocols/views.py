@@ -7,14 +7,14 @@ from typing import Any
 import orjson
 from flask import Blueprint, Response, current_app, g, jsonify, request
 
-from webui.classification import classify_all
 from webui.errors import BadRequestError, NotFoundError
 from webui.negotiation import negotiated
 from webui.openapi.view import DOCUMENT
+from webui.pictures.classification import classify_all
+from webui.pictures.uploads import Upload
 from webui.protocols.bodies import read_inputs, read_instances
 from webui.torchserve.client import PIXEL
 from webui.torchserve.models import default_model
-from webui.uploads import Upload
 
 MODEL, VERSION = "/models/<name>", "/models/<name>/versions/<version>"
 

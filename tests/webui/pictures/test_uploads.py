@@ -19,7 +19,7 @@ from tests.helpers.sending import (
     upload_all,
 )
 from tests.webui.conftest import MAX_FORM_BYTES, MAX_UPLOAD_BYTES, CreateClient
-from webui.uploads import Upload
+from webui.pictures.uploads import Upload
 
 FIELD = part("field", b"x")
 PICTURE = part("image", PNG, "cat.png")

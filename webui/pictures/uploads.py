@@ -9,7 +9,7 @@ from io import BytesIO
 from flask import Request, current_app, request
 
 from webui.errors import NoFileError, TooManyPicturesError, UnsupportedMediaTypeError
-from webui.work import estimate_work
+from webui.pictures.work import estimate_work
 
 FIELD_NAME = "image"
 # Room in a multipart body for its boundaries, part headers and small fields.

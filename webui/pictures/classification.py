@@ -10,9 +10,9 @@ from flask import current_app, g
 
 from webui.error_handling import log_error
 from webui.errors import EmptyFileError, UploadTooLargeError, WebUIError
+from webui.pictures.uploads import Upload
 from webui.torchserve.models import chosen_model
 from webui.torchserve.predictions import Prediction
-from webui.uploads import Upload
 
 # Number of pictures of one request that are sent on at a time, so that each of TorchServe's workers
 # always finds the next one waiting.

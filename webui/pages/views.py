@@ -1,29 +1,19 @@
-"""The pages, which are the form and the result, and the probes."""
+"""The start page, its answers and explanations, and what the model knows."""
 
 from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
-from flask import (
-    Blueprint,
-    Response,
-    current_app,
-    jsonify,
-    redirect,
-    render_template,
-    request,
-    url_for,
-)
+from flask import Blueprint, Response, current_app, redirect, render_template, request, url_for
 from flask_babel import gettext as _
 from werkzeug.wrappers import Response as BaseResponse
 
-from webui.classification import Outcome, classify_all
 from webui.errors import EmptyFileError, UploadTooLargeError, WebUIError
-from webui.introduction import introduce
-from webui.negotiation import json_or_page, negotiated, wants_card, wants_json
-from webui.torchserve.client import PIXEL
+from webui.negotiation import json_or_page, wants_card, wants_json
+from webui.pages.introduction import introduce
+from webui.pictures.classification import Outcome, classify_all
+from webui.pictures.uploads import FIELD_NAME, read_explained_upload, read_uploads
 from webui.torchserve.models import MODEL, chosen_model, default_model
-from webui.uploads import FIELD_NAME, read_explained_upload, read_uploads
 
 # Parameter that names the version of the model, and its value for all versions side by side.
 VERSION, ALL_VERSIONS = "version", "all"
@@ -35,28 +25,22 @@ LASTING_PAGES = {"pages.show_form", "pages.show_card", "api.show_page"}
 # It imports the explanations' only when they are asked for.
 MODULES = sorted(
     f"modules/{file.name}"
-    for file in (Path(__file__).parent / "static" / "modules").glob("*.js")
+    for file in (Path(__file__).parents[1] / "static" / "modules").glob("*.js")
     if file.name not in {"main.js", "explanation.js"}
 )
 
 pages = Blueprint("pages", __name__)
-# Addresses for whatever monitors the program; they always answer in JSON.
-probes = Blueprint("probes", __name__)
-probes.after_request(negotiated)
 
 
 @pages.get("/")
 def show_form() -> str:
     """Show the form that accepts pictures."""
-    config = current_app.config
-    most_bytes, most_pictures = config["MAX_UPLOAD_BYTES"], config["MAX_PICTURES"]
+    max_bytes = current_app.config["MAX_UPLOAD_BYTES"]
     workers, chosen_version = _find_workers(), request.args.get(VERSION)
     descriptions = chosen_model().descriptions
     return render_template(
         "form.html",
         field_name=FIELD_NAME,
-        max_bytes=most_bytes,
-        max_pictures=most_pictures,
         modules=MODULES,
         models=_find_models(),
         chosen_model=request.args.get(MODEL),
@@ -64,7 +48,7 @@ def show_form() -> str:
         chosen_version=chosen_version,
         introduction=introduce(descriptions, workers, chosen_version),
         # The page's script finds these before it sends a picture, and shows the same words.
-        errors=[EmptyFileError(), UploadTooLargeError(max_bytes=most_bytes)],
+        errors=[EmptyFileError(), UploadTooLargeError(max_bytes=max_bytes)],
     )
 
 
@@ -108,6 +92,21 @@ def _answer(outcomes: list[Outcome]) -> Response:
     return response
 
 
+def _to_json(outcomes: list[Outcome]) -> object:
+    """Return TorchServe's own answer, or for several pictures an answer or an error for each.
+
+    If there is no answer at all, the first error stands for all. Where all versions were asked, a
+    picture has the answer of each.
+    """
+    answers: list[object] = []
+    for outcome in outcomes:
+        predictions = [answer.prediction for answer in outcome.answers]
+        answers += [outcome.error.as_dict()] if outcome.error else predictions
+    if len(answers) == 1 or all(outcome.error for outcome in outcomes):
+        return answers[0]
+    return {"predictions": answers}
+
+
 @pages.get("/model")
 def show_card() -> Response:
     """Say what the model knows and how good it is: as a page, or as the card itself."""
@@ -135,35 +134,6 @@ def _name_strangers(kind: str) -> str:
         "test images": _("its own classes, by mistake"),
     }
     return names.get(kind, kind)
-
-
-@probes.get("/healthz")
-def report_health() -> Response:
-    """Say that the web UI runs, whatever TorchServe does."""
-    return jsonify(status="ok")
-
-
-@probes.get("/readyz")
-def report_readiness() -> Response:
-    """Say whether the model answers, and the server is not about to stop."""
-    with current_app.extensions["admission"].probe():
-        chosen_model().client.predict(PIXEL)
-    return jsonify(status="ready")
-
-
-def _to_json(outcomes: list[Outcome]) -> object:
-    """Return TorchServe's own answer, or for several pictures an answer or an error for each.
-
-    If there is no answer at all, the first error stands for all. Where all versions were asked, a
-    picture has the answer of each.
-    """
-    answers: list[object] = []
-    for outcome in outcomes:
-        predictions = [answer.prediction for answer in outcome.answers]
-        answers += [outcome.error.as_dict()] if outcome.error else predictions
-    if len(answers) == 1 or all(outcome.error for outcome in outcomes):
-        return answers[0]
-    return {"predictions": answers}
 
 
 def _find_workers() -> dict[str, list[str]]:
