@@ -13,9 +13,10 @@ import pytest
 import urllib3
 
 from tests.helpers.fake_torchserve import Answer, FakeTorchServe
+from tests.helpers.running_app import running_app
 from tests.helpers.sending import PNG, part
 from tests.helpers.waiting import wait_until
-from tests.webui.conftest import MAX_FORM_BYTES, MAX_UPLOAD_BYTES, running_app
+from tests.webui.conftest import MAX_FORM_BYTES, MAX_UPLOAD_BYTES
 from webui import create_app
 from webui.admission import MOST_ACCEPTED, MOST_RUNNING
 from webui.pictures.uploads import FORM_OVERHEAD_BYTES
