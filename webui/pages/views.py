@@ -22,11 +22,10 @@ SHOWN_CLASSES = 5
 # Pages that can be asked for again in another language.
 LASTING_PAGES = {"pages.show_form", "pages.show_card", "api.show_page"}
 # Scripts that main.js imports, directly or not; a page that names them fetches them all at once.
-# It imports the explanations' only when they are asked for.
 MODULES = sorted(
     f"modules/{file.name}"
     for file in (Path(__file__).parents[1] / "static" / "modules").glob("*.js")
-    if file.name not in {"main.js", "explanation.js"}
+    if file.name != "main.js"
 )
 
 pages = Blueprint("pages", __name__)
