@@ -32,7 +32,7 @@ def answer_exception(exception: Exception) -> Any:  # noqa: ANN401
     if first_part() == OPEN_INFERENCE:
         response = negotiated(jsonify(error=error.message))
     else:
-        template = "error_card.html" if wants_card() else "error.html"
+        template = "card.html" if wants_card() else "error.html"
         response = json_or_page(error.as_dict(), template, error=error)
     response.status_code = error.code
     response.headers.update(error.headers)
