@@ -229,6 +229,12 @@ class Settings:
         return f"[{self.webui_host}]" if ":" in self.webui_host else self.webui_host
 
     @property
+    def web_ui_url(self) -> str:
+        """Where a browser on this machine finds the web UI, with a slash at the end."""
+        here = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104
+        return f"http://{here.get(self.webui_host, self._own_name)}:{self.webui_port}/"
+
+    @property
     def inference_url(self) -> str:
         """Where TorchServe answers predictions, without a slash at the end."""
         return f"http://127.0.0.1:{self.torchserve_inference_port}"
