@@ -1,12 +1,12 @@
 """The models that one may choose among, where own classes are taught."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 
 from flask import current_app, request
 
 from webui.errors import NotFoundError
-from webui.settings import LATEST, Settings
+from webui.settings import Settings
 from webui.torchserve.client import NAME, TorchServeClient
 from webui.torchserve.descriptions import Descriptions
 
@@ -16,12 +16,12 @@ MODEL = "model"
 MOST_REMEMBERED = 100
 
 
-@dataclass(frozen=True)
 class Model:
     """What asks TorchServe about a model, and remembers what its versions say of themselves."""
 
-    client: TorchServeClient
-    descriptions: Descriptions
+    def __init__(self, settings: Settings) -> None:
+        self.client = TorchServeClient(settings)
+        self.descriptions = Descriptions(self.client)
 
 
 class Models:
@@ -35,9 +35,9 @@ class Models:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self.default = _connect(settings)
-        self._settings = replace(settings, model_version=LATEST)
-        self._connect = lru_cache(MOST_REMEMBERED)(_connect)
+        self.default = Model(settings)
+        self._settings = settings
+        self._connect = lru_cache(MOST_REMEMBERED)(Model)
 
     def get(self, name: str) -> Model:
         """Return the model of a name, whether TorchServe has it or not.
@@ -70,8 +70,3 @@ def default_model() -> Model:
 def _models() -> Models:
     models: Models = current_app.extensions["models"]
     return models
-
-
-def _connect(settings: Settings) -> Model:
-    client = TorchServeClient(settings)
-    return Model(client, Descriptions(client))
