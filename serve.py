@@ -23,7 +23,7 @@ from model import PROJECT
 from model.command_line import tolerate_any_encoding
 from serving import ServeError
 from serving.java import find_java_home
-from serving.readiness import find_patience, wait_for_answer, web_ui_url
+from serving.readiness import find_patience, wait_for_answer
 from serving.supervision import Server, keep_running, running
 from serving.torchserve import log_files, run_directory, torchserve
 from webui.logs import create_formatter
@@ -101,7 +101,7 @@ def serve(settings: Settings) -> int:
             LOG.info(
                 "The model answers after %.1f s. Open %s (press Ctrl-C to stop)",
                 time.monotonic() - started,
-                web_ui_url(settings),
+                settings.web_ui_url,
             )
             keep_running(servers, log_files(settings), stop)
         LOG.info("\nStopping …")

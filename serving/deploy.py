@@ -38,8 +38,8 @@ from serving.trial import (
     require_claim,
 )
 from webui.errors import WebUIError
-from webui.settings import LATEST, Settings, SettingsError, order_of_version
-from webui.torchserve.client import PIXEL
+from webui.settings import LATEST, Settings, SettingsError
+from webui.torchserve.client import PIXEL, order_of_version
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -24,53 +24,32 @@ WORKER_SECONDS = 120
 class Management(TorchServeClient):
     """A client that also changes which versions of a model there are, and which is the default.
 
+    Its methods raise ``ServeError`` where TorchServe refuses something or takes too long, and
+    ``WebUIError`` where it does not answer.
+
     Args:
         settings: Where TorchServe is, and what the model is called.
     """
 
     def find_versions(self) -> list[str]:
-        """Return the versions of the model, the default first; none if there is no such model.
-
-        Raises:
-            WebUIError: TorchServe does not tell.
-        """
+        """Return the versions of the model, the default first; none if there is no such model."""
         return [*self.fetch_workers()] if self._settings.model_name in self._fetch_names() else []
 
     def register(self, archive: str) -> None:
-        """Begin to load a version from its archive in the model store.
-
-        Raises:
-            ServeError: TorchServe refuses it.
-            WebUIError: TorchServe does not answer.
-        """
+        """Begin to load a version from its archive in the model store."""
         # Waiting for the workers would keep TorchServe's only thread for requests from others.
         self._change("POST", "", url=archive, synchronous="false")
 
     def wait_until_ready(self, version: str) -> None:
-        """Wait until all workers of a version are ready.
-
-        Raises:
-            ServeError: It takes too long.
-            WebUIError: TorchServe does not answer.
-        """
+        """Wait until all workers of a version are ready."""
         self._wait(version, {READY})
 
     def choose(self, version: str) -> None:
-        """Let a version answer where a request names none.
-
-        Raises:
-            ServeError: TorchServe does not have it.
-            WebUIError: TorchServe does not answer.
-        """
+        """Let a version answer where a request names none."""
         self._change("PUT", f"/{self._path(version)}/set-default")
 
     def remove(self, version: str) -> None:
-        """Stop the workers of a version that is not the default, and forget it.
-
-        Raises:
-            ServeError: TorchServe refuses that.
-            WebUIError: TorchServe does not answer.
-        """
+        """Stop the workers of a version that is not the default, and forget it."""
         self._change("PUT", f"/{self._path(version)}", min_worker="0")
         # Removing waits for the workers, too, and would keep TorchServe's only thread.
         self._wait(version, set())

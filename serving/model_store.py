@@ -13,7 +13,8 @@ from typing import Any
 
 from model.atomic_file import write_atomically
 from serving import ServeError
-from webui.settings import LATEST, Settings, order_of_version
+from webui.settings import LATEST, Settings
+from webui.torchserve.client import order_of_version
 
 DEPLOYED = ".deployed"
 # Name of the file of an archive that says which version of which model it holds.

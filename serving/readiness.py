@@ -45,7 +45,7 @@ def wait_for_answer(settings: Settings, servers: Sequence[Server], stop: threadi
         if time.monotonic() > deadline:
             raise ServeError(f"there was no answer within {START_SECONDS} seconds: {logs}")
         try:
-            ready = http.request("GET", f"{web_ui_url(settings)}readyz").status == HTTPStatus.OK
+            ready = http.request("GET", f"{settings.web_ui_url}readyz").status == HTTPStatus.OK
         except urllib3.exceptions.HTTPError:
             # The web UI is not listening yet.
             continue
@@ -70,10 +70,3 @@ def find_patience(settings: Settings) -> float:
     except WebUIError:
         return NO_ANSWER_SECONDS
     return math.inf if states == {READY} else IMPAIRED_SECONDS
-
-
-def web_ui_url(settings: Settings) -> str:
-    """Return the URL to open in a browser."""
-    here = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
-    host = here.get(settings.webui_host, settings.webui_host)
-    return f"http://{f'[{host}]' if ':' in host else host}:{settings.webui_port}/"

@@ -1,4 +1,14 @@
-"""The web UI: a form that accepts pictures, and a page that says what the model sees in them."""
+"""The web UI: a form that accepts pictures, and a page that says what the model sees in them.
+
+What happens to every request stands in this folder. Below it:
+
+    pages/       the start page with its answers, what the model knows, and the probes
+    pictures/    the pictures of a request: how they arrive, what they cost, what becomes of each
+    torchserve/  what asks TorchServe
+    openapi/     the description of the API
+    protocols/   KServe's protocols
+    teach/       the page that teaches a model classes of one's own
+"""
 
 from http import HTTPStatus
 
@@ -19,14 +29,16 @@ from webui.languages import (
 )
 from webui.logs import add_request_id, identify_request
 from webui.metrics import Metrics
+from webui.openapi.code_snippets import create_code_snippets
 from webui.openapi.view import api
+from webui.pages.probes import probes
+from webui.pages.views import pages
+from webui.pictures.uploads import FORM_OVERHEAD_BYTES, MAX_OTHER_PARTS, MAX_TEXT_BYTES, FormRequest
 from webui.protocols.views import kserve, open_inference
 from webui.security import add_security_headers, refuse_other_sites, refuse_unknown_hosts
 from webui.settings import Settings
 from webui.teach.views import Lessons, teach
 from webui.torchserve.models import Models
-from webui.uploads import FORM_OVERHEAD_BYTES, MAX_OTHER_PARTS, MAX_TEXT_BYTES, FormRequest
-from webui.views import pages, probes
 
 # Size up to which answers are compressed; longer ones are pages full of pictures, which are.
 MAX_COMPRESSED_BYTES = 256 * 1024
@@ -60,14 +72,14 @@ def create_app(settings: Settings) -> Flask:
     )
     # What is registered first comes first before a request, and last after it.
     app.extensions["metrics"] = Metrics(app, admission)
-    app.extensions["models"] = models = Models(settings)
-    app.extensions["torchserve"] = models.default.client
+    app.extensions["models"] = Models(settings)
     app.jinja_env.filters.update(
         percentage=format_percentage,
         number=format_decimal,
         size=format_size,
         duration=format_duration,
         image_description=describe_image,
+        code_snippets=create_code_snippets,
     )
     Languages(app)
     for before in (identify_request, refuse_unknown_hosts, refuse_other_sites):

@@ -13,9 +13,9 @@ from limits.storage import MemoryStorage
 from limits.strategies import FixedWindowRateLimiter
 
 from webui.errors import RateLimitError, StoppingError, TooManyPicturesError
+from webui.pictures.uploads import Upload
 from webui.settings import UNLIMITED
 from webui.torchserve.errors import OverloadedError
-from webui.uploads import Upload
 
 # Requests with pictures that are accepted, those that wait included, of all addresses and of one.
 MOST_ACCEPTED = (64, 32)

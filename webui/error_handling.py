@@ -3,7 +3,7 @@
 import logging
 from typing import Any
 
-from flask import current_app, jsonify, make_response, render_template
+from flask import current_app, jsonify
 from flask_babel import force_locale
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
 
@@ -17,7 +17,7 @@ from webui.errors import (
     WebUIError,
 )
 from webui.languages import FIRST_LANGUAGE
-from webui.negotiation import OPEN_INFERENCE, first_part, negotiated, wants_card, wants_json
+from webui.negotiation import OPEN_INFERENCE, first_part, json_or_page, negotiated, wants_card
 
 FIRST_ERROR = 400
 FIRST_SERVER_ERROR = 500
@@ -30,15 +30,13 @@ def answer_exception(exception: Exception) -> Any:  # noqa: ANN401
     error = _as_web_ui_error(exception)
     log_error(error, exception)
     if first_part() == OPEN_INFERENCE:
-        response = jsonify(error=error.message)
-    elif wants_json():
-        response = jsonify(error.as_dict())
+        response = negotiated(jsonify(error=error.message))
     else:
-        template = "error_card.html" if wants_card() else "error.html"
-        response = make_response(render_template(template, error=error))
+        template = "card.html" if wants_card() else "error.html"
+        response = json_or_page(error.as_dict(), template, error=error)
     response.status_code = error.code
     response.headers.update(error.headers)
-    return negotiated(response)
+    return response
 
 
 def log_error(error: WebUIError, cause: BaseException) -> None:

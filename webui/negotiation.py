@@ -1,11 +1,9 @@
 """Which form a request prefers for its answer: a page or a card for people, JSON for programs."""
 
-from flask import Response, request
+from flask import Response, jsonify, make_response, render_template, request
 
 JSON = "application/json"
 HTML = "text/html"
-# Parameter with which a script of the page asks for the card alone, and its value.
-FORM_PARAMETER, CARD = "as", "card"
 # First parts of the addresses that only programs ask, and that answer in JSON alone.
 OPEN_INFERENCE = "v2"
 PROGRAMS_ALONE = {"explain", "healthz", "readyz", "v1", OPEN_INFERENCE}
@@ -24,8 +22,14 @@ def wants_json() -> bool:
 
 
 def wants_card() -> bool:
-    """Say whether the current request asks for a part of a page only."""
-    return request.args.get(FORM_PARAMETER) == CARD
+    """Say whether a script of the page asks for the card alone."""
+    return request.args.get("as") == "card"
+
+
+def json_or_page(document: object, template: str, /, **values: object) -> Response:
+    """Return ``document`` as JSON, or a template with ``values``, as the request prefers."""
+    answer = jsonify(document) if wants_json() else render_template(template, **values)
+    return negotiated(make_response(answer))
 
 
 def negotiated(response: Response) -> Response:

@@ -103,11 +103,6 @@ def _log_format(value: str) -> str:
     return value
 
 
-def order_of_version(version: str) -> tuple[list[int], str]:
-    """Return what puts versions in order, so that 10.0 comes after 9.1."""
-    return [int(number) for number in re.findall(r"[0-9]{1,9}", version)], version
-
-
 def _setting(default: str, parse: Callable[[str], Any], help_text: str) -> Any:  # noqa: ANN401
     """Declare a setting; its ``default`` is written as in the environment."""
     metadata = {"default": default, "parse": parse, "help": help_text}
@@ -232,6 +227,12 @@ class Settings:
     @property
     def _own_name(self) -> str:
         return f"[{self.webui_host}]" if ":" in self.webui_host else self.webui_host
+
+    @property
+    def web_ui_url(self) -> str:
+        """Where a browser on this machine finds the web UI, with a slash at the end."""
+        here = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104
+        return f"http://{here.get(self.webui_host, self._own_name)}:{self.webui_port}/"
 
     @property
     def inference_url(self) -> str:

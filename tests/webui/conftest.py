@@ -1,8 +1,6 @@
 """A web UI in front of a fake TorchServe, and something that sends requests to it."""
 
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,9 +12,9 @@ from jinja2 import BytecodeCache
 from jinja2.bccache import Bucket
 
 from tests.helpers.fake_torchserve import FakeTorchServe, running_fake_torchserve
+from tests.helpers.running_app import running_app
 from webui import create_app
 from webui.settings import Settings
-from webui.waitress_server import create_server, serve
 
 MAX_UPLOAD_BYTES = 1_000_000
 MAX_FORM_BYTES = 2_500_000
@@ -87,24 +85,6 @@ def client_with(settings: Settings) -> CreateClient:
         return create_app(replace(settings, **changes)).test_client()
 
     return create
-
-
-@contextmanager
-def running_app(app: Flask) -> Iterator[int]:
-    """Serve ``app`` with a real server, whose port this gives."""
-    server = create_server(app, "127.0.0.1", 0)
-    stopping = threading.Event()
-    thread = threading.Thread(target=serve, args=(server, stopping))
-    thread.start()
-    try:
-        yield server.socket.getsockname()[1]
-    finally:
-        stopping.set()
-        # It may have ended by now.
-        with suppress(OSError):
-            server.pull_trigger()
-        thread.join()
-        server.task_dispatcher.shutdown()
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ from tests.helpers.sending import (
 from tests.helpers.waiting import wait_until
 from tests.webui.conftest import CreateClient
 from webui.admission import MOST_ACCEPTED
-from webui.uploads import Upload
+from webui.pictures.uploads import Upload
 
 HEAVY = encode(Image.new("L", (4000, 4000)))
 

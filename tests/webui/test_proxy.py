@@ -11,8 +11,9 @@ from flask.testing import FlaskClient
 from benchmarks.common.server import free_ports
 from tests.helpers.fake_torchserve import FakeTorchServe
 from tests.helpers.nginx import HOST, Site, running_nginx
+from tests.helpers.running_app import running_app
 from tests.helpers.sending import AS_HTML, AS_JSON, PNG
-from tests.webui.conftest import CreateClient, running_app
+from tests.webui.conftest import CreateClient
 from webui import create_app
 from webui.settings import Settings
 

@@ -13,14 +13,15 @@ import pytest
 import urllib3
 
 from tests.helpers.fake_torchserve import Answer, FakeTorchServe
+from tests.helpers.running_app import running_app
 from tests.helpers.sending import PNG, part
 from tests.helpers.waiting import wait_until
-from tests.webui.conftest import MAX_FORM_BYTES, MAX_UPLOAD_BYTES, running_app
+from tests.webui.conftest import MAX_FORM_BYTES, MAX_UPLOAD_BYTES
 from webui import create_app
 from webui.admission import MOST_ACCEPTED, MOST_RUNNING
+from webui.pictures.uploads import FORM_OVERHEAD_BYTES
 from webui.settings import Settings
 from webui.torchserve.client import PIXEL
-from webui.uploads import FORM_OVERHEAD_BYTES
 
 LARGEST_FORM = [bytes([index]) * (MAX_FORM_BYTES // 5) for index in range(5)]
 

@@ -5,11 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from flask import Blueprint, Response, current_app, jsonify, make_response, render_template
+from flask import Blueprint, Response, current_app, jsonify
 from markupsafe import Markup, escape
 
-from webui.code_snippets import create_code_snippets
-from webui.negotiation import negotiated, wants_json
+from webui.negotiation import json_or_page
 
 DOCUMENT: dict[str, Any] = yaml.safe_load(Path(__file__).with_name("openapi.yaml").read_bytes())
 
@@ -19,11 +18,8 @@ api = Blueprint("api", __name__)
 @api.get("/api")
 def show_page() -> Response:
     """Show the description of the API: as a page, or as the OpenAPI document itself."""
-    if wants_json():
-        return negotiated(jsonify(DOCUMENT))
-    snippets, to_json = create_code_snippets("picture.jpg"), current_app.json.dumps
-    page = render_template("api.html", document=DOCUMENT, snippets=snippets, to_json=to_json)
-    return negotiated(make_response(page))
+    to_json = current_app.json.dumps
+    return json_or_page(DOCUMENT, "api.html", document=DOCUMENT, to_json=to_json)
 
 
 @api.get("/api/openapi.json")

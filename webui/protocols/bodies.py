@@ -9,7 +9,7 @@ from typing import Any
 from flask import current_app
 
 from webui.errors import TooManyPicturesError
-from webui.uploads import Upload
+from webui.pictures.uploads import Upload
 
 OUTPUTS = {"probabilities", "label"}
 MAX_DIMENSIONS = 4

@@ -7,13 +7,14 @@ from typing import Any
 import orjson
 from flask import Blueprint, Response, current_app, g, jsonify, request
 
-from webui.classification import classify_all
 from webui.errors import BadRequestError, NotFoundError
 from webui.negotiation import negotiated
 from webui.openapi.view import DOCUMENT
+from webui.pictures.classification import classify_all
+from webui.pictures.uploads import Upload
 from webui.protocols.bodies import read_inputs, read_instances
 from webui.torchserve.client import PIXEL
-from webui.uploads import Upload
+from webui.torchserve.models import default_model
 
 MODEL, VERSION = "/models/<name>", "/models/<name>/versions/<version>"
 
@@ -78,7 +79,7 @@ def report_health() -> Response:
 def report_readiness(name: str | None = None, version: str | None = None) -> Response:
     """Say whether a version classifies pictures, and the server is not about to stop."""
     with current_app.extensions["admission"].probe():
-        current_app.extensions["torchserve"].predict(PIXEL, version)
+        default_model().client.predict(PIXEL, version)
     return jsonify(ready=True, **({"name": name} if name else {}))
 
 
@@ -86,7 +87,7 @@ def report_readiness(name: str | None = None, version: str | None = None) -> Res
 @open_inference.get(VERSION)
 def describe_model(name: str, version: str | None = None) -> Response:
     """Describe the tensors of a version, and name the class of each probability."""
-    client = current_app.extensions["torchserve"]
+    client = default_model().client
     classes = sorted(client.predict(PIXEL, version)["probabilities"])
     return jsonify(
         name=name,

@@ -10,12 +10,12 @@ from time import perf_counter
 import orjson
 from flask_babel import lazy_gettext as _
 
-from webui.classification import Answer, Outcome
 from webui.errors import BadRequestError
+from webui.pictures.classification import Answer, Outcome
+from webui.pictures.uploads import Upload
 from webui.teach.training import PROJECT
 from webui.torchserve.errors import RejectedImageError
 from webui.torchserve.predictions import parse_prediction
-from webui.uploads import Upload
 
 # Seconds that a command may take.
 PATIENCE_SECONDS = 180

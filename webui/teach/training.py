@@ -117,17 +117,15 @@ class Training:
         with suppress(OSError, ValueError):
             card = json.loads((run / "model_card.json").read_bytes())
             # The test is the last that a training does.
-            if recalls := card["recalls"]:
-                told = [(right, of) for right, of, *_ in recalls]
+            if card["recalls"]:
+                told = zip(card["class_names"], card["recalls"], strict=True)
+                recalls = tuple((name, right, of) for name, (right, of, *_) in told)
                 return Job(
                     "trained",
                     run,
-                    right=sum(right for right, _ in told),
-                    of=sum(of for _, of in told),
-                    recalls=tuple(
-                        (name, *share)
-                        for name, share in zip(card["class_names"], told, strict=True)
-                    ),
+                    right=sum(right for _, right, _ in recalls),
+                    of=sum(of for _, _, of in recalls),
+                    recalls=recalls,
                     kept=noted.get("kept", ""),
                 )
         lines = self._log.read_text(errors="replace").splitlines()

@@ -18,14 +18,14 @@ from flask import (
 from flask_babel import lazy_gettext as _
 from werkzeug.wrappers import Response as BaseResponse
 
-from webui.classification import Outcome, classify_all
 from webui.errors import BadRequestError
 from webui.negotiation import negotiated
+from webui.pictures.classification import Outcome, classify_all
+from webui.pictures.uploads import FIELD_NAME, read_uploads
 from webui.settings import Settings, is_model_name
 from webui.teach.classes import Classes, TaughtClass
 from webui.teach.commands import deploy, try_out
 from webui.teach.training import Training, can_train
-from webui.uploads import FIELD_NAME, read_uploads
 
 # Numbers of classes and of pictures of each with which a training works, and the number of pictures
 # with which it works well.

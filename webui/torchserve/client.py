@@ -13,7 +13,7 @@ from flask_babel import lazy_gettext as _
 from urllib3 import exceptions
 
 from webui.errors import WebUIError
-from webui.settings import Settings, order_of_version
+from webui.settings import Settings
 from webui.torchserve.errors import (
     ModelNotReadyError,
     ModelServerError,
@@ -36,13 +36,18 @@ MOST_MODELS = 100
 READY = "READY"
 # Picture for probes: one black pixel in the format PPM.
 PIXEL = b"P6 1 1 255\n\0\0\0"
-# What TorchServe accepts as a version, which becomes part of a URL.
-VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+# What TorchServe accepts as the name of a model or a version, which becomes part of a URL.
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 # Status and type of TorchServe's errors. It has one for having no worker and for a full queue.
 KEY_REFUSED = 400, "InvalidKeyException"
 NO_PLACE = 503, "ServiceUnavailableException"
 UNKNOWN_MODEL = 404, "ModelNotFoundException"
 UNKNOWN_VERSION = 404, "ModelVersionNotFoundException"
+
+
+def order_of_version(version: str) -> tuple[list[int], str]:
+    """Return what puts versions in order, so that 10.0 comes after 9.1."""
+    return [int(number) for number in re.findall(r"[0-9]{1,9}", version)], version
 
 
 class Reply(NamedTuple):
@@ -67,6 +72,9 @@ class Reply(NamedTuple):
 
 class TorchServeClient:
     """A client for one model of one TorchServe, which threads may share.
+
+    Its methods raise ``WebUIError`` where TorchServe does not answer as it should; each cause has a
+    class in :mod:`webui.torchserve.errors`.
 
     Args:
         settings: Where TorchServe is, what the model is called, and how long to wait.
@@ -95,9 +103,6 @@ class TorchServeClient:
             request_id: What names the request in logs.
             with_model_input: Whether to ask for the pixels that the model saw, too.
             explain: Whether to ask which parts of the picture count for the answer, too.
-
-        Raises:
-            WebUIError: There is none; each cause has a class in :mod:`webui.torchserve.errors`.
         """
         door = "explanations" if explain else "predictions"
         url = f"{self._settings.inference_url}/{door}/{self._path(version)}"
@@ -126,9 +131,6 @@ class TorchServeClient:
         """Return the states of the workers of each version.
 
         The default version comes first, and the others from the highest on.
-
-        Raises:
-            WebUIError: TorchServe does not tell; see :meth:`predict`.
         """
         url = f"{self._settings.management_url}/models/{self._settings.model_name}"
         default, versions = self._fetch_versions(url), self._fetch_versions(f"{url}/all")
@@ -144,11 +146,7 @@ class TorchServeClient:
         }
 
     def fetch_models(self) -> list[str]:
-        """Return the names of all models that TorchServe serves, this client's own first.
-
-        Raises:
-            WebUIError: TorchServe does not tell; see :meth:`predict`.
-        """
+        """Return the names of all models that TorchServe serves, this client's own first."""
         own = self._settings.model_name
         return [own, *sorted(self._fetch_names() - {own})]
 
@@ -168,9 +166,6 @@ class TorchServeClient:
         Args:
             version: The version of the model; TorchServe's default without one.
             patience: Seconds to wait.
-
-        Raises:
-            WebUIError: TorchServe does not tell, or the model has none; see :meth:`predict`.
         """
         url = f"{self._settings.management_url}/models/{self._path(version)}?customized=true"
         reply = self._ask("management", url, patience=patience)
@@ -191,7 +186,7 @@ class TorchServeClient:
         """Return the end of the addresses of a version, or of the default."""
         if not version:
             return self._settings.model_name
-        if not VERSION.fullmatch(version):
+        if not NAME.fullmatch(version):
             raise UnknownVersionError(version=version)
         return f"{self._settings.model_name}/{version}"
 

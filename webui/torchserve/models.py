@@ -1,13 +1,13 @@
 """The models that one may choose among, where own classes are taught."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 
 from flask import current_app, request
 
 from webui.errors import NotFoundError
-from webui.settings import LATEST, Settings
-from webui.torchserve.client import VERSION, TorchServeClient
+from webui.settings import Settings
+from webui.torchserve.client import NAME, TorchServeClient
 from webui.torchserve.descriptions import Descriptions
 
 # Parameter that names the model.
@@ -16,12 +16,12 @@ MODEL = "model"
 MOST_REMEMBERED = 100
 
 
-@dataclass(frozen=True)
 class Model:
     """What asks TorchServe about a model, and remembers what its versions say of themselves."""
 
-    client: TorchServeClient
-    descriptions: Descriptions
+    def __init__(self, settings: Settings) -> None:
+        self.client = TorchServeClient(settings)
+        self.descriptions = Descriptions(self.client)
 
 
 class Models:
@@ -35,9 +35,9 @@ class Models:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self.default = _connect(settings)
-        self._settings = replace(settings, model_version=LATEST)
-        self._connect = lru_cache(MOST_REMEMBERED)(_connect)
+        self.default = Model(settings)
+        self._settings = settings
+        self._connect = lru_cache(MOST_REMEMBERED)(Model)
 
     def get(self, name: str) -> Model:
         """Return the model of a name, whether TorchServe has it or not.
@@ -47,7 +47,7 @@ class Models:
         """
         if name == self._settings.model_name:
             return self.default
-        if not VERSION.fullmatch(name):
+        if not NAME.fullmatch(name):
             raise NotFoundError
         return self._connect(replace(self._settings, model_name=name))
 
@@ -58,11 +58,15 @@ def chosen_model() -> Model:
     Raises:
         NotFoundError: No model can have the name.
     """
-    models: Models = current_app.extensions["models"]
     name = request.args.get(MODEL) if current_app.config["TEACHES"] else None
-    return models.get(name) if name else models.default
+    return _models().get(name) if name else default_model()
 
 
-def _connect(settings: Settings) -> Model:
-    client = TorchServeClient(settings)
-    return Model(client, Descriptions(client))
+def default_model() -> Model:
+    """Return the model that answers where a request names none."""
+    return _models().default
+
+
+def _models() -> Models:
+    models: Models = current_app.extensions["models"]
+    return models

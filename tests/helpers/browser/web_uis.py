@@ -2,7 +2,6 @@
 
 import json
 import tempfile
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -11,10 +10,10 @@ from pathlib import Path
 from flask import request
 
 from tests.helpers.lessons import write_lessons
+from tests.helpers.running_app import running_app
 from tests.helpers.server import Server, free_ports
 from webui import create_app
 from webui.settings import Settings
-from webui.waitress_server import create_server, serve
 
 USUAL = "usual"
 # The model that it asks for does not exist, as happens for a moment while TorchServe starts.
@@ -49,26 +48,17 @@ class WebUI:
 def running_web_ui(settings: Settings) -> Iterator[WebUI]:
     """Run a web UI in this process, so that a test sees what arrives; its port is a free one."""
     app = create_app(settings)
-    server = create_server(app, "127.0.0.1", 0)
-    web_ui = WebUI(f"http://127.0.0.1:{server.socket.getsockname()[1]}")
 
+    @app.before_request
     def record() -> None:
         web_ui.requests.append(f"{request.method} {request.path}")
         for file in request.files.getlist("image"):
             web_ui.uploads.append(file.read())
             file.seek(0)
 
-    app.before_request(record)
-    stopping = threading.Event()
-    thread = threading.Thread(target=serve, args=(server, stopping))
-    thread.start()
-    try:
+    with running_app(app) as port:
+        web_ui = WebUI(f"http://127.0.0.1:{port}")
         yield web_ui
-    finally:
-        stopping.set()
-        server.pull_trigger()
-        thread.join()
-        server.task_dispatcher.shutdown()
 
 
 @contextmanager

@@ -5,7 +5,7 @@ import {
   replaceCard, showPreview, showState, summarize,
 } from "./cards.js";
 import { createPreview, inspect, scaleDown } from "./scaling.js";
-import { isReadable, send } from "./sending.js";
+import { TOO_MANY_REQUESTS, isReadable, send } from "./sending.js";
 import { findPicture, keepPicture, originals, peekPicture } from "./storage.js";
 import { announce, say } from "./words.js";
 
@@ -13,7 +13,6 @@ import { announce, say } from "./words.js";
 // next one waiting.
 const SENT_AT_ONCE = 4;
 const FIRST_SERVER_ERROR = 500;
-const TOO_MANY_REQUESTS = 429;
 
 const form = document.querySelector("#picture-form");
 const maxBytes = Number(form.dataset.maxBytes);

@@ -41,10 +41,12 @@ export function createErrorCard(type) {
 
 // Returns the card in `html`, or null if there is none. The HTML is trusted: the server wrote it,
 // also where the browser has kept it.
-export function parseCard(html) {
+export const parseCard = (html) => parse(html, ".answer");
+
+export function parse(html, selector) {
   const template = document.createElement("template");
   template.innerHTML = html;
-  return template.content.querySelector(".answer");
+  return template.content.querySelector(selector);
 }
 
 // Shows the picture at `address` in a card, or a note if the browser can't, and returns the image.
@@ -106,6 +108,7 @@ function describePlaceholder(card) {
   else if (!card || !isWaiting(card)) placeholder?.remove();
 }
 
-function clone(id) {
+// Returns a new element as the template called `id` has it.
+export function clone(id) {
   return document.getElementById(id).content.firstElementChild.cloneNode(true);
 }

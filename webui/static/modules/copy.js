@@ -1,4 +1,4 @@
-// The buttons that copy the code beside them.
+// What every page begins with: it shows what takes scripts, and buttons copy the code beside them.
 
 const SHOWN_MILLISECONDS = 2000;
 

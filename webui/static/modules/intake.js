@@ -45,7 +45,7 @@ export function listenForPhotos(take, isBurst = false) {
   const capture = document.querySelector("#capture");
   capture.addEventListener("change", () => takeFrom(capture, take));
   document.addEventListener("click", ({ target }) => {
-    if (!target.closest("#open-camera, [data-camera]")) return;
+    if (!target.closest("[data-camera]")) return;
     // Browsers hide the camera from pages that come over plain HTTP from another machine.
     const isPhone = matchMedia("(pointer: coarse)").matches;
     if (isPhone || !navigator.mediaDevices) capture.click();

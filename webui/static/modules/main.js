@@ -183,7 +183,7 @@ function fill(element, id) {
 async function showExplanation(card, button) {
   card.querySelector("[data-unkept][role=alert]")?.remove();
   try {
-    const { explain } = await import("./explanation.js");
+    const { explain } = await import("./tools/explanation.js");
     await explain(card, button);
   } catch {
     // It is loaded only now, and the server may be gone.

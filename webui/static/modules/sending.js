@@ -7,7 +7,7 @@ const MOST_ATTEMPTS = 8;
 const FIRST_PAUSE_MILLISECONDS = 500;
 const LONGEST_PAUSE_MILLISECONDS = 5000;
 const SHOWN_MILLISECONDS = 4000;
-const TOO_MANY_REQUESTS = 429;
+export const TOO_MANY_REQUESTS = 429;
 const GATEWAY_TIMEOUT = 504;
 // Time after which an upload is slow; to show how far others are would only flicker.
 const QUICK_MILLISECONDS = 700;

@@ -1,7 +1,7 @@
 // What nobody but this browser keeps: the recent answers, and the files behind the cards, so that
 // a reload, another language or another try needs nobody to choose them again.
 
-import { isAnswer, isWaiting, nameOf, parseCard, summarize } from "./cards.js";
+import { clone, isAnswer, isWaiting, nameOf, parseCard, summarize } from "./cards.js";
 
 const ANSWERS = "answers";
 const PICTURES = "pictures";
@@ -47,11 +47,10 @@ export function clear() {
 
 // Shows the list, each picture with a link to its card.
 export function showRecent() {
-  const template = document.querySelector("#recent-item");
   const items = load().flatMap(({ id, cards }) => cards.map(parseCard)
     .filter((card) => card && isAnswer(card))
     .map((card) => {
-      const item = template.content.firstElementChild.cloneNode(true);
+      const item = clone("recent-item");
       const { label, percentage } = summarize(card);
       item.querySelector("a").href = `#${card.dataset.picture ?? id}`;
       item.querySelector("a").title = nameOf(card);

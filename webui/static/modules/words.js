@@ -5,8 +5,10 @@ const log = document.querySelector("#announcements");
 const MOST_ANNOUNCEMENTS = 20;
 
 // Returns the text called `key`, with `values` in place of their {names}.
-export function say(key, values = {}) {
-  return words[key].replace(/\{(\w+)\}/g, (_, name) => values[name]);
+export const say = (key, values = {}) => fill(words[key], values);
+
+export function fill(text, values) {
+  return text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
 }
 
 // Makes screen readers say `text`.

@@ -1,7 +1,7 @@
 // Corrections: what pictures really show. This browser keeps them with the pictures, and nobody
 // else, until they are discarded.
 
-import { answersOf, nameOf } from "../cards.js";
+import { answersOf, clone, nameOf } from "../cards.js";
 import { isReadable } from "../sending.js";
 import { createDatabase, findPicture, originals } from "../storage.js";
 import { announce, say } from "../words.js";
@@ -11,7 +11,6 @@ const LONGEST_NAME = 70;
 const answers = document.querySelector("#answers");
 const section = document.querySelector("#corrections");
 const discarded = document.querySelector("#discarded");
-const template = document.querySelector("#correction");
 const use = createDatabase("corrections");
 // Each correction, `{ key, label, file, isScaled }`, by the key of its card; where the browser keeps
 // nothing, they last as long as the page.
@@ -68,7 +67,7 @@ function showField(card) {
 }
 
 function createField(card) {
-  const field = template.content.firstElementChild.cloneNode(true);
+  const field = clone("correction");
   const classes = answersOf(card).flatMap(({ probabilities }) => Object.keys(probabilities));
   const options = [...new Set(classes)].sort().map((name) => new Option(name));
   field.querySelector("select").append(...options);

@@ -6,14 +6,13 @@ import { showStrip } from "./strip.js";
 
 const answers = document.querySelector("#answers");
 
-function loadStyles() {
+// Resolves once a style sheet applies, or can't be loaded.
+export function loadStyles(name) {
   const link = document.createElement("link");
-  Object.assign(link, { rel: "stylesheet", href: new URL("../../styles/tools.css", import.meta.url) });
-  return new Promise((resolve) => {
-    link.addEventListener("load", resolve);
-    link.addEventListener("error", resolve);
-    document.head.append(link);
-  });
+  link.rel = "stylesheet";
+  link.href = new URL(`../../styles/${name}.css`, import.meta.url);
+  document.head.append(link);
+  return new Promise((resolve) => { link.onload = link.onerror = resolve; });
 }
 
 const observer = new MutationObserver((changes) => {
@@ -29,6 +28,6 @@ function update(isNewBatch) {
   observer.takeRecords(); // These are its own changes.
 }
 
-await Promise.all([loadStyles(), loadCorrections()]);
+await Promise.all([loadStyles("tools"), loadCorrections()]);
 observer.observe(answers, { childList: true, subtree: true });
 update(true);

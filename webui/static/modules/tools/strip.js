@@ -1,7 +1,7 @@
 // The strip above a batch of several pictures: how many got which answer, which of them are shown,
 // and in which order.
 
-import { answersOf, isAnswer, isWaiting, summarize } from "../cards.js";
+import { answersOf, clone, isAnswer, isWaiting, summarize } from "../cards.js";
 import { announce, say } from "../words.js";
 
 const UNSURE = "unsure";
@@ -13,7 +13,6 @@ const strip = document.querySelector("#strip");
 const kinds = strip.querySelector(".kinds");
 const underWay = strip.querySelector(".under-way");
 const byDoubt = strip.querySelector("#by-doubt");
-const template = document.querySelector("#kind");
 const buttons = new Map();
 // The only kind of answers that is shown; null if all are.
 let only = null;
@@ -74,7 +73,7 @@ function showCounts(cards) {
 }
 
 function showKind(kind, count) {
-  if (!buttons.has(kind)) buttons.set(kind, template.content.firstElementChild.cloneNode(true));
+  if (!buttons.has(kind)) buttons.set(kind, clone("kind"));
   const button = buttons.get(kind);
   button.value = kind;
   button.ariaPressed = kind === only;

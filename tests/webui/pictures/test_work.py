@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from tests.helpers.pictures import RED, encode
-from webui.work import estimate_work
+from webui.pictures.work import estimate_work
 
 PICTURE = Image.new("RGB", (4000, 3000))
 

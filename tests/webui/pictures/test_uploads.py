@@ -19,7 +19,7 @@ from tests.helpers.sending import (
     upload_all,
 )
 from tests.webui.conftest import MAX_FORM_BYTES, MAX_UPLOAD_BYTES, CreateClient
-from webui.uploads import to_data_uri
+from webui.pictures.uploads import Upload
 
 FIELD = part("field", b"x")
 PICTURE = part("image", PNG, "cat.png")
@@ -207,4 +207,4 @@ def test_only_formats_that_browsers_show_become_data_uris(
     content: bytes, media_type: str | None
 ) -> None:
     expected = media_type and f"data:{media_type};base64,{b64encode(content).decode()}"
-    assert to_data_uri(content) == expected
+    assert Upload("", content).data_uri == expected

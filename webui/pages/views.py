@@ -1,29 +1,19 @@
-"""The pages, which are the form and the result, and the probes."""
+"""The start page, its answers and explanations, and what the model knows."""
 
+from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
-from flask import (
-    Blueprint,
-    Response,
-    current_app,
-    jsonify,
-    make_response,
-    redirect,
-    render_template,
-    request,
-    url_for,
-)
+from flask import Blueprint, Response, current_app, redirect, render_template, request, url_for
 from flask_babel import gettext as _
 from werkzeug.wrappers import Response as BaseResponse
 
-from webui.classification import Outcome, classify_all
 from webui.errors import EmptyFileError, UploadTooLargeError, WebUIError
-from webui.introduction import introduce
-from webui.negotiation import negotiated, wants_card, wants_json
-from webui.torchserve.client import PIXEL, TorchServeClient
-from webui.torchserve.models import MODEL, Models, chosen_model
-from webui.uploads import FIELD_NAME, read_explained_upload, read_uploads
+from webui.negotiation import json_or_page, wants_card, wants_json
+from webui.pages.introduction import introduce
+from webui.pictures.classification import Outcome, classify_all
+from webui.pictures.uploads import FIELD_NAME, read_explained_upload, read_uploads
+from webui.torchserve.models import MODEL, chosen_model, default_model
 
 # Parameter that names the version of the model, and its value for all versions side by side.
 VERSION, ALL_VERSIONS = "version", "all"
@@ -32,31 +22,24 @@ SHOWN_CLASSES = 5
 # Pages that can be asked for again in another language.
 LASTING_PAGES = {"pages.show_form", "pages.show_card", "api.show_page"}
 # Scripts that main.js imports, directly or not; a page that names them fetches them all at once.
-# It imports the explanations' only when they are asked for.
 MODULES = sorted(
     f"modules/{file.name}"
-    for file in (Path(__file__).parent / "static" / "modules").glob("*.js")
-    if file.name not in {"main.js", "explanation.js"}
+    for file in (Path(__file__).parents[1] / "static" / "modules").glob("*.js")
+    if file.name != "main.js"
 )
 
 pages = Blueprint("pages", __name__)
-# Addresses for whatever monitors the program; they always answer in JSON.
-probes = Blueprint("probes", __name__)
-probes.after_request(negotiated)
 
 
 @pages.get("/")
 def show_form() -> str:
     """Show the form that accepts pictures."""
-    config = current_app.config
-    most_bytes, most_pictures = config["MAX_UPLOAD_BYTES"], config["MAX_PICTURES"]
+    max_bytes = current_app.config["MAX_UPLOAD_BYTES"]
     workers, chosen_version = _find_workers(), request.args.get(VERSION)
     descriptions = chosen_model().descriptions
     return render_template(
         "form.html",
         field_name=FIELD_NAME,
-        max_bytes=most_bytes,
-        max_pictures=most_pictures,
         modules=MODULES,
         models=_find_models(),
         chosen_model=request.args.get(MODEL),
@@ -64,7 +47,7 @@ def show_form() -> str:
         chosen_version=chosen_version,
         introduction=introduce(descriptions, workers, chosen_version),
         # The page's script finds these before it sends a picture, and shows the same words.
-        errors=[EmptyFileError(), UploadTooLargeError(max_bytes=most_bytes)],
+        errors=[EmptyFileError(), UploadTooLargeError(max_bytes=max_bytes)],
     )
 
 
@@ -79,7 +62,7 @@ def predict() -> Response:
     """Say what the model sees in each picture, as a page, as cards of it, or as JSON."""
     with current_app.extensions["admission"].turn(read_uploads) as uploads:
         asked = request.args.get(VERSION) or None
-        versions = _client().fetch_workers() if asked == ALL_VERSIONS else [asked]
+        versions = chosen_model().client.fetch_workers() if asked == ALL_VERSIONS else [asked]
         return _answer(classify_all(uploads, versions, with_model_input=not wants_json()))
 
 
@@ -100,61 +83,12 @@ def _answer(outcomes: list[Outcome]) -> Response:
     errors = [outcome.error for outcome in outcomes if outcome.error]
     if errors and len(outcomes) == 1:
         raise errors[0]
-    if wants_json():
-        response = jsonify(_to_json(outcomes))
-    else:
-        name = "card.html" if wants_card() else "result.html"
-        response = make_response(render_template(name, outcomes=outcomes))
+    template = "card.html" if wants_card() else "result.html"
+    response = json_or_page(_to_json(outcomes), template, outcomes=outcomes)
     if len(errors) == len(outcomes):
         response.status_code = errors[0].code
         response.headers.update(errors[0].headers)
-    return negotiated(response)
-
-
-@pages.get("/model")
-def show_card() -> Response:
-    """Say what the model knows and how good it is: as a page, or as the card itself."""
-    asked = request.args.get(VERSION) or None
-    with current_app.extensions["admission"].probe():
-        # Where all versions are compared, the links lead here with their name.
-        card = _client().fetch_description(None if asked == ALL_VERSIONS else asked)
-    card.pop("examples", None)
-    if wants_json():
-        return negotiated(jsonify(card))
-    recalls = [*zip(card["class_names"], card.get("recalls", ()), strict=False)]
-    bands = [
-        (f"{100 * low:g} – {100 * high:g} %", share) for low, high, share in card.get("bands", ())
-    ]
-    strangers = [(_name_strangers(kind), share) for kind, _, share in card.get("strangers", ())]
-    page = render_template(
-        "model.html", card=card, recalls=recalls, bands=bands, strangers=strangers
-    )
-    return negotiated(make_response(page))
-
-
-def _name_strangers(kind: str) -> str:
-    names: dict[str, str] = {
-        "noise": _("noise"),
-        "flat colours": _("flat colours"),
-        "letters and digits": _("letters and digits"),
-        "textures": _("textures"),
-        "test images": _("its own classes, by mistake"),
-    }
-    return names.get(kind, kind)
-
-
-@probes.get("/healthz")
-def report_health() -> Response:
-    """Say that the web UI runs, whatever TorchServe does."""
-    return jsonify(status="ok")
-
-
-@probes.get("/readyz")
-def report_readiness() -> Response:
-    """Say whether the model answers, and the server is not about to stop."""
-    with current_app.extensions["admission"].probe():
-        _client().predict(PIXEL)
-    return jsonify(status="ready")
+    return response
 
 
 def _to_json(outcomes: list[Outcome]) -> object:
@@ -172,27 +106,48 @@ def _to_json(outcomes: list[Outcome]) -> object:
     return {"predictions": answers}
 
 
+@pages.get("/model")
+def show_card() -> Response:
+    """Say what the model knows and how good it is: as a page, or as the card itself."""
+    asked = request.args.get(VERSION) or None
+    with current_app.extensions["admission"].probe():
+        # Where all versions are compared, the links lead here with their name.
+        card = chosen_model().client.fetch_description(None if asked == ALL_VERSIONS else asked)
+    card.pop("examples", None)
+    recalls = [*zip(card["class_names"], card.get("recalls", ()), strict=False)]
+    bands = [
+        (f"{100 * low:g} – {100 * high:g} %", share) for low, high, share in card.get("bands", ())
+    ]
+    strangers = [(_name_strangers(kind), share) for kind, _, share in card.get("strangers", ())]
+    return json_or_page(
+        card, "model.html", card=card, recalls=recalls, bands=bands, strangers=strangers
+    )
+
+
+def _name_strangers(kind: str) -> str:
+    names: dict[str, str] = {
+        "noise": _("noise"),
+        "flat colours": _("flat colours"),
+        "letters and digits": _("letters and digits"),
+        "textures": _("textures"),
+        "test images": _("its own classes, by mistake"),
+    }
+    return names.get(kind, kind)
+
+
 def _find_workers() -> dict[str, list[str]]:
     """Return the workers of all versions, the default first; none where TorchServe is away."""
-    try:
-        return _client().fetch_workers()
-    except WebUIError:
-        return {}
+    with suppress(WebUIError):
+        return chosen_model().client.fetch_workers()
+    return {}
 
 
 def _find_models() -> list[str]:
     """Return the models that one may choose among, the default first; none without a choice."""
-    if not current_app.config["TEACHES"]:
-        return []
-    models: Models = current_app.extensions["models"]
-    try:
-        return models.default.client.fetch_models()
-    except WebUIError:
-        return []
-
-
-def _client() -> TorchServeClient:
-    return chosen_model().client
+    if current_app.config["TEACHES"]:
+        with suppress(WebUIError):
+            return default_model().client.fetch_models()
+    return []
 
 
 @pages.app_url_defaults

@@ -9,7 +9,7 @@ from io import BytesIO
 from flask import Request, current_app, request
 
 from webui.errors import NoFileError, TooManyPicturesError, UnsupportedMediaTypeError
-from webui.work import estimate_work
+from webui.pictures.work import estimate_work
 
 FIELD_NAME = "image"
 # Room in a multipart body for its boundaries, part headers and small fields.
@@ -56,6 +56,19 @@ class Upload:
         """What it costs to answer for the picture, 1 or more."""
         return estimate_work(self.content) + self.more_work
 
+    @property
+    def data_uri(self) -> str | None:
+        """The picture as a ``data:`` URI, or None for a format that browsers do not show.
+
+        The content decides, never the file's name: only a few formats get a media type, so that an
+        SVG or HTML file can never become part of a page.
+        """
+        # AVIF's first box has a length, in which its brands are.
+        found = SHOWN.match(self.content[: min(int.from_bytes(self.content[:4]), 256)])
+        if not found:
+            return None
+        return f"data:image/{found.lastgroup};base64,{b64encode(self.content).decode()}"
+
 
 def read_uploads() -> list[Upload]:
     """Return the pictures in the current request, one or more: a form's files, or the body itself.
@@ -90,14 +103,3 @@ def read_explained_upload() -> list[Upload]:
     if others:
         raise TooManyPicturesError(max_pictures=1)
     return [replace(upload, more_work=EXPLANATION_WORK)]
-
-
-def to_data_uri(content: bytes) -> str | None:
-    """Return a picture as a ``data:`` URI, or None for a format that browsers do not show.
-
-    The content decides, never the file's name: only a few formats get a media type, so that an SVG
-    or HTML file can never become part of a page.
-    """
-    # AVIF's first box has a length, in which its brands are.
-    found = SHOWN.match(content[: min(int.from_bytes(content[:4]), 256)])
-    return f"data:image/{found.lastgroup};base64,{b64encode(content).decode()}" if found else None

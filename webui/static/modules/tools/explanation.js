@@ -1,9 +1,11 @@
 // Why this answer: a map of what counts for a class, over the picture in its card. It is loaded when
 // somebody asks for the first one.
 
-import { isReadable } from "./sending.js";
-import { findPicture } from "./storage.js";
-import { say } from "./words.js";
+import { parse } from "../cards.js";
+import { isReadable } from "../sending.js";
+import { findPicture } from "../storage.js";
+import { fill, say } from "../words.js";
+import { loadStyles } from "./main.js";
 
 // Viridis, from Matplotlib: perceptually uniform, for the colour-blind, too, and in shades of grey.
 const COLOURS = [
@@ -16,7 +18,7 @@ const LONGEST_SIDE = 240;
 const EVEN = 0.5;
 
 const form = document.querySelector("#picture-form");
-const styles = loadStyles();
+const styles = loadStyles("explanation");
 let empty = null;
 let words = null;
 
@@ -29,7 +31,7 @@ export async function explain(card, button) {
   const address = new URL(form.action);
   address.pathname = address.pathname.replace(/predict$/, "explain");
   address.searchParams.set("version", button.dataset.why);
-  empty ??= await loadPanel(address);
+  empty ??= parse(await (await fetch(address)).text(), ".explanation");
   words = JSON.parse(empty.dataset.words);
   await styles;
   const panel = empty.cloneNode(true);
@@ -163,21 +165,3 @@ function locate(place, count) {
 }
 
 const mix = (one, other, part) => one + (other - one) * part;
-
-function fill(text, values) {
-  return text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
-}
-
-async function loadPanel(address) {
-  const template = document.createElement("template");
-  template.innerHTML = await (await fetch(address)).text();
-  return template.content.querySelector(".explanation");
-}
-
-function loadStyles() {
-  const link = document.createElement("link");
-  link.rel = "stylesheet";
-  link.href = new URL("../styles/explanation.css", import.meta.url);
-  document.head.append(link);
-  return new Promise((resolve) => { link.onload = link.onerror = resolve; });
-}

@@ -4,19 +4,15 @@ from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from time import perf_counter
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from flask import current_app, g
 
-from webui.code_snippets import create_code_snippets
 from webui.error_handling import log_error
 from webui.errors import EmptyFileError, UploadTooLargeError, WebUIError
+from webui.pictures.uploads import Upload
 from webui.torchserve.models import chosen_model
 from webui.torchserve.predictions import Prediction
-from webui.uploads import Upload, to_data_uri
-
-if TYPE_CHECKING:
-    from webui.admission import Admission
 
 # Number of pictures of one request that are sent on at a time, so that each of TorchServe's workers
 # always finds the next one waiting.
@@ -70,16 +66,6 @@ class Outcome:
         """The first answer, if there is one."""
         return self.answers[0].prediction if self.answers else None
 
-    @property
-    def picture(self) -> str | None:
-        """The picture as a ``data:`` URI, if browsers show its format."""
-        return to_data_uri(self.upload.content)
-
-    @property
-    def code(self) -> dict[str, str]:
-        """Code that asks for the same answer, by its language."""
-        return create_code_snippets(self.upload.filename)
-
 
 def classify_all(
     uploads: list[Upload],
@@ -97,13 +83,13 @@ def classify_all(
         explain: Whether to ask which parts of a picture count for the answer, too.
     """
     client = chosen_model().client
-    admission: Admission = current_app.extensions["admission"]
+    sending = current_app.extensions["admission"].sending
     max_bytes = current_app.config["MAX_UPLOAD_BYTES"]
     request_id: str = g.request_id
 
     def ask(upload: Upload, version: str | None) -> Answer:
         started = perf_counter()
-        with admission.sending(upload):
+        with sending(upload):
             prediction = client.predict(
                 upload.content,
                 version,

@@ -6,7 +6,7 @@ import shlex
 from flask import url_for
 
 from webui.languages import PARAMETER
-from webui.uploads import FIELD_NAME
+from webui.pictures.uploads import FIELD_NAME
 
 FALLBACK_FILENAME = "picture.jpg"
 # Names that no file has, and the one that curl takes for standard input.

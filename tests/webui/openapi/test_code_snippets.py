@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 
 from tests.helpers.fake_torchserve import FakeTorchServe
 from tests.helpers.sending import AS_HTML, CARD, PNG, send_body, upload
-from webui.code_snippets import create_code_snippets
+from webui.openapi.code_snippets import create_code_snippets
 
 FALLBACK = "picture.jpg"
 EVIL = "$(touch x) 'a' \"b\"; touch y.png"

@@ -11,7 +11,7 @@ from tests.helpers.pictures import RED
 from tests.helpers.sending import AS_HTML, PNG, send_body, status_and_type, upload_all
 from tests.helpers.waiting import wait_until
 from tests.webui.conftest import CreateClient
-from webui.uploads import EXPLANATION_WORK
+from webui.pictures.uploads import EXPLANATION_WORK
 
 PATH = "/explain"
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from babel.lists import format_list
 from flask_babel import ngettext
@@ -17,13 +16,6 @@ MOST_NAMED = 12
 TOLD_IMAGES = 100
 
 
-class Example(NamedTuple):
-    """A picture to try: its name, and a WebP file in base64."""
-
-    name: str
-    webp: str
-
-
 @dataclass(frozen=True)
 class Introduction:
     """What the page says of the model.
@@ -33,14 +25,15 @@ class Introduction:
         classes: The names of the first ones, in the words of the page's language.
         right: Number of test images that it named rightly, ``of`` some; 0 of 0 without a test.
         of: The number of these, at most a hundred.
-        examples: Pictures to try, as far as the archive has some.
+        examples: Pictures to try, as far as the archive has some: the ``name`` of each, and its
+            WebP file in base64 as ``webp``.
     """
 
     count: int
     classes: str
     right: int
     of: int
-    examples: list[Example]
+    examples: Sequence[Mapping[str, str]]
 
 
 def introduce(
@@ -60,7 +53,8 @@ def introduce(
         return None
     names = description["class_names"]
     right, of = _tell_accuracy(description)
-    return Introduction(len(names), _enumerate(names), right, of, _read_examples(description))
+    examples = description.get("examples", ())
+    return Introduction(len(names), _enumerate(names), right, of, examples)
 
 
 def _enumerate(names: Sequence[str]) -> str:
@@ -81,8 +75,3 @@ def _tell_accuracy(description: Description) -> tuple[int, int]:
             # Only a model without an error is right about all of them.
             return min(round(accuracy * of), of - (accuracy < 1)), of
     return 0, 0
-
-
-def _read_examples(description: Description) -> list[Example]:
-    examples = description.get("examples", ())
-    return [Example(example["name"], example["webp"]) for example in examples]

@@ -1,0 +1,1 @@
+"""The start page, its answers, what the model knows, and the probes."""
