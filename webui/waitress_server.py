@@ -7,11 +7,14 @@ import re
 import socket
 import threading
 import time
-from typing import Any
+from contextlib import ExitStack, suppress
+from typing import Any, ClassVar
+from weakref import WeakSet
 
 import waitress  # type: ignore[import-untyped]
 from flask import Flask
 from waitress import wasyncore
+from waitress.buffers import OverflowableBuffer, TempfileBasedBuffer  # type: ignore[import-untyped]
 from waitress.channel import HTTPChannel  # type: ignore[import-untyped]
 from waitress.parser import HTTPRequestParser, ParsingError, RequestHeaderFieldsTooLarge  # type: ignore[import-untyped]
 from waitress.utilities import RequestEntityTooLarge  # type: ignore[import-untyped]
@@ -27,8 +30,10 @@ IDLE_SECONDS = 30
 MAX_REQUEST_SECONDS = 60
 # Seconds that accepted requests have once the server is to stop.
 MAX_DRAIN_SECONDS = 20
-# Size from which a body waits in a temporary file.
+# Size from which a body waits in a temporary file, and number of those that stay in memory instead
+# while the disk is full.
 MAX_BYTES_IN_MEMORY = 65_536
+MOST_WITHOUT_DISK = 8
 # Size from which an answer is sent in parts. A smaller one leaves in one piece: a proxy that got
 # its head gets all of it, even if this server is killed meanwhile.
 MAX_BYTES_IN_ONE_PIECE = 16_384
@@ -39,6 +44,27 @@ LONG_GAP = re.compile(rb"[ \t\r\n]{64}")
 # Maximum size of the line before a chunk, and of what follows the last chunk.
 MAX_CHUNK_LINE_BYTES = 1024
 MAX_TRAILER_BYTES = 16_384
+
+
+class Body(OverflowableBuffer):  # type: ignore[misc]
+    """What has arrived of a body; a large one is in a file, or in memory if the disk is full."""
+
+    buf: Any
+    without_disk: ClassVar[WeakSet["Body"]] = WeakSet()
+
+    def _set_large_buffer(self) -> None:
+        with suppress(OSError), ExitStack() as undo:
+            large = TempfileBasedBuffer()
+            undo.callback(large.close)
+            large.append(self.buf.get())
+            undo.pop_all()
+            self.buf, self.overflowed = large, True
+            self.without_disk.discard(self)
+            return
+        if self not in self.without_disk and len(self.without_disk) >= MOST_WITHOUT_DISK:
+            raise OSError("the disk is full, and so is the memory for uploads")
+        self.without_disk.add(self)
+        self.overflow *= 2
 
 
 class Request(HTTPRequestParser):  # type: ignore[misc]
@@ -74,6 +100,8 @@ class Request(HTTPRequestParser):  # type: ignore[misc]
         if not REQUEST_LINE.fullmatch(request_line) or LONG_GAP.search(header_plus):
             raise ParsingError("Start line is invalid, or a gap too long")
         super().parse_header(header_plus)
+        if self.body_rcv is not None:
+            self.body_rcv.buf = Body(MAX_BYTES_IN_MEMORY)
 
 
 class Channel(HTTPChannel):  # type: ignore[misc]
@@ -108,7 +136,6 @@ def create_server(app: Flask, host: str, port: int) -> Any:  # noqa: ANN401
         asyncore_use_poll=True,
         # The app reads them if there are proxies.
         clear_untrusted_proxy_headers=False,
-        inbuf_overflow=MAX_BYTES_IN_MEMORY,
         # Who is still sending may not see the error, so what is a bit too large is read on.
         max_request_body_size=2 * app.config["MAX_CONTENT_LENGTH"],
     )

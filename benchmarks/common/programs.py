@@ -8,6 +8,7 @@ import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import psutil
 
@@ -19,6 +20,8 @@ LAST_LINES = 10
 STOP_SECONDS = 30
 INTERVAL_SECONDS = 0.5
 MEMORY_METHOD = f"proportional set size of all processes, every {INTERVAL_SECONDS} s"
+# Script that each of TorchServe's workers runs.
+WORKER = "model_service_worker.py"
 
 Process = subprocess.Popen[str]
 
@@ -101,16 +104,31 @@ def watch_memory(pid: int) -> Iterator[list[int]]:
 
 
 def tree_memory(pid: int) -> int:
-    """Return the bytes of a process and its descendants; 0 when it is gone.
-
-    Where the system knows it, as Linux does, each shared page is divided among those that share it.
-    """
+    """Return the bytes of a process and its descendants; 0 when it is gone."""
     total = 0
     for process in process_tree(pid):
         with suppress(psutil.Error):
-            memory = process.memory_full_info()
-            total += getattr(memory, "pss", memory.rss)
+            total += process_memory(process)
     return total
+
+
+def process_memory(process: psutil.Process) -> int:
+    """Return the bytes of a process.
+
+    Where the system knows it, as Linux does, each shared page is divided among those that share it.
+    """
+    memory = process.memory_full_info()
+    return int(getattr(memory, "pss", memory.rss))
+
+
+def find_processes(pid: int, name: str) -> list[psutil.Process]:
+    """Return those below a process that run a program, script or module, in the order of ids."""
+    found = []
+    for process in process_tree(pid):
+        with suppress(psutil.Error):
+            if any(Path(word).name == name for word in process.cmdline()):
+                found.append(process)
+    return sorted(found, key=lambda one: one.pid)
 
 
 def process_tree(pid: int) -> list[psutil.Process]:

@@ -54,6 +54,13 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join([lines[0], "|---" * len(header) + "|", *lines[1:]])
 
 
+def waits(seconds: Iterable[float]) -> list[str]:
+    """Return median, 99th percentile and maximum of some times, as people read them."""
+    ordered = sorted(seconds) or [0.0]
+    at = (len(ordered) // 2, int(0.99 * len(ordered)), -1)
+    return [f"{1000 * ordered[index]:.1f} ms" for index in at]
+
+
 def mebibytes(count: float) -> str:
     """Return a number of bytes as people read it."""
     return f"{count / 2**20:,.0f} MiB"

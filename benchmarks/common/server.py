@@ -1,7 +1,9 @@
 """A running server: how to ask it, and how to start ours on ports that nobody uses."""
 
 import json
+import os
 import socket
+import subprocess
 import sys
 import tempfile
 import time
@@ -14,8 +16,8 @@ import psutil
 import urllib3
 
 from benchmarks.common.pictures import small_picture
-from benchmarks.common.programs import Process, ProgramError, process_tree, running
-from model import BEST_ARCHIVE
+from benchmarks.common.programs import Process, ProgramError, find_processes, running
+from model import BEST_ARCHIVE, PROJECT
 from webui.settings import Settings
 
 # The shipped archives by version.
@@ -41,21 +43,25 @@ class Server(NamedTuple):
 
 @contextmanager
 def our_server(
-    version: str = "2.0", rate_limit: str = "unlimited", store: Path = BEST_ARCHIVE.parent
+    version: str = "2.0",
+    rate_limit: str = "unlimited",
+    store: Path = BEST_ARCHIVE.parent,
+    folder: Path | None = None,
 ) -> Iterator[Server]:
     """Run ``serve.py`` with the archives of a store, by default the shipped ones.
 
-    Of these, ``version`` answers.
+    Of these, ``version`` answers. What the server writes is below ``folder``.
 
     The root process is TorchServe's, so that the web UI counts for nothing.
     """
     names = [one.variable for one in Settings.describe() if one.variable.endswith("_PORT")]
-    with tempfile.TemporaryDirectory() as directory:
+    with tempfile.TemporaryDirectory(dir=folder) as directory:
         environment = {
             **dict(zip(names, map(str, free_ports(len(names))), strict=True)),
             "MODEL_STORE": str(store),
             "MODEL_VERSION": version,
             "TORCHSERVE_RUN_DIRECTORY": directory,
+            "TMPDIR": directory,
             "RATE_LIMIT": rate_limit,
         }
         settings = Settings.from_environment(environment)
@@ -64,10 +70,8 @@ def our_server(
         with running([sys.executable, "serve.py"], environment) as process:
             key = _read_key(settings.key_file, process)
             headers = {**BYTES, "Authorization": f"Bearer {key}"}
-            torchserve = next(
-                one.pid for one in process_tree(process.pid) if "ts.model_server" in one.cmdline()
-            )
-            yield Server(torchserve, url, headers, web_ui, environment)
+            (torchserve,) = find_processes(process.pid, "ts.model_server")
+            yield Server(torchserve.pid, url, headers, web_ui, environment)
 
 
 def free_ports(count: int) -> list[int]:
@@ -98,6 +102,26 @@ def ask(server: Server, picture: bytes) -> dict[str, Any]:
         beginning = response.data[:200].decode(errors="replace")
         raise ProgramError(f"it answers {response.status}: {beginning}")
     return dict(response.json())
+
+
+def deploy(server: Server, *arguments: str) -> str:
+    """Run ``serving.deploy`` for a server of ours, and return what it says.
+
+    Raises:
+        ProgramError: It has failed; the message is its own.
+    """
+    command = [sys.executable, "-m", "serving.deploy", *arguments]
+    done = subprocess.run(
+        command,
+        cwd=PROJECT,
+        env={**os.environ, **server.environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise ProgramError(done.stderr.strip())
+    return done.stdout.strip()
 
 
 def wait_until_ready(server: Server) -> None:

@@ -9,10 +9,7 @@ shipped archives. A failed request is not sent again.
 """
 
 import argparse
-import os
 import shutil
-import subprocess
-import sys
 import tempfile
 import time
 from collections import Counter
@@ -21,11 +18,9 @@ from typing import NamedTuple
 
 from benchmarks.common.command import Command, option
 from benchmarks.common.pictures import small_picture
-from benchmarks.common.programs import ProgramError
-from benchmarks.common.report import Report, table
-from benchmarks.common.server import ARCHIVES, Server, our_server, wait_until_ready
+from benchmarks.common.report import Report, table, waits
+from benchmarks.common.server import ARCHIVES, Server, deploy, our_server, wait_until_ready
 from benchmarks.deploy.load import Answer, Load
-from model import PROJECT
 
 # Of so many clients, one sends to the page.
 CLIENTS_A_PAGE = 4
@@ -51,16 +46,12 @@ class Phase(NamedTuple):
 
     def row(self) -> tuple[str, ...]:
         """Return the row of the report's table."""
-        seconds = sorted(one.seconds for one in self.answers) or [0.0]
-        at = (len(seconds) // 2, int(0.99 * len(seconds)), -1)
-        times = (f"{1000 * seconds[index]:.1f} ms" for index in at)
-        failed = f"{self.faults().total():,}"
         return (
             self.name,
             f"{len(self.answers):,}",
-            failed,
+            f"{self.faults().total():,}",
             ", ".join(sorted(self.versions)),
-            *times,
+            *waits(one.seconds for one in self.answers),
         )
 
 
@@ -88,7 +79,7 @@ def change_versions(server: Server, options: argparse.Namespace) -> list[Phase]:
         for number, (_, arguments, _) in enumerate(STEPS, 1):
             _wait_for(load, number * options.requests // (len(STEPS) + 1))
             step = time.monotonic()
-            _run(arguments, server)
+            print(deploy(server, *arguments), flush=True)
             times.append((step, time.monotonic()))
         _wait_for(load, options.requests)
     before, version = begun, "2.0"
@@ -104,21 +95,6 @@ def change_versions(server: Server, options: argparse.Namespace) -> list[Phase]:
 def _wait_for(load: Load, requests: int) -> None:
     while len(load.answers) < requests:
         time.sleep(0.1)
-
-
-def _run(arguments: tuple[str, ...], server: Server) -> None:
-    command = [sys.executable, "-m", "serving.deploy", *arguments]
-    done = subprocess.run(
-        command,
-        cwd=PROJECT,
-        env={**os.environ, **server.environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise ProgramError(done.stderr.strip())
-    print(done.stdout.strip(), flush=True)
 
 
 def make_report(phases: list[Phase]) -> Report:

@@ -19,7 +19,7 @@ import psutil
 import urllib3
 
 from benchmarks.common.command import Command, option
-from benchmarks.common.programs import process_tree
+from benchmarks.common.programs import WORKER, find_processes
 from benchmarks.common.report import Report, mebibytes, table
 from benchmarks.common.server import OK, Server, our_server, wait_until_ready
 from benchmarks.under_fire.attacks import hold_connections, send_heavy_pictures
@@ -50,13 +50,13 @@ def measure(options: argparse.Namespace) -> Report:
     with our_server(rate_limit="300 per minute") as server:
         wait_until_ready(server)
         time.sleep(WORKERS_APART_SECONDS)
-        before = find_workers(server.pid)
+        before = find_processes(server.pid, WORKER)
         counts = send(server, range(first), options, samples)
-        settled = sum(one.memory_info().rss for one in find_workers(server.pid))
+        settled = sum(one.memory_info().rss for one in find_processes(server.pid, WORKER))
         counts += send(server, range(first, options.requests), options, samples)
-        end = sum(one.memory_info().rss for one in find_workers(server.pid))
+        end = sum(one.memory_info().rss for one in find_processes(server.pid, WORKER))
         visits = {name: attack(server.web_ui) for name, (attack, _) in ATTACKS.items()}
-        after = find_workers(server.pid)
+        after = find_processes(server.pid, WORKER)
     return make_report(counts, (settled, end), (before, after), visits)
 
 
@@ -89,13 +89,6 @@ def _answer(pool: urllib3.PoolManager, server: Server, shot: Shot) -> str:
         return f"none ({type(error).__name__})"
     except (ValueError, KeyError, TypeError):
         return f"in no known shape, {response.status}"
-
-
-def find_workers(root: int) -> list[psutil.Process]:
-    """Return TorchServe's workers below the process ``root``, in the order of their ids."""
-    tree = process_tree(root)
-    workers = [one for one in tree if any("model_service_worker" in it for it in one.cmdline())]
-    return sorted(workers, key=lambda one: one.pid)
 
 
 def make_report(

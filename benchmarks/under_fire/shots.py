@@ -33,13 +33,17 @@ class Shot(NamedTuple):
     label: str
 
 
-def make_samples() -> list[tuple[bytes, str]]:
-    """Return a small file of every format, and a photograph, each with its right label."""
+def make_files() -> list[bytes]:
+    """Return a small file of every format, and a photograph."""
     photo = Image.radial_gradient("L").resize((3000, 2000)).convert("RGB")
     small = ship().resize((19, 13))
-    files = [*(encode(small, name) for name in FORMATS), encode(photo, "JPEG")]
+    return [*(encode(small, name) for name in FORMATS), encode(photo, "JPEG")]
+
+
+def make_samples() -> list[tuple[bytes, str]]:
+    """Return the files, each with its right label."""
     classifier = Classifier.load(BEST_ARCHIVE)
-    return [(file, classifier.classify(file)["label"]) for file in files]
+    return [(file, classifier.classify(file)["label"]) for file in make_files()]
 
 
 def make_shot(number: int, seed: int, samples: list[tuple[bytes, str]]) -> Shot:

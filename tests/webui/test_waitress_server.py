@@ -1,9 +1,11 @@
 """No connection holds the others up, and what was accepted is answered."""
 
 import os
+import resource
 import socket
 import time
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
@@ -22,6 +24,7 @@ from webui.admission import MOST_ACCEPTED, MOST_RUNNING
 from webui.pictures.uploads import FORM_OVERHEAD_BYTES
 from webui.settings import Settings
 from webui.torchserve.client import PIXEL
+from webui.waitress_server import MAX_BYTES_IN_MEMORY, MOST_WITHOUT_DISK, Body
 
 LARGEST_FORM = [bytes([index]) * (MAX_FORM_BYTES // 5) for index in range(5)]
 
@@ -135,6 +138,39 @@ def test_an_endless_upload_is_refused_before_it_ends(port: int) -> None:
             answer = connection.makefile("rb").read()
         assert answer.startswith(b"HTTP/1.1 413 ")
         assert b'"type":"UploadsTooLargeError"' in answer
+
+
+@pytest.fixture
+def full_disk() -> Iterator[None]:
+    """No file can become larger than half of what a body's file begins with, as on a full disk."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (MAX_BYTES_IN_MEMORY // 2, limits[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+@pytest.mark.usefixtures("full_disk")
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_large_upload_stays_in_memory_while_the_disk_is_full(
+    port: int, torchserve: FakeTorchServe, *, chunked: bool
+) -> None:
+    largest = os.urandom(MAX_UPLOAD_BYTES)
+    assert post(port, largest, chunked=chunked, raw=True).status == 200
+    assert torchserve.images == [largest]
+
+
+@pytest.mark.usefixtures("full_disk")
+def test_few_uploads_are_in_memory_while_the_disk_is_full(port: int) -> None:
+    head = b"POST /predict HTTP/1.1\r\nHost: a\r\nContent-Length: 200000\r\n\r\n"
+    with ExitStack() as opened:
+        for _ in range(MOST_WITHOUT_DISK):
+            held = opened.enter_context(socket.create_connection(("127.0.0.1", port)))
+            held.sendall(head + bytes(100_000))
+        wait_until(lambda: len(Body.without_disk) == MOST_WITHOUT_DISK)
+        with pytest.raises(urllib3.exceptions.HTTPError):
+            post(port, bytes(100_000), raw=True)
+    wait_until(lambda: not Body.without_disk)
+    assert post(port, bytes(100_000), raw=True).status == 200
 
 
 def test_a_request_that_takes_too_long_to_arrive_ends(
