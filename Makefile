@@ -32,10 +32,11 @@ deploy: $(VENV)/training.installed
 rollback: $(VENV)/serving.installed
 	@$(BIN)/python -m serving.deploy --rollback $(ARGS)
 
-# The server under test runs with what serving installs, and nothing else.
+# The server under test runs with what serving installs, and nothing else. Each of the two processes
+# trains with one thread: threads that share a core wait for each other.
 test: $(VENV)/development.installed chromium
 	@$(MAKE) --no-print-directory VENV=.venv-serving .venv-serving/serving.installed java
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 fuzz: $(VENV)/development.installed
 	@$(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS)
