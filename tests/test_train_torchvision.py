@@ -11,6 +11,7 @@ from model.inference.card import ModelCard
 from model.inference.classifier import Classifier
 from tests.helpers.networks import lay_weights
 from tests.helpers.pictures import encode, make_gradient
+from tests.helpers.server import running_server
 from tests.helpers.training import arguments_for, train_once
 
 
@@ -27,11 +28,15 @@ def test_a_network_of_torchvision_learns_own_classes_up_to_the_archive(
     assert (card.test_accuracy or 0) >= 20 / 24
     assert not (run.path / "model.int8.onnx").exists()
     classifier = Classifier.load(archive)
-    image = classifier.prepare(encode(make_gradient()))
+    picture = encode(make_gradient())
+    image = classifier.prepare(picture)
     assert image.pixels.shape == (64, 96, 3)
     (answer,) = classifier.answers([image])
     assert set(answer["probabilities"]) == {"night", "snow"}
     assert np.isfinite(classifier.compute(image.pixels[None])[1]).all()
+    with running_server(tmp_path, MODEL_STORE=str(tmp_path), MODEL_NAME=card.name) as server:
+        served = server.post(f"/predictions/{card.name}", body=picture).json()
+    assert served["probabilities"] == pytest.approx(answer["probabilities"], abs=1e-4)
     heat = classifier.explain(image)["heat"]["snow"]
     assert np.shape(heat) == (8, 12)
     assert np.any(heat)
