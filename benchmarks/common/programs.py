@@ -6,7 +6,7 @@ import signal
 import subprocess
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -87,17 +87,25 @@ def _stop(process: Process) -> None:
 
 @contextmanager
 def watch_memory(pid: int) -> Iterator[list[int]]:
-    """Sample the memory of a process tree, in bytes, from a thread while the context is entered."""
-    samples, done = [tree_memory(pid)], threading.Event()
+    """Sample the memory of a process tree, in bytes, while the context is entered."""
+    samples = [tree_memory(pid)]
+    with repeatedly(lambda: samples.append(tree_memory(pid)), INTERVAL_SECONDS):
+        yield samples
 
-    def take_samples() -> None:
-        while not done.wait(INTERVAL_SECONDS):
-            samples.append(tree_memory(pid))
 
-    thread = threading.Thread(target=take_samples, daemon=True)
+@contextmanager
+def repeatedly(act: Callable[[], object], seconds: float) -> Iterator[None]:
+    """Act every few seconds, from a thread, while the context is entered."""
+    done = threading.Event()
+
+    def go_on() -> None:
+        while not done.wait(seconds):
+            act()
+
+    thread = threading.Thread(target=go_on, daemon=True)
     thread.start()
     try:
-        yield samples
+        yield
     finally:
         done.set()
         thread.join()

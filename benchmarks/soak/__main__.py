@@ -14,7 +14,6 @@ place answers, and no process may grow by more than 5 %.
 
 import argparse
 import shutil
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -22,7 +21,7 @@ from contextlib import contextmanager, suppress
 import psutil
 
 from benchmarks.common.command import Command, option
-from benchmarks.common.programs import WORKER, find_processes, process_memory
+from benchmarks.common.programs import WORKER, find_processes, process_memory, repeatedly
 from benchmarks.common.report import Report
 from benchmarks.common.server import ARCHIVES, our_server, wait_until_ready
 from benchmarks.soak.events import EVENTS, FULL_SECONDS, Event, Site, small_disk
@@ -89,25 +88,18 @@ def wait_until(due: float, load: Load) -> None:
 
 @contextmanager
 def watch(pid: int) -> Iterator[dict[str, list[Sample]]]:
-    """Sample the memory of each kind of process from a thread while the context is entered."""
+    """Sample the memory of each kind of process while the context is entered."""
     samples: dict[str, list[Sample]] = {kind: [] for kind in WATCHED}
-    done = threading.Event()
 
     def take_samples() -> None:
-        while not done.wait(SAMPLE_SECONDS):
-            for kind, name in WATCHED.items():
-                # One may end just now.
-                with suppress(psutil.Error):
-                    found = {one.pid: process_memory(one) for one in find_processes(pid, name)}
-                    samples[kind].append(Sample(time.monotonic(), (*found,), sum(found.values())))
+        for kind, name in WATCHED.items():
+            # One may end just now.
+            with suppress(psutil.Error):
+                found = {one.pid: process_memory(one) for one in find_processes(pid, name)}
+                samples[kind].append(Sample(time.monotonic(), (*found,), sum(found.values())))
 
-    thread = threading.Thread(target=take_samples)
-    thread.start()
-    try:
+    with repeatedly(take_samples, SAMPLE_SECONDS):
         yield samples
-    finally:
-        done.set()
-        thread.join()
 
 
 COMMAND = Command("soak", __doc__, OPTIONS, measure)
