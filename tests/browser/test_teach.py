@@ -48,7 +48,10 @@ def payload(name: str, content: bytes) -> FilePayload:
 def add_class(page: Page, name: str) -> Locator:
     page.get_by_label("Name of a new class").fill(name)
     page.get_by_role("button", name="Add the class").click()
-    return page.get_by_role("region", name=name, exact=True)
+    region = page.get_by_role("region", name=name, exact=True)
+    # The page is another one then.
+    expect(region).to_be_visible()
+    return region
 
 
 def test_own_classes_are_taught_tried_kept_and_chosen(page: Page, tmp_path: Path) -> None:
@@ -121,3 +124,14 @@ def test_pictures_are_sent_and_removed_without_scripts(
         card.get_by_text("Remove this class").click()
         card.get_by_role("button", name="Remove it and its picture").click()
         expect(card).to_have_count(0)
+
+
+def test_pictures_that_were_chosen_before_the_scripts_run_are_sent(page: Page) -> None:
+    scripts = "**/main.js"
+    page.goto("/teach")
+    card = add_class(page, "early")
+    page.route(scripts, lambda _route: None)
+    page.reload(wait_until="commit")
+    card.locator("input[type=file]").set_input_files(payload("0.png", draw("diagonal", 0)))
+    page.unroute(scripts)
+    expect(card.get_by_text("1 picture", exact=True)).to_be_visible()

@@ -16,10 +16,11 @@ let photos = 0;
 let sending = Promise.resolve();
 
 document.addEventListener("change", ({ target }) => {
-  if (!target.matches("#workshop input[type=file]")) return;
-  const files = [...target.files];
-  target.value = "";
-  send(files, target.form);
+  if (target.matches("#workshop input[type=file]")) takeFrom(target);
+});
+// Files may have been chosen before this module was there.
+addEventListener("pageshow", () => {
+  document.querySelectorAll("#workshop input[type=file]").forEach(takeFrom);
 });
 document.addEventListener("click", ({ target }) => {
   const button = target.closest("[data-camera]");
@@ -38,6 +39,13 @@ listenForPhotos((files) => {
   send(files, form);
 }, true);
 watch();
+
+// Empties the input, so that the same file can be chosen again.
+function takeFrom(input) {
+  const files = [...input.files];
+  input.value = "";
+  if (files.length > 0) send(files, input.form);
+}
 
 // Sends files after those that are on their way, and shows what became of them all.
 function send(files, { action, id }) {
