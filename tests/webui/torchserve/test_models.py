@@ -19,7 +19,9 @@ def client(torchserve: FakeTorchServe, client_with: CreateClient) -> FlaskClient
 def test_the_start_page_offers_every_model_and_says_which_is_chosen(client: FlaskClient) -> None:
     for address, chosen in (("/?version=7.3", "zoo"), ("/?model=lines&version=7.3", "lines")):
         page = client.get(address).text
-        nav = page[page.index('<nav class="versions" aria-label="Model"') :].partition("</nav>")[0]
+        nav = page[page.index('<nav class="versions models" aria-label="Model"') :].partition(
+            "</nav>"
+        )[0]
         links = re.findall(r'href="/\?model=([^"&]+)"\s*(aria-current="true")?', nav)
         # The default comes first, and the others by name. A version is that of one model.
         assert [name for name, _ in links] == ["zoo", "apes", "lines"]
