@@ -130,7 +130,7 @@ def process_memory(process: psutil.Process) -> int:
 
 
 def find_processes(pid: int, name: str) -> list[psutil.Process]:
-    """Return those below a process that run a program, script or module, in the order of ids."""
+    """Return those of a process tree that run a program, script or module, in the order of ids."""
     found = []
     for process in process_tree(pid):
         with suppress(psutil.Error):

@@ -111,6 +111,9 @@ def make_report(
         failures["answers"] = "\n".join(faults)
     memory = []
     for kind, taken in samples.items():
+        if not taken[-1].pids:
+            failures[kind] = "none runs at the end"
+            continue
         seconds, *sizes = measure_growth(taken)
         growth = sizes[2] / sizes[1] - 1
         texts = map(mebibytes, sizes)

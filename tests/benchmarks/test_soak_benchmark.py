@@ -65,6 +65,12 @@ def test_only_a_long_run_fails_because_of_growth(minutes: int, failed: set[str])
     assert report.failures.keys() == failed
 
 
+def test_what_has_not_come_back_fails() -> None:
+    memory = {"page": [Sample(0, [1], 1000), Sample(5, [], 0)]}
+    report = make_report([answer(0, "2.0")], HAPPENED, memory, 3, has_disk=True)
+    assert report.failures == {"page": "none runs at the end"}
+
+
 def test_what_failed_and_what_went_wrong_are_in_the_report() -> None:
     happened = [HAPPENED[0]._replace(failure="ProgramError('no')"), *HAPPENED[1:]]
     answers = [answer(BEGIN["deploy"] + 1, "none: 500"), answer(BEGIN["Java killed"], "none: 502")]
