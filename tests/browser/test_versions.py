@@ -29,7 +29,7 @@ def test_a_version_that_is_chosen_answers_and_stays_in_the_address(page: Page) -
     expect(choice.locator("[aria-current]")).to_have_text("Version 2.0")
     page.get_by_role("link", name="Deutsch").click()
     expect(page).to_have_url(re.compile(r"version=2\.0"))
-    expect(cards(page)).to_contain_text("Model cifar10, version 2.0")
+    expect(cards(page)).to_contain_text("Modell cifar10, Version 2.0")
 
 
 def test_all_versions_are_shown_side_by_side_in_one_card(page: Page) -> None:
