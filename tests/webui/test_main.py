@@ -100,10 +100,15 @@ def test_signals_end_it_cleanly(tmp_path: Path, number: signal.Signals) -> None:
 def test_what_was_accepted_is_answered_before_it_ends(
     tmp_path: Path, torchserve: FakeTorchServe
 ) -> None:
-    torchserve.answers_to[PNG] = Answer(200, PREDICTION, delay=2)
-    ports = {"TORCHSERVE_INFERENCE_PORT": str(torchserve.port), "MODEL_NAME": "zoo"}
+    torchserve.answers_to[PNG] = Answer(200, PREDICTION, delay=3)
+    (metrics_port,) = free_ports(1)
+    ports = {
+        "TORCHSERVE_INFERENCE_PORT": str(torchserve.port),
+        "TORCHSERVE_MANAGEMENT_PORT": str(torchserve.port),
+        "WEBUI_METRICS_PORT": str(metrics_port),
+    }
     with (
-        running(tmp_path, **ports, TORCHSERVE_MANAGEMENT_PORT=str(torchserve.port)) as running_one,
+        running(tmp_path, **ports, MODEL_NAME="zoo") as running_one,
         ThreadPoolExecutor(6) as pool,
     ):
         process, address = running_one
@@ -118,7 +123,9 @@ def test_what_was_accepted_is_answered_before_it_ends(
 
         # More than run at once.
         futures = [pool.submit(ask, "/predict", body=PNG) for _ in range(6)]
-        wait_until(lambda: len(torchserve.images) == 4)
+        metrics = f"http://127.0.0.1:{metrics_port}/metrics"
+        two_wait = 'webui_picture_requests{state="waiting"} 2.0'
+        wait_until(lambda: two_wait in urllib3.request("GET", metrics).data.decode())
         process.terminate()
         wait_until(lambda: ask("/readyz").status == 503)
         for refused in (ask("/readyz"), ask("/predict", body=RED)):
