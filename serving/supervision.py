@@ -21,6 +21,9 @@ from serving import ServeError
 # Environment variable that marks a program and all that it starts with the program's log. Unlike a
 # process ID, it never becomes another program's.
 MARK = "SERVE_PY_LOG"
+# Variables of every program, unless the user sets them. The C library gives threads memory of their
+# own, and what is freed there helps no other thread: with it, the web UI grew by 1 MiB a minute.
+DEFAULTS = {"MALLOC_ARENA_MAX": "2"}
 # Seconds that a program has after SIGTERM before it is killed. The web UI takes at most 20, to
 # answer what it has accepted.
 STOP_SECONDS = 25.0
@@ -137,7 +140,7 @@ def running(
         process = psutil.Popen(
             command,
             cwd=directory,
-            env={**environment, MARK: str(log)},
+            env={**DEFAULTS, **environment, MARK: str(log)},
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,

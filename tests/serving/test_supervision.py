@@ -164,3 +164,13 @@ def test_nothing_survives_of_what_ignores_the_request_to_end(
     assert other.poll() is None
     other.kill()
     other.wait()
+
+
+@pytest.mark.parametrize("chosen", [{}, {"MALLOC_ARENA_MAX": "8"}])
+def test_threads_share_memory_unless_the_user_decides_otherwise(
+    tmp_path: Path, chosen: dict[str, str]
+) -> None:
+    log = tmp_path / "one.log"
+    program = "import os; print(os.environ['MALLOC_ARENA_MAX'])"
+    with running([sys.executable, "-c", program], log, tmp_path, chosen):
+        assert wait_until(log.read_text).strip() == chosen.get("MALLOC_ARENA_MAX", "2")
