@@ -23,7 +23,7 @@ from serving import ServeError
 MARK = "SERVE_PY_LOG"
 # Variables of every program, unless the user sets them. The C library gives threads memory of their
 # own, and what is freed there helps no other thread: with it, the web UI grew by 1 MiB a minute.
-DEFAULTS = {"MALLOC_ARENA_MAX": "2"}
+DEFAULTS = {"GLIBC_TUNABLES": "glibc.malloc.arena_max=2:glibc.malloc.tcache_count=0"}
 # Seconds that a program has after SIGTERM before it is killed. The web UI takes at most 20, to
 # answer what it has accepted.
 STOP_SECONDS = 25.0
