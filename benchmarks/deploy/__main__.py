@@ -9,17 +9,14 @@ shipped archives. A failed request is not sent again.
 """
 
 import argparse
-import shutil
-import tempfile
 import time
 from collections import Counter
-from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.common.command import Command, option
 from benchmarks.common.pictures import small_picture
 from benchmarks.common.report import Report, table, waits
-from benchmarks.common.server import ARCHIVES, Server, deploy, our_server, wait_until_ready
+from benchmarks.common.server import ARCHIVES, Server, deploy, our_server
 from benchmarks.deploy.load import Answer, Load
 
 # Of so many clients, one sends to the page.
@@ -57,14 +54,8 @@ class Phase(NamedTuple):
 
 def measure(options: argparse.Namespace) -> Report:
     """Send the requests, and change the version meanwhile."""
-    with tempfile.TemporaryDirectory() as directory:
-        store = Path(directory)
-        for archive in ARCHIVES.values():
-            shutil.copy(archive, store)
-        with our_server("latest", store=store) as server:
-            wait_until_ready(server)
-            phases = change_versions(server, options)
-    return make_report(phases)
+    with our_server() as server:
+        return make_report(change_versions(server, options))
 
 
 def change_versions(server: Server, options: argparse.Namespace) -> list[Phase]:

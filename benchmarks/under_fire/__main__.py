@@ -21,7 +21,7 @@ import urllib3
 from benchmarks.common.command import Command, option
 from benchmarks.common.programs import WORKER, find_processes
 from benchmarks.common.report import Report, mebibytes, table
-from benchmarks.common.server import OK, Server, our_server, wait_until_ready
+from benchmarks.common.server import OK, Server, our_server
 from benchmarks.under_fire.attacks import hold_connections, send_heavy_pictures
 from benchmarks.under_fire.shots import Shot, make_samples, make_shot
 
@@ -48,7 +48,6 @@ def measure(options: argparse.Namespace) -> Report:
     samples = make_samples()
     first = round(options.requests * SETTLED)
     with our_server(rate_limit="300 per minute") as server:
-        wait_until_ready(server)
         time.sleep(WORKERS_APART_SECONDS)
         before = find_processes(server.pid, WORKER)
         counts = send(server, range(first), options, samples)
