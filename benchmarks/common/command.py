@@ -16,7 +16,7 @@ from benchmarks.common.programs import ProgramError
 from benchmarks.common.report import Report, describe_machine
 from benchmarks.common.server import ARCHIVES
 from model import PROJECT
-from model.command_line import OneLineParser, whole_number
+from model.command_line import CommandError, OneLineParser, whole_number
 
 RESULTS = PROJECT / "benchmarks" / "results"
 # Load average above which measurements are disturbed.
@@ -86,7 +86,7 @@ class Command:
             options.output.parent.mkdir(parents=True, exist_ok=True)
             options.output.write_text(report.to_markdown())
             options.output.with_suffix(".json").write_text(json.dumps(document, indent=2) + "\n")
-        except (ProgramError, subprocess.CalledProcessError, OSError, ValueError) as error:
+        except (CommandError, ProgramError, subprocess.CalledProcessError, OSError) as error:
             print(f"benchmarks.{self.name}: error: {error}", file=sys.stderr)
             return 2
         except KeyboardInterrupt:

@@ -48,7 +48,7 @@ OPTIONS = (
 
 
 def measure(options: argparse.Namespace) -> Report:
-    """Ask every model about all images, as they are and corrupted; ``ValueError`` if it can't."""
+    """Ask every model about all images, as they are and corrupted; ``CommandError`` if it can't."""
     models = [(source.name, load_classifier(source)) for source in options.models]
     results, facts = [], {"data": describe_source(options.data)}
     for source, model in models:
