@@ -131,7 +131,7 @@ def progress(items: Sequence[Item], description: str, unit: str, done: int = 0) 
             bar.update()
 
 
-def progress_bar(total: int, description: str, unit: str, done: int = 0) -> "tqdm[NoReturn]":
+def progress_bar(total: int, description: str, unit: str, done: int) -> "tqdm[NoReturn]":
     """Return a progress bar on stderr, which is shown if that is a terminal.
 
     Of several processes that train together, only the first one shows a bar. ``done`` items were
