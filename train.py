@@ -91,7 +91,10 @@ def train(config: Config, resume: Path | None, processes: ProcessGroup) -> None:
             refuse_taken_name(config, processes)
         with processes.first_of_each_machine_goes_first():
             splits = load_data(config)
-        training, validation, config = hold_out(splits, config)
+        training, validation = hold_out(splits, config)
+        config = config.adapted_to(len(training), len(validation))
+        if config.dry_run:
+            training = training.subset(torch.arange(config.batch_size) % len(training))
         network = create_network(config, len(training.class_names), training)
         with Run(config, resume, processes) as run:
             images = training.to(device), validation.to(device)
@@ -209,8 +212,7 @@ def report(
     # The exported network classifies, as it will on the server.
     export_run(directory, card, used[0])
     card.save(directory)
-    card = calibrate(directory, card, used[1], config)
-    card.save(directory)
+    calibrate(directory, used[1], config)
     draw_curves(directory, history)
     if config.data:
         write_test_files(directory, splits["test"].names)
@@ -222,6 +224,37 @@ def report(
         print(f"The dry run went through everything, up to {archive}; its figures mean nothing.")
     else:
         run.print_summary(history, config)
+
+
+def calibrate(run: Path, held_out: LabelledImages, config: Config) -> None:
+    """Let the graphs of a run say how often they are right, and its card tell it.
+
+    The card also tells from which OOD score on a picture shows none of the classes, and what was
+    answered. All is measured on the images that were held out; a refit takes what the first run
+    measured.
+    """
+    classifier = Classifier.load(run)
+    if config.refit:
+        before = ModelCard.load(config.refit)
+        temperature, bands = before.temperature, before.bands
+        threshold, answers = before.ood_threshold, before.validation_answers
+    else:
+        labels = held_out.labels.numpy()
+        outputs, ood_scores = classify(classifier, held_out, config.data)
+        probabilities = outputs.double().numpy()
+        temperature = fit_temperature(probabilities, labels)
+        probabilities = apply_temperature(probabilities, temperature)
+        bands = find_bands(probabilities, labels)
+        threshold = find_ood_threshold(ood_scores)
+        answers = summarise_answers(probabilities, ood_scores.numpy(), threshold)
+    set_temperature(run, temperature)
+    replace(
+        classifier.card,
+        temperature=temperature,
+        bands=bands,
+        ood_threshold=threshold,
+        validation_answers=answers,
+    ).save(run)
 
 
 def test(run: Path, images: LabelledImages, counts: list[int], config: Config) -> None:
@@ -246,36 +279,6 @@ def test(run: Path, images: LabelledImages, counts: list[int], config: Config) -
     print(f"\nTest split, weights of epoch {card.epochs}: accuracy {evaluation.accuracy:.2%}\n")
     print(f"{text}\n{calibration}\n\n{write_strangers_report(run, strangers)}\n")
     print(f"{describe_verdict(evaluation, training_counts=counts)}\n")
-
-
-def calibrate(run: Path, card: ModelCard, held_out: LabelledImages, config: Config) -> ModelCard:
-    """Let the graphs of a run say how often they are right, and return the card that tells it.
-
-    The card also tells from which OOD score on a picture shows none of the classes, and what was
-    answered. All is measured on the images that were held out; a refit takes what the first run
-    measured.
-    """
-    if config.refit:
-        before = ModelCard.load(config.refit)
-        temperature, bands = before.temperature, before.bands
-        threshold, answers = before.ood_threshold, before.validation_answers
-    else:
-        labels = held_out.labels.numpy()
-        outputs, ood_scores = classify(Classifier.load(run), held_out, config.data)
-        probabilities = outputs.double().numpy()
-        temperature = fit_temperature(probabilities, labels)
-        probabilities = apply_temperature(probabilities, temperature)
-        bands = find_bands(probabilities, labels)
-        threshold = find_ood_threshold(ood_scores)
-        answers = summarise_answers(probabilities, ood_scores.numpy(), threshold)
-    set_temperature(run, temperature)
-    return replace(
-        card,
-        temperature=temperature,
-        bands=bands,
-        ood_threshold=threshold,
-        validation_answers=answers,
-    )
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import sys
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import wraps
 from typing import NoReturn, TypeVar
 
 from tqdm import tqdm
@@ -31,9 +32,14 @@ class CommandError(ValueError):
 
 
 def command(name: str) -> Callable[[Main], Main]:
-    """Let a ``main`` that can't go on print one line and return 2, or 130 after Ctrl-C."""
+    """Let a ``main`` that can't go on print one line and return 2, or 130 after Ctrl-C.
+
+    That is so where the user or the system can help it: for ``CommandError`` and ``OSError``. Any
+    other exception is a fault of this program, and keeps its traceback.
+    """
 
     def decorate(main: Main) -> Main:
+        @wraps(main)
         def run(arguments: Sequence[str] | None = None) -> int:
             tolerate_any_encoding()
             try:
@@ -125,7 +131,7 @@ def progress(items: Sequence[Item], description: str, unit: str, done: int = 0) 
             bar.update()
 
 
-def progress_bar(total: int, description: str, unit: str, done: int = 0) -> "tqdm[NoReturn]":
+def progress_bar(total: int, description: str, unit: str, done: int) -> "tqdm[NoReturn]":
     """Return a progress bar on stderr, which is shown if that is a terminal.
 
     Of several processes that train together, only the first one shows a bar. ``done`` items were

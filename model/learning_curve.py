@@ -39,24 +39,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("options", nargs=argparse.REMAINDER, metavar="...", help=text)
     given = parser.parse_args(arguments)
     train_arguments = ["--data", str(given.data), *given.options]
+    config, _ = parse_config(train_arguments)
+    if config.no_test:
+        parser.error("leave out --no-test")
+    directory = config.runs / f"learning-curve-{datetime.now(UTC):%Y%m%d-%H%M%S}"
     try:
-        config, _ = parse_config(train_arguments)
-        if config.no_test:
-            parser.error("leave out --no-test")
-        directory = config.runs / f"learning-curve-{datetime.now(UTC):%Y%m%d-%H%M%S}"
-        program = [sys.executable, str(PROJECT / "train.py")]
-        training = [*program, *train_arguments, "--runs", str(directory)]
-        right, tested = train_on_parts(training, directory)
-        print(f"\n{write_curve(directory / 'learning_curve.png', right, tested)}")
+        right, tested = train_on_parts(train_arguments, directory)
     except subprocess.CalledProcessError as error:
         return int(error.returncode)  # train.py has said why
-    except KeyboardInterrupt:
-        return 130
+    print(f"\n{write_curve(directory / 'learning_curve.png', right, tested)}")
     return 0
 
 
-def train_on_parts(training: Sequence[str], directory: Path) -> tuple[dict[int, int], int]:
-    """Run ``training``, a command that makes a run in ``directory``, on every part.
+def train_on_parts(arguments: Sequence[str], directory: Path) -> tuple[dict[int, int], int]:
+    """Run ``train.py`` with these arguments on every part, which makes the runs in ``directory``.
 
     Returns:
         The test images that were right by the number of training images, and the number of all.
@@ -65,6 +61,7 @@ def train_on_parts(training: Sequence[str], directory: Path) -> tuple[dict[int, 
         CalledProcessError: A training failed.
         CommandError: The runs can't be compared.
     """
+    train = [sys.executable, str(PROJECT / "train.py"), *arguments, "--runs", str(directory)]
     right: dict[int, int] = {}
     more: list[str] = []
     for name, part in PARTS.items():
@@ -72,7 +69,7 @@ def train_on_parts(training: Sequence[str], directory: Path) -> tuple[dict[int, 
             # The number of images must not change the recipe.
             recipe = Config.load(directory / "all").recipe.name
             more = ["--recipe", recipe, "--limit", str(max(right) // part)]
-        subprocess.run([*training, "--name", name, *more], check=True)
+        subprocess.run([*train, "--name", name, *more], check=True)
         card = ModelCard.load(directory / name)
         right[card.training_images] = round((card.test_accuracy or 0) * card.test_images)
         if max(right) // max(PARTS.values()) < len(card.class_names):

@@ -28,6 +28,7 @@ from typing import Any
 from tqdm import tqdm
 
 from model import BEST_ARCHIVE
+from model.bulk import ServedNetwork
 from model.command_line import (
     CommandError,
     OneLineParser,
@@ -39,7 +40,6 @@ from model.command_line import (
     visible,
     whole_number,
 )
-from model.inference.card import ModelCard
 from model.inference.classifier import Classifier, read_network
 from model.inference.files import classify_files, find_files
 
@@ -49,7 +49,6 @@ MAX_NAME_WIDTH = 48
 BROKEN_PIPE_EXIT_CODE = 141
 
 Answers = Iterable[tuple[str, dict[str, Any]]]
-Network = tuple[bytes, ModelCard, str]
 
 
 def predict(options: argparse.Namespace, classifier: Classifier) -> int:
@@ -82,7 +81,7 @@ def predict(options: argparse.Namespace, classifier: Classifier) -> int:
     return 1 if failed else 0
 
 
-def predict_folder(options: argparse.Namespace, network: Network) -> int:
+def predict_folder(options: argparse.Namespace, network: ServedNetwork) -> int:
     """Write the table that ``options`` ask for; return 1 if a file could not be classified."""
     try:
         return 1 if _write_table(options, network) else 0
@@ -100,7 +99,7 @@ def predict_folder(options: argparse.Namespace, network: Network) -> int:
         raise CommandError(str(error)) from error
 
 
-def _write_table(options: argparse.Namespace, network: Network) -> int:
+def _write_table(options: argparse.Namespace, network: ServedNetwork) -> int:
     """Return how many files could not be classified; ``ValueError`` if there is no table."""
     # Only this needs what these import.
     from model.bulk.source import Source  # noqa: PLC0415

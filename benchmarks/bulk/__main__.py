@@ -22,7 +22,7 @@ from benchmarks.common.command import Command, option
 from benchmarks.common.programs import run_to_end
 from benchmarks.common.report import Report, mebibytes, table
 from model import BEST_ARCHIVE
-from model.command_line import available_cpus
+from model.command_line import CommandError, available_cpus
 from model.inference.files import walk
 
 # Number of pictures that the engine alone computes, over and over.
@@ -35,10 +35,10 @@ OPTIONS = (
 
 
 def measure(options: argparse.Namespace) -> Report:
-    """Measure each way after the other; ``ValueError`` if DIR holds no pictures."""
+    """Measure each way after the other; ``CommandError`` if DIR holds no pictures."""
     files = list(walk(options.directory))
     if not files:
-        raise ValueError(f"{options.directory} holds no files")
+        raise CommandError(f"{options.directory} holds no files")
     sample = files[:: len(files) // SAMPLE or 1]
     speeds, memory = {}, {}
     for name, count in (("engine alone", compute), ("engine, reading and decoding", classify)):

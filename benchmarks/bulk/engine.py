@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from model.command_line import available_cpus
+from model.command_line import available_cpus, expect_model
 from model.images.errors import ImageError
 from model.inference.classifier import Classifier
 from model.inference.files import BATCH_SIZE, classify_files
@@ -62,4 +62,6 @@ def in_processes(count: Count, model: Path, files: Sequence[str], seconds: float
 
 
 def _count(count: Count, model: Path, files: Sequence[str], seconds: float) -> float:
-    return count(Classifier.load(model), files, seconds)
+    with expect_model(model):
+        classifier = Classifier.load(model)
+    return count(classifier, files, seconds)

@@ -16,7 +16,7 @@ from benchmarks.common.programs import ProgramError
 from benchmarks.common.report import Report, describe_machine
 from benchmarks.common.server import ARCHIVES
 from model import PROJECT
-from model.command_line import OneLineParser, whole_number
+from model.command_line import CommandError, OneLineParser, whole_number
 
 RESULTS = PROJECT / "benchmarks" / "results"
 # Load average above which measurements are disturbed.
@@ -86,7 +86,7 @@ class Command:
             options.output.parent.mkdir(parents=True, exist_ok=True)
             options.output.write_text(report.to_markdown())
             options.output.with_suffix(".json").write_text(json.dumps(document, indent=2) + "\n")
-        except (ProgramError, subprocess.CalledProcessError, OSError, ValueError) as error:
+        except (CommandError, ProgramError, subprocess.CalledProcessError, OSError) as error:
             print(f"benchmarks.{self.name}: error: {error}", file=sys.stderr)
             return 2
         except KeyboardInterrupt:
@@ -95,7 +95,7 @@ class Command:
         print(f"\n{report.to_markdown()}\nIt is in {options.output}, and in the .json beside it.")
         return 1 if report.failures else 0
 
-    def parse(self, arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    def parse(self, arguments: Sequence[str] | None) -> argparse.Namespace:
         """Parse and check the command line; a wrong value exits with 2."""
         parser = OneLineParser(f"python -m benchmarks.{self.name}", self.description)
         today = f"{self.name.replace('_', '-')}-{datetime.now(UTC):%Y-%m-%d}.md"

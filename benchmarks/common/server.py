@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -18,7 +19,7 @@ import urllib3
 from benchmarks.common.pictures import small_picture
 from benchmarks.common.programs import Process, ProgramError, find_processes, running
 from model import BEST_ARCHIVE, PROJECT
-from webui.settings import Settings
+from webui.settings import LATEST, Settings
 
 # The shipped archives by version.
 ARCHIVES = {"2.0": BEST_ARCHIVE, "1.0": BEST_ARCHIVE.with_name("cifar10.mar")}
@@ -43,19 +44,22 @@ class Server(NamedTuple):
 
 @contextmanager
 def our_server(
-    version: str = "2.0",
-    rate_limit: str = "unlimited",
-    store: Path = BEST_ARCHIVE.parent,
-    folder: Path | None = None,
+    version: str = LATEST, rate_limit: str = "unlimited", folder: Path | None = None
 ) -> Iterator[Server]:
-    """Run ``serve.py`` with the archives of a store, by default the shipped ones.
+    """Run ``serve.py`` with a copy of the shipped archives, of which ``version`` answers.
 
-    Of these, ``version`` answers. What the server writes is below ``folder``.
+    It is ready. All that it writes, and the copy, is below ``folder``. The root process is
+    TorchServe's, so that the web UI counts for nothing.
 
-    The root process is TorchServe's, so that the web UI counts for nothing.
+    Raises:
+        ProgramError: It does not start.
     """
     names = [one.variable for one in Settings.describe() if one.variable.endswith("_PORT")]
     with tempfile.TemporaryDirectory(dir=folder) as directory:
+        store = Path(directory, "store")
+        store.mkdir()
+        for archive in ARCHIVES.values():
+            shutil.copy(archive, store)
         environment = {
             **dict(zip(names, map(str, free_ports(len(names))), strict=True)),
             "MODEL_STORE": str(store),
@@ -71,7 +75,9 @@ def our_server(
             key = _read_key(settings.key_file, process)
             headers = {**BYTES, "Authorization": f"Bearer {key}"}
             (torchserve,) = find_processes(process.pid, "ts.model_server")
-            yield Server(torchserve.pid, url, headers, web_ui, environment)
+            server = Server(torchserve.pid, url, headers, web_ui, environment)
+            wait_until_ready(server)
+            yield server
 
 
 def free_ports(count: int) -> list[int]:

@@ -9,25 +9,19 @@ shipped archives. A failed request is not sent again.
 """
 
 import argparse
-import shutil
-import tempfile
 import time
 from collections import Counter
-from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.common.command import Command, option
 from benchmarks.common.pictures import small_picture
 from benchmarks.common.report import Report, table, waits
-from benchmarks.common.server import ARCHIVES, Server, deploy, our_server, wait_until_ready
+from benchmarks.common.server import ARCHIVES, Server, deploy, our_server
 from benchmarks.deploy.load import Answer, Load
 
-# Of so many clients, one sends to the page.
-CLIENTS_A_PAGE = 4
-OPTIONS = (
-    option("--requests", "requests to send at least", 20_000),
-    option("--connections", "connections, which are kept open", 8),
-)
+# Number of clients, and the number of these of which one sends to the page.
+CLIENTS, CLIENTS_A_PAGE = 8, 4
+OPTIONS = (option("--requests", "requests to send at least", 20_000),)
 DEPLOY, ROLLBACK = (str(ARCHIVES["1.0"]),), ("--rollback",)
 # What is done, and the versions that answer afterwards.
 STEPS = (("deploy", DEPLOY, "3.0"), ("rollback", ROLLBACK, "2.0"), ("deploy", DEPLOY, "4.0"))
@@ -57,31 +51,25 @@ class Phase(NamedTuple):
 
 def measure(options: argparse.Namespace) -> Report:
     """Send the requests, and change the version meanwhile."""
-    with tempfile.TemporaryDirectory() as directory:
-        store = Path(directory)
-        for archive in ARCHIVES.values():
-            shutil.copy(archive, store)
-        with our_server("latest", store=store) as server:
-            wait_until_ready(server)
-            phases = change_versions(server, options)
-    return make_report(phases)
+    with our_server() as server:
+        return make_report(change_versions(server, options.requests))
 
 
-def change_versions(server: Server, options: argparse.Namespace) -> list[Phase]:
-    """Do the steps at even distances, counted in requests."""
+def change_versions(server: Server, requests: int) -> list[Phase]:
+    """Do the steps at even distances, counted in ``requests``, which are all."""
     page = f"{server.web_ui}predict", {**server.headers, "Accept": "application/json"}
     targets = [
         (server.url, server.headers) if number % CLIENTS_A_PAGE else page
-        for number in range(options.connections)
+        for number in range(CLIENTS)
     ]
     begun, times, phases = time.monotonic(), [], []
     with Load(targets, small_picture()) as load:
         for number, (_, arguments, _) in enumerate(STEPS, 1):
-            _wait_for(load, number * options.requests // (len(STEPS) + 1))
+            _wait_for(load, number * requests // (len(STEPS) + 1))
             step = time.monotonic()
             print(deploy(server, *arguments), flush=True)
             times.append((step, time.monotonic()))
-        _wait_for(load, options.requests)
+        _wait_for(load, requests)
     before, version = begun, "2.0"
     for (name, _, next_version), (begin, end) in zip(STEPS, times, strict=True):
         phases.append(Phase(f"{version} answers", {version}, load.between(before, begin)))

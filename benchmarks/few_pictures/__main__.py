@@ -23,7 +23,7 @@ import numpy as np
 from benchmarks.common.command import Command, option
 from benchmarks.common.programs import run_to_end
 from benchmarks.common.report import Report, table
-from model.command_line import format_percentage, whole_number
+from model.command_line import CommandError, format_percentage, whole_number
 from model.data.image_files import list_files
 
 # Options of train.py by what they stand for.
@@ -44,7 +44,7 @@ OPTIONS = (
 
 
 def measure(options: argparse.Namespace) -> Report:
-    """Train on every draw, from each start; ``ValueError`` where there are too few pictures."""
+    """Train on every draw, from each start; ``CommandError`` where there are too few pictures."""
     files = list_files(options.directory, "")
     measured, rows = [], []
     for pictures in options.pictures:
@@ -77,11 +77,11 @@ def draw_pictures(
 ) -> dict[str, list[str]]:
     """Choose classes with more than ``pictures`` by chance, and shuffle the pictures of each.
 
-    The number of the ``draw`` decides on the result; ``ValueError`` if there are too few classes.
+    The number of the ``draw`` decides on the result; ``CommandError`` if there are too few classes.
     """
     large = [name for name in files if len(files[name]) > pictures]
     if len(large) < classes:
-        raise ValueError(
+        raise CommandError(
             f"only {len(large)} classes have more than {pictures} pictures; choose fewer --classes "
             "or --pictures"
         )

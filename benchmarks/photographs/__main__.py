@@ -26,7 +26,7 @@ from sklearn.metrics import roc_auc_score
 from benchmarks.common.command import MODELS, Command, option
 from benchmarks.common.pictures import encode
 from benchmarks.common.report import Report, table
-from model.command_line import format_percentage, progress, visible
+from model.command_line import CommandError, format_percentage, progress, visible
 from model.evaluate import load_classifier
 from model.evaluation.page import render_page
 from model.evaluation.scores import wilson_interval
@@ -59,7 +59,7 @@ class Result(NamedTuple):
 
 
 def measure(options: argparse.Namespace) -> Report:
-    """Ask every model about every picture and write the page; ``ValueError`` for wrong input."""
+    """Ask every model about every picture and write the page; ``CommandError`` for wrong input."""
     models = [(source.name, load_classifier(source)) for source in options.models]
     results = [ask(*model, options.directory, options.strangers) for model in models]
     columns = [figures(result) for result in results]
@@ -74,7 +74,7 @@ def measure(options: argparse.Namespace) -> Report:
 
 
 def label_files(directory: Path, classes: Sequence[str], strangers: str | None) -> dict[str, str]:
-    """Label files by the outermost folder that is a label; ``ValueError`` if they lie elsewhere."""
+    """Label files by the outermost folder that is a label; ``CommandError`` if one has none."""
     labels, others, known = {}, set(), {*classes, strangers}
     for name in find_files([str(directory)]):
         file = Path(name).relative_to(directory)
@@ -85,17 +85,19 @@ def label_files(directory: Path, classes: Sequence[str], strangers: str | None) 
             others.add(file.parent)
     # Files may lie beside the folders of the classes, as a README does.
     if unknown := others.difference([Path()], *(Path(file).parents for file in labels)):
-        raise ValueError(
+        raise CommandError(
             f"{visible(directory / min(unknown))} is none of the model's classes "
             f"({', '.join(classes)}); rename it, or say --strangers NAME if it shows other things"
         )
     if strangers and strangers not in set(labels.values()).difference(classes):
-        raise ValueError(f"--strangers: {directory} has no {strangers} beside the model's classes")
+        raise CommandError(
+            f"--strangers: {directory} has no {strangers} beside the model's classes"
+        )
     return labels
 
 
 def ask(name: str, model: Classifier, directory: Path, strangers: str | None) -> Result:
-    """Classify files as the server does; ``ValueError`` where the tree doesn't fit the model."""
+    """Classify files as the server does; ``CommandError`` where the tree doesn't fit the model."""
     classes = model.card.class_names
     labels = label_files(directory, classes, strangers)
     files = progress([str(directory / file) for file in labels], name, "pictures")
@@ -107,7 +109,7 @@ def ask(name: str, model: Classifier, directory: Path, strangers: str | None) ->
     right = [one for one in read if one["truth"] == one["label"]]
     wrong = [one for one in read if one["truth"] != one["label"] and one["truth"] in classes]
     if not right + wrong:
-        raise ValueError(f"{directory} has no readable picture in a folder named after a class")
+        raise CommandError(f"{directory} has no readable picture in a folder named after a class")
     others = [one for one in read if one["truth"] not in classes]
     name = f"{name} {model.card.version}".rstrip()
     return Result(name, model.card.image_size, model.card.fit, right, wrong, others, unreadable)

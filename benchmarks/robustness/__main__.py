@@ -19,7 +19,7 @@ import numpy as np
 
 from benchmarks.common.command import MODELS, Command, option
 from benchmarks.common.report import Report, table
-from benchmarks.robustness.corruptions import NAMES, corrupt
+from benchmarks.robustness.corruptions import NAMES, SEVERITIES, corrupt
 from model.command_line import format_percentage, progress, visible
 from model.data.dataset import LabelledImages
 from model.data.folders import describe_source
@@ -32,7 +32,7 @@ from model.inference.classifier import Classifier
 
 # What was measured of one corruption at one severity; 0 stands for the images as they are.
 Measurement = dict[str, Any]
-CLEAN, SEVERITIES = "none", range(1, 6)
+CLEAN = "none"
 OPTIONS = (
     option(
         "--data", "folder-per-class tree (default: CIFAR-10, downloaded)", type=Path, metavar="DIR"
@@ -48,7 +48,7 @@ OPTIONS = (
 
 
 def measure(options: argparse.Namespace) -> Report:
-    """Ask every model about all images, as they are and corrupted; ``ValueError`` if it can't."""
+    """Ask every model about all images, as they are and corrupted; ``CommandError`` if it can't."""
     models = [(source.name, load_classifier(source)) for source in options.models]
     results, facts = [], {"data": describe_source(options.data)}
     for source, model in models:

@@ -131,7 +131,8 @@ def _to_pixels(values: Values) -> NDArray[np.uint8]:
     return (255 * values).round().clip(0, 255).astype(np.uint8)
 
 
-# Each corruption with its strength at the severities 1 to 5.
+SEVERITIES = range(1, 6)
+# Each corruption with its strength at the severities.
 CORRUPTIONS: dict[Callable[[Values, Any, np.random.Generator], Values], Sequence[Any]] = {
     gaussian_noise: (0.04, 0.06, 0.08, 0.09, 0.10),
     shot_noise: (500, 250, 100, 75, 50),
@@ -154,8 +155,11 @@ def corrupt(pixels: NDArray[np.uint8], name: str, severity: int) -> NDArray[np.u
     """Corrupt pictures, uint8 ``(N, H, W, 3)``, by one of ``NAMES`` at a severity from 1 to 5.
 
     The same ones always become the same.
+
+    Raises:
+        KeyError: There is no such corruption or severity.
     """
     function = NAMES[name]
-    strength = CORRUPTIONS[function][severity - 1]
+    strength = dict(zip(SEVERITIES, CORRUPTIONS[function], strict=True))[severity]
     values = (pixels / 255).astype(np.float32)
     return _to_pixels(function(values, strength, np.random.default_rng(SEED)))

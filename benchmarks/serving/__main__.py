@@ -31,7 +31,7 @@ from benchmarks.common.peer_environment import pins, prepare
 from benchmarks.common.pictures import encode, large_picture, ship, small_picture
 from benchmarks.common.programs import MEMORY_METHOD, ProgramError, tree_memory, watch_memory
 from benchmarks.common.report import Report, first_line, mebibytes, table
-from benchmarks.common.server import ARCHIVES, Server, ask, wait_until_ready
+from benchmarks.common.server import ARCHIVES, Server, ask
 from benchmarks.serving.servers import GROUP, LABELS, OURS, load_expected, start
 from benchmarks.serving.wrk import Load, put_load
 from model.inference.classifier import Classifier
@@ -129,7 +129,6 @@ def measure_server(
     """
     network, started = load_expected(name, archive), time.monotonic()
     with start(name, options.model_version, archive) as server:
-        wait_until_ready(server)
         start_seconds = time.monotonic() - started
         checked = [*questions(), *pictures]
         difference = max(check_answer(server, picture, network) for picture in checked)

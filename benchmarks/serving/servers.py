@@ -6,7 +6,7 @@ from pathlib import Path
 
 from benchmarks.common.peer_environment import prepare
 from benchmarks.common.programs import running
-from benchmarks.common.server import Server, free_ports, our_server
+from benchmarks.common.server import Server, free_ports, our_server, wait_until_ready
 from model.inference import GRAPH_FILE_NAME, QUANTISED_FILE_NAME
 from model.inference.card import ModelCard
 from model.inference.classifier import Classifier
@@ -25,7 +25,11 @@ COMMAND = "uvicorn benchmarks.serving.fastapi_serving:app --workers 2 --no-acces
 
 
 def start(name: str, version: str, archive: Path) -> AbstractContextManager[Server]:
-    """Run ours or a peer, which reads the directory of the unpacked ``archive``."""
+    """Run ours or a peer until it is ready; a peer reads the folder of the unpacked ``archive``.
+
+    Raises:
+        ProgramError: It does not start.
+    """
     return our_server(version) if name == OURS else _fastapi_server(archive / GRAPHS[name])
 
 
@@ -34,7 +38,9 @@ def _fastapi_server(graph: Path) -> Iterator[Server]:
     (port,) = free_ports(1)
     command = [str(prepare(GROUP)), "-m", *COMMAND.split(), str(port)]
     with running(command, {"GRAPH": str(graph)}) as process:
-        yield Server(process.pid, f"http://127.0.0.1:{port}/predict")
+        server = Server(process.pid, f"http://127.0.0.1:{port}/predict")
+        wait_until_ready(server)
+        yield server
 
 
 def load_expected(name: str, archive: Path) -> Classifier:

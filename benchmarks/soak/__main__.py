@@ -13,7 +13,6 @@ place answers, and no process may grow by more than 5 %.
 """
 
 import argparse
-import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -23,7 +22,7 @@ import psutil
 from benchmarks.common.command import Command, option
 from benchmarks.common.programs import WORKER, find_processes, process_memory, repeatedly
 from benchmarks.common.report import Report
-from benchmarks.common.server import ARCHIVES, our_server, wait_until_ready
+from benchmarks.common.server import our_server
 from benchmarks.soak.events import EVENTS, FULL_SECONDS, Event, Site, small_disk
 from benchmarks.soak.load import Load
 from benchmarks.soak.verdict import Happened, Sample, make_report
@@ -39,25 +38,19 @@ OPTIONS = (
 
 def measure(options: argparse.Namespace) -> Report:
     """Let everything happen, and report what came of it."""
-    with small_disk() as (folder, is_own):
-        store = folder / "store"
-        store.mkdir()
-        for archive in ARCHIVES.values():
-            shutil.copy(archive, store)
-        with our_server("latest", store=store, folder=folder) as server:
-            wait_until_ready(server)
-            serve_pid = psutil.Process(server.pid).ppid()
-            apart = 60 * options.minutes / (len(EVENTS) + 1)
-            load = Load(server, options.rate)
-            site = Site(server, serve_pid, load, folder, min(FULL_SECONDS, apart / 2))
-            with load, watch(serve_pid) as samples:
-                begun = time.monotonic()
-                happened = [
-                    let_happen(event, site, begun, begun + number * apart)
-                    for number, event in enumerate(EVENTS, 1)
-                    if is_own or event.name != "disk full"
-                ]
-                wait_until(begun + 60 * options.minutes, load)
+    with small_disk() as (folder, is_own), our_server(folder=folder) as server:
+        serve_pid = psutil.Process(server.pid).ppid()
+        apart = 60 * options.minutes / (len(EVENTS) + 1)
+        load = Load(server, options.rate)
+        site = Site(server, serve_pid, load, folder, min(FULL_SECONDS, apart / 2))
+        with load, watch(serve_pid) as samples:
+            begun = time.monotonic()
+            happened = [
+                let_happen(event, site, begun, begun + number * apart)
+                for number, event in enumerate(EVENTS, 1)
+                if is_own or event.name != "disk full"
+            ]
+            wait_until(begun + 60 * options.minutes, load)
     return make_report(load.answers, happened, samples, options.minutes, has_disk=is_own)
 
 

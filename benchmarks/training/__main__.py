@@ -84,7 +84,7 @@ class Run(NamedTuple):
 
 
 def measure(options: argparse.Namespace) -> Report:
-    """Run every program that was asked for; ``DataError`` where the data can't be used."""
+    """Run every program that was asked for; ``CommandError`` where the data can't be used."""
     runs = {}
     with tempfile.TemporaryDirectory() as directory:
         folder = Path(directory)
@@ -109,7 +109,7 @@ def measure(options: argparse.Namespace) -> Report:
 def write_images(data: Path | None, file: Path) -> str:
     """Write for Keras what ``train.py`` trains and validates with; return how many these are."""
     splits = load_folders(data, ReferenceCNN.image_size) if data else load_cifar10(PROJECT / "data")
-    training, validation, _ = hold_out(splits, Config())
+    training, validation = hold_out(splits, Config())
     np.savez(
         file,
         training_pixels=training.pixels.permute(0, 2, 3, 1).numpy(),

@@ -21,7 +21,7 @@ import urllib3
 from benchmarks.common.command import Command, option
 from benchmarks.common.programs import WORKER, find_processes
 from benchmarks.common.report import Report, mebibytes, table
-from benchmarks.common.server import OK, Server, our_server, wait_until_ready
+from benchmarks.common.server import OK, Server, our_server
 from benchmarks.under_fire.attacks import hold_connections, send_heavy_pictures
 from benchmarks.under_fire.shots import Shot, make_samples, make_shot
 
@@ -31,6 +31,8 @@ SETTLED, MAX_GROWTH = 0.2, 0.05
 # Seconds in which all workers have started: they start one after another.
 WORKERS_APART_SECONDS = 5
 ANSWER_SECONDS = 120
+# Number of connections, which are kept open.
+CONNECTIONS = 8
 # What is done to the page, and the most seconds in which 99 of 100 visits must be answered.
 ATTACKS = {
     "38-byte WebPs of 8000×8000, five a second": (send_heavy_pictures, 1.0),
@@ -38,7 +40,6 @@ ATTACKS = {
 }
 OPTIONS = (
     option("--requests", "requests to send", 50_000),
-    option("--connections", "connections, which are kept open", 8),
     option("--seed", "chooses the requests", 1),
 )
 
@@ -48,12 +49,11 @@ def measure(options: argparse.Namespace) -> Report:
     samples = make_samples()
     first = round(options.requests * SETTLED)
     with our_server(rate_limit="300 per minute") as server:
-        wait_until_ready(server)
         time.sleep(WORKERS_APART_SECONDS)
         before = find_processes(server.pid, WORKER)
-        counts = send(server, range(first), options, samples)
+        counts = send(server, range(first), options.seed, samples)
         settled = sum(one.memory_info().rss for one in find_processes(server.pid, WORKER))
-        counts += send(server, range(first, options.requests), options, samples)
+        counts += send(server, range(first, options.requests), options.seed, samples)
         end = sum(one.memory_info().rss for one in find_processes(server.pid, WORKER))
         visits = {name: attack(server.web_ui) for name, (attack, _) in ATTACKS.items()}
         after = find_processes(server.pid, WORKER)
@@ -61,18 +61,18 @@ def measure(options: argparse.Namespace) -> Report:
 
 
 def send(
-    server: Server, numbers: range, options: argparse.Namespace, samples: list[tuple[bytes, str]]
+    server: Server, numbers: range, seed: int, samples: list[tuple[bytes, str]]
 ) -> Counter[tuple[str, str]]:
     """Send the requests of these numbers, and count their kinds and the answers to them."""
     # TorchServe closes the connection after an error, so a kept one may be gone.
     retries = urllib3.Retry(2, allowed_methods=None, status=0)
-    pool = urllib3.PoolManager(maxsize=options.connections, retries=retries, timeout=ANSWER_SECONDS)
+    pool = urllib3.PoolManager(maxsize=CONNECTIONS, retries=retries, timeout=ANSWER_SECONDS)
 
     def ask(number: int) -> tuple[str, str]:
-        shot = make_shot(number, options.seed, samples)
+        shot = make_shot(number, seed, samples)
         return shot.kind, _answer(pool, server, shot)
 
-    with ThreadPoolExecutor(options.connections) as threads:
+    with ThreadPoolExecutor(CONNECTIONS) as threads:
         return Counter(threads.map(ask, numbers))
 
 

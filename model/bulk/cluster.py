@@ -9,9 +9,9 @@ import ray.data
 import ray.exceptions
 
 from model import PROJECT
+from model.bulk import ServedNetwork
 from model.bulk.workers import Worker
 from model.command_line import CommandError
-from model.inference.card import ModelCard
 
 
 class RayWorker(Worker):
@@ -24,7 +24,7 @@ class RayWorker(Worker):
 
 def classify_on_cluster(
     address: str,
-    network: tuple[bytes, ModelCard, str],
+    network: ServedNetwork,
     url: str,
     chunks: Iterable[Sequence[str]],
 ) -> Iterator[pa.Table]:

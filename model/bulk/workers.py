@@ -11,6 +11,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 
 import pyarrow as pa
 
+from model.bulk import ServedNetwork
 from model.bulk.source import Source
 from model.bulk.table import row, schema
 from model.command_line import available_cpus
@@ -37,7 +38,7 @@ class Worker:
 
 
 def classify_here(
-    network: tuple[bytes, ModelCard, str], url: str, chunks: Iterable[Sequence[str]]
+    network: ServedNetwork, url: str, chunks: Iterable[Sequence[str]]
 ) -> Iterator[pa.Table]:
     """Yield the rows of each chunk, in order, with a process for each core.
 

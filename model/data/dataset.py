@@ -87,5 +87,5 @@ class LabelledImages:
         return LabelledImages(pixels, self.labels.to(device))
 
 
-# The images of each split by its name: ``train``, ``validation`` and ``test``.
+# Images of each split by its name: ``train``, ``validation`` and ``test``, or ``all`` without any.
 Splits = dict[str, LabelledImages]

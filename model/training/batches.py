@@ -37,8 +37,8 @@ class Batch(NamedTuple):
     size: int
 
 
-def hold_out(splits: Splits, config: Config) -> tuple[LabelledImages, LabelledImages, Config]:
-    """Return the training images, those held out for validation, and what suits their numbers.
+def hold_out(splits: Splits, config: Config) -> tuple[LabelledImages, LabelledImages]:
+    """Return the images that train, and those that validate: the validation split or some held out.
 
     Raises:
         DataError: There are too few images.
@@ -47,18 +47,12 @@ def hold_out(splits: Splits, config: Config) -> tuple[LabelledImages, LabelledIm
     images, number = splits["train"], config.validation_images
     if "validation" in splits and number == 0:
         raise RunError("--refit: nothing was held out, as the data has validation images already")
-    if "validation" in splits and number is None:
-        number = 0
-    chosen, held_out = split_training_images(
-        images.labels, images.class_names, number, config.limit
+    has_own = "validation" in splits and number is None
+    training, held_out = split_training_images(
+        images.labels, images.class_names, 0 if has_own else number, config.limit
     )
-    validation = images.subset(held_out)
-    if number == 0:
-        validation = splits.get("validation", validation)
-    config = config.adapted_to(len(chosen), len(validation))
-    if config.dry_run:
-        chosen = chosen[torch.arange(config.batch_size) % len(chosen)]
-    return images.subset(chosen), validation, config
+    validation = splits["validation"] if has_own else images.subset(held_out)
+    return images.subset(training), validation
 
 
 def batches(

@@ -49,7 +49,7 @@ class EpochTotals:
     """
 
     def __init__(
-        self, device: torch.device, processes: ProcessGroup, class_weights: Tensor | None = None
+        self, device: torch.device, processes: ProcessGroup, class_weights: Tensor | None
     ) -> None:
         self.sums = torch.zeros(2, dtype=torch.float64, device=device)
         self.processes = processes

@@ -37,7 +37,7 @@ ALLOWED_WITH = {
 }
 
 
-def parse_config(arguments: Sequence[str] | None = None) -> tuple[Config, Path | None]:
+def parse_config(arguments: Sequence[str] | None) -> tuple[Config, Path | None]:
     """Parse and check the command line of ``train.py``.
 
     Returns:

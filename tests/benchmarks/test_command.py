@@ -23,6 +23,7 @@ from benchmarks.common.report import Report, first_line, processor, table
 from benchmarks.serving.__main__ import COMMAND as SERVING
 from benchmarks.training.__main__ import COMMAND as TRAINING
 from benchmarks.under_fire.__main__ import COMMAND as UNDER_FIRE
+from model.command_line import CommandError
 from tests.helpers.waiting import wait_until
 
 MEBIBYTE = 2**20
@@ -61,7 +62,7 @@ def test_a_report_is_printed_and_written(
     [
         (ProgramError("no wrk"), 2),
         (subprocess.CalledProcessError(1, "pip"), 2),
-        (ValueError("bad data"), 2),
+        (CommandError("bad data"), 2),
         (KeyboardInterrupt(), 130),
     ],
 )

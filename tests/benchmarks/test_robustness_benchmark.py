@@ -30,6 +30,12 @@ def test_a_corruption_grows_with_its_severity_and_is_the_same_every_time(name: s
     np.testing.assert_array_equal(corrupt(pixels, name, 5), corrupted[4])
 
 
+@pytest.mark.parametrize("severity", [0, 6])
+def test_there_are_five_severities(severity: int) -> None:
+    with pytest.raises(KeyError):
+        corrupt(np.zeros((1, 32, 32, 3), np.uint8), "contrast", severity)
+
+
 def test_models_are_shown_side_by_side(finished_run: FinishedRun, tmp_path: Path) -> None:
     output = tmp_path / "trial.md"
     run = str(finished_run.path)

@@ -89,7 +89,7 @@ def test_the_card_tells_what_the_served_graph_answers_to_the_validation_images(
     monkeypatch.setattr("model.evaluation.calibration.LEAST_PICTURES", 1)
     run = train_once(pictures, "watched", "--no-test").path
     answers = ModelCard.load(run).validation_answers
-    _, held_out, _ = hold_out(train.load_data(Config.load(run)), Config.load(run))
+    _, held_out = hold_out(train.load_data(Config.load(run)), Config.load(run))
     probabilities, _ = classify(Classifier.load(run), held_out)
     counts = probabilities.argmax(dim=1).bincount(minlength=2)
     confidence = probabilities.amax(dim=1).mean().item()

@@ -8,7 +8,7 @@ import pytest
 
 import model.evaluate
 import webui.languages
-from model.command_line import OneLineParser, format_percentage, visible
+from model.command_line import OneLineParser, command, format_percentage, visible
 from model.training import options
 from tests.helpers.pictures import RED
 from tests.helpers.training import FinishedRun
@@ -81,7 +81,7 @@ def test_a_terminal_that_lacks_letters_gets_them_escaped(
     folder.mkdir()
     run = finished_run.copy(folder)
     (folder / "a.png").write_bytes(RED)
-    for module, command in {
+    for module, line in {
         "model.archive": f"{run} --model-store {folder}",
         "model.evaluate": f"{run} --data {finished_run.pictures}",
         "model.predict": f"{folder}/a.png",
@@ -89,7 +89,7 @@ def test_a_terminal_that_lacks_letters_gets_them_escaped(
     }.items():
         output = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
         monkeypatch.setattr(sys, "stdout", output)
-        assert importlib.import_module(module).main(command.split()) == 0
+        assert importlib.import_module(module).main(line.split()) == 0
         output.seek(0)
         assert "\\u732b" in output.read(), module
 
@@ -117,3 +117,12 @@ def test_help_explains_every_option(parser: OneLineParser) -> None:
     for action in parser._actions:  # noqa: SLF001
         assert action.help is not None, action.option_strings
         assert len(action.help) > 12, action.option_strings
+
+
+def test_a_fault_of_the_program_keeps_its_traceback() -> None:
+    @command("model.trial")
+    def main(_arguments: object) -> int:
+        raise ValueError("a bug")
+
+    with pytest.raises(ValueError, match="a bug"):
+        main()
