@@ -226,8 +226,8 @@ def test_a_step_is_the_textbook_one_without_augmentation_and_dropout(
         whole.paste(half, (0, 0))
         whole.paste(half.transpose(Image.Transpose.FLIP_LEFT_RIGHT), (16, 0))
         whole.save(file)
-    change_recipe(monkeypatch, "original", rotated=0, translate=0, label_smoothing=0.1)
-    plain = ["--recipe", "original", "--dropout", 0]
+    change_recipe(monkeypatch, "original", rotated=0, translate=0)
+    plain = ["--recipe", "original", "--dropout", 0, "--label-smoothing", 0.1]
     exact = ["--epochs", 1, "--precision", "fp32", "--no-test"]
     run = train_once(folder, "plain", *exact, *plain).path
 

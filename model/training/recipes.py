@@ -6,6 +6,8 @@ from typing import Any
 
 from model.command_line import number
 
+SHARE = number(least=0, below=1)
+
 
 def option(
     explanation: str,
@@ -43,10 +45,13 @@ class Recipe:
     )
     warm_up_steps: int = 200
     """Number of steps over which Adam's rate rises to its full value; an epoch at most."""
-    dropout: float = option("share of the features that is dropped", 0.1, number(least=0, below=1))
-    weight_decay: float = 0.05
-    """Share of the weights that is taken off them at a learning rate of 1; with Keras' Adam and
-    with Muon, it is added to their gradients."""
+    dropout: float = option("share of the features that is dropped", 0.1, SHARE)
+    weight_decay: float = option(
+        "share of the weights that is taken off them at a learning rate of 1; with the recipes "
+        "original and strong, it is added to their gradients",
+        0.05,
+        number(least=0),
+    )
     is_original: bool = False
     """Whether Adam, what decays and the initial weights are as in the original Keras program."""
     rotation_degrees: float = 10
@@ -66,8 +71,7 @@ class Recipe:
     """Number of images that share a draw of the augmentation. A transform of torchvision draws once
     for all images that it gets; small groups train as well as single images, in a fraction of the
     time."""
-    label_smoothing: float = 0.05
-    """Share of the targets that is spread over all classes."""
+    label_smoothing: float = option("share of the targets spread over all classes", 0.05, SHARE)
     average_decay: float = 0.999
     """Decay per step of the average of the weights, which is what is kept; 0 for no average."""
     keep_last: bool = False
