@@ -117,6 +117,11 @@ def deploy(settings: Settings, options: Namespace) -> str:
     """
     store, name, management = settings.model_store, settings.model_name, Management(settings)
     with model_api(settings), ExitStack() as undo:
+        for version in management.find_versions():
+            # A deploy that was killed leaves this.
+            if (left := store / f".{name}-{version}.mar").exists():
+                management.remove(version)
+                _remove(left)
         present = management.find_versions()
         archives = read_archives(store).get(name, {})
         if not {*present[:1]} <= {*archives}:
@@ -150,9 +155,10 @@ def deploy(settings: Settings, options: Namespace) -> str:
             earlier = [*earlier, *present[:1]]
         _switch(management, settings, [*earlier, version])
         undo.pop_all()
-    shares = [f"{sum(each)} of {len(each)} known pictures" for each in right]
-    place = f", in the place of {present[0]} ({shares[1]})" if present else ""
-    return f"{name} {version} answers now ({shares[0]}){place}"
+    shares = [f" ({sum(each)} of {len(each)} known pictures)" if each else "" for each in right]
+    place = f", in the place of {present[0]}{shares[1]}" if present else ""
+    untried = "" if right[0] else "; no picture was there that shows a known class (see --data)"
+    return f"{name} {version} answers now{shares[0]}{place}{untried}"
 
 
 def _next_version(versions: Iterable[str]) -> str:

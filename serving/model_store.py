@@ -89,7 +89,7 @@ def _read_manifest(archive: Path) -> dict[str, Any]:
 def read_deployed(store: Path, name: str) -> list[str]:
     """Return the versions of a model that were deployed; none if there was no deploy."""
     file = store / (name + DEPLOYED)
-    return file.read_text().split() if file.exists() else []
+    return file.read_text(errors="replace").split() if file.exists() else []
 
 
 def write_deployed(store: Path, name: str, versions: Sequence[str]) -> None:

@@ -58,6 +58,7 @@ def _pack(
 def _copy(source: Path, archive: Path, name: str, version: str) -> None:
     try:
         with zipfile.ZipFile(source) as old, zipfile.ZipFile(archive, "w") as new:
+            old.getinfo(CARD_FILE_NAME)
             for file in old.infolist():
                 content = old.read(file)
                 if file.filename == CARD_FILE_NAME:
@@ -66,7 +67,7 @@ def _copy(source: Path, archive: Path, name: str, version: str) -> None:
                     model = {"modelName": name, "modelVersion": version}
                     content = _change(content, model=json.loads(content)["model"] | model)
                 new.writestr(file, content)
-    except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, ValueError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, TypeError, ValueError) as error:
         raise ServeError(f"{source} is damaged, or no archive ({error})") from error
 
 

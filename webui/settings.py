@@ -43,6 +43,12 @@ def is_model_name(value: str) -> bool:
     return re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", value) is not None
 
 
+def _metrics_host(value: str) -> str:
+    if ":" in value:
+        raise ValueError("must be a name or an address of IPv4, as TorchServe takes no others")
+    return _text(value)
+
+
 def _model_name(value: str) -> str:
     if not is_model_name(value):
         raise ValueError("must be letters, digits, '_', '-' and '.', a letter or digit first")
@@ -133,7 +139,7 @@ class Settings:
     serve_metrics_port: int = _setting("8084", _port, "port of serve.py's metrics")
     metrics_host: str = _setting(
         "127.0.0.1",
-        _text,
+        _metrics_host,
         "address of all metrics; one that is not loopback opens them to the network, without a key",
     )
     log_format: str = _setting(

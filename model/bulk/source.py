@@ -25,7 +25,7 @@ class Source:
         map_files: What reads many of its files, as :func:`files.classify_files` takes it.
 
     Raises:
-        CommandError: fsspec lacks something for such URLs.
+        CommandError: fsspec can't open it, or lacks something for such URLs.
     """
 
     def __init__(self, url: str) -> None:
@@ -36,7 +36,8 @@ class Source:
             try:
                 # Without a cache of its listings, which would hold the name of every file.
                 system, self._root = fsspec.url_to_fs(url, use_listings_cache=False)
-            except (ImportError, OSError, ValueError) as error:
+            except Exception as error:
+                # The libraries for archives and object stores have exceptions of their own.
                 raise CommandError(f"{url} can't be opened ({error})") from error
             if not isinstance(system, LocalFileSystem):
                 self._system, self.map_files = system, ThreadPoolExecutor(READERS).map
@@ -53,7 +54,6 @@ class Source:
             for file in self._walk() if self._system else files.walk(self._root):
                 yield file
         except Exception as error:
-            # The libraries for object stores have exceptions of their own.
             raise CommandError(f"{self._url} can't be listed ({error})") from error
         if file == self._root:
             raise CommandError(f"{self._url} is no folder with visible files")

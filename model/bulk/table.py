@@ -56,7 +56,7 @@ class Table:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             os.close(self._lock)
-            raise CommandError("another program writes it") from error
+            raise CommandError(f"another program writes {self.folder}") from error
         remove_partial_files(self.folder)
         return self
 
@@ -76,14 +76,17 @@ class Table:
         listing = self.folder / LISTING_FILE_NAME
         if not listing.exists():
             if next(self.folder.iterdir(), None):
-                raise CommandError("the folder holds other files")
+                raise CommandError(f"{self.folder} holds other files")
             lines = (json.dumps(line) + "\n" for line in chain([about], files))
             write_atomically(listing, lines)
         with listing.open() as stream:
             if json.loads(next(stream)) != about:
-                raise CommandError("it is about another folder, or of another model")
+                raise CommandError(f"{self.folder} is about another folder, or of another model")
             self.files = sum(1 for _ in stream)
-        self.done = pyarrow.dataset.dataset(self.folder, self.schema).count_rows()
+        for part in sorted(self.folder.glob("part-*")):
+            if part != self._next_part():
+                raise CommandError(f"{self.folder} lacks a part before {part.name}")
+            self.done += pyarrow.parquet.read_metadata(part).num_rows
 
     def chunks(self) -> Iterator[list[str]]:
         """Yield the files that have no row yet, some at a time, each as a text in JSON."""
@@ -104,9 +107,12 @@ class Table:
         if self._parts:
             rows, data = pa.concat_tables(self._parts), io.BytesIO()
             pyarrow.parquet.write_table(rows, data)
-            write_atomically(self.folder / f"part-{self.done:012}.parquet", data.getvalue())
+            write_atomically(self._next_part(), data.getvalue())
             self.done += rows.num_rows
         self._parts, self._written = [], time.monotonic()
+
+    def _next_part(self) -> Path:
+        return self.folder / f"part-{self.done:012}.parquet"
 
     def count_errors(self) -> int:
         """Return how many files could not be classified."""

@@ -20,6 +20,8 @@ from model import PROJECT
 from model.inference import CARD_FILE_NAME, GRAPH_FILE_NAME
 from serving import deploy
 from serving.changed_classes import MODEL_API_SWITCH
+from serving.management import Management, model_api
+from serving.packing import pack
 from tests.helpers.pictures import SHIPPED_ARCHIVE, SHIPPED_ARCHIVES
 from tests.helpers.server import START_SECONDS, Server, running_server
 from tests.helpers.training import FinishedRun
@@ -197,6 +199,20 @@ def test_a_bad_archive_is_refused_in_one_line_and_nothing_changes(
     said = command(ours, *arguments, code=1)
     assert said.startswith("serving.deploy: nothing has changed: ")
     assert words in said
+    assert state(ours) == before
+
+
+def test_a_deploy_takes_away_what_a_killed_one_left(
+    ours: Server, command: Callable[..., str]
+) -> None:
+    before, management = state(ours), Management(ours.settings)
+    left = ours.settings.model_store / ".cifar10-77.0.mar"
+    with model_api(ours.settings):
+        pack(SHIPPED_ARCHIVE, left, "cifar10", "77.0", None)
+        management.register(left.name)
+        management.wait_until_ready("77.0")
+    command(ours, PROJECT / "README.md", code=1)
+    assert not left.exists()
     assert state(ours) == before
 
 

@@ -43,6 +43,8 @@ def test_what_was_deployed_last_and_is_still_there_answers(
     assert served("10.0")[0] == "zoo-10.0"
     (tmp_path / "zoo-9.0.mar").unlink()
     assert served() == ["zoo-1.0", "zoo-10.0"]
+    (tmp_path / "zoo.deployed").write_bytes(b"\xff1.0")
+    assert served() == ["zoo-10.0", "zoo-1.0"]
     write_deployed(tmp_path, "zoo", [])
     assert served() == ["zoo-10.0", "zoo-1.0"]
 

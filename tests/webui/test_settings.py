@@ -71,7 +71,7 @@ def test_environment_overrides_defaults() -> None:
         *(("PROXIES", value) for value in ("-1", "10", "")),
         ("TORCHSERVE_RUN_DIRECTORY", " "),
         ("MODEL_STORE", ""),
-        ("METRICS_HOST", ""),
+        *(("METRICS_HOST", value) for value in ("", "::1")),
         *(("LOG_FORMAT", value) for value in ("", "JSON", "xml")),
     ],
 )

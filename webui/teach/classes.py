@@ -41,10 +41,10 @@ class Classes:
 
     def list(self) -> list[TaughtClass]:
         """Return all classes in the order of their names."""
-        folders = sorted(self.root.iterdir()) if self.root.is_dir() else ()
+        # Whoever looks at a folder may leave a hidden file there, as the Finder does.
         return [
-            TaughtClass(folder.name, [file.name for file in sorted(folder.iterdir(), key=_age)])
-            for folder in folders
+            TaughtClass(folder.name, [file.name for file in sorted(folder.glob("[!.]*"), key=_age)])
+            for folder in sorted(self.root.glob("[!.]*/"))
         ]
 
     def add(self, name: str) -> str:

@@ -20,7 +20,7 @@ from PIL import Image
 from model import PROJECT
 from model.bulk.table import PART_ROWS, Table
 from model.bulk.workers import classify_here
-from model.command_line import available_cpus
+from model.command_line import CommandError, available_cpus
 from model.inference.classifier import read_network
 from model.predict import main
 from tests.helpers.pictures import SHIPPED_ARCHIVE, encode
@@ -157,7 +157,13 @@ def test_a_table_is_written_as_it_grows(tmp_path: Path) -> None:
             rows = pa.Table.from_pylist([{"path": file} for file in chunk], table.schema)
             table.append(rows)
         assert table.done == 3 * PART_ROWS
-    assert len([*(tmp_path / "table").glob("*.parquet")]) == 3
+    _, second, _ = sorted((tmp_path / "table").glob("*.parquet"))
+    second.unlink()
+    with (
+        Table(tmp_path / "table", card) as table,
+        pytest.raises(CommandError, match="lacks a part"),
+    ):
+        table.begin({}, iter(()))
 
 
 @pytest.mark.parametrize(
@@ -166,6 +172,7 @@ def test_a_table_is_written_as_it_grows(tmp_path: Path) -> None:
         ("missing", "missing is no folder with visible files"),
         ("nothing://bucket", "Protocol not known: nothing"),
         ("zip://::missing.zip", "can't be opened"),
+        (f"zip://::{PROJECT}/README.md", "File is not a zip file"),
     ],
 )
 def test_a_folder_that_cannot_be_listed_is_one_line_and_leaves_nothing(

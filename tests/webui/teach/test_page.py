@@ -133,6 +133,18 @@ def test_the_same_picture_is_kept_once(client: FlaskClient) -> None:
         assert (picture.data, picture.mimetype) == (RED, "image/png")
 
 
+def test_hidden_files_are_neither_classes_nor_pictures(
+    client: FlaskClient, directory: Path
+) -> None:
+    add(client, "cat")
+    folder = directory / "pictures" / "train"
+    for place in (folder, folder / "cat"):
+        (place / ".DS_Store").touch()
+    page = client.get("/teach")
+    assert page.status_code == 200
+    assert ".DS_Store" not in page.text
+
+
 def test_pictures_and_classes_are_removed(client: FlaskClient, directory: Path) -> None:
     write_lessons(directory)
     folder = directory / "pictures" / "train"
