@@ -18,7 +18,7 @@ const cleared = document.querySelector("#cleared");
 // The element of each batch by its id: a batch goes on while another one is shown.
 const elements = new Map();
 // Where browsers can tell, no two tabs send the pictures of a batch at the same time.
-const work = (id, act) => (navigator.locks ? navigator.locks.request(id, act) : act());
+const inOneTab = (id, act) => (navigator.locks ? navigator.locks.request(id, act) : act());
 
 document.querySelector("#clear-recent").addEventListener("click", () => {
   const bringBack = clear();
@@ -94,7 +94,7 @@ function take(files) {
   show();
   addCards(files, element, id);
   remember(id, element);
-  work(id, () => goOn(element));
+  inOneTab(id, () => goOn(element));
   // As little is scrolled as it takes to see the first headline.
   const { top, bottom } = element.querySelector(".answer").getBoundingClientRect();
   if (top < 0 || bottom > innerHeight) element.querySelector(".answer").scrollIntoView();
@@ -109,7 +109,7 @@ function createElement(id) {
 
 // Keeps the cards of a batch as they are now, unless all answers were cleared.
 function remember(id, element) {
-  setTitle();
+  update();
   if (elements.get(id) === element) keep({ id, cards: copyCards(element) });
 }
 
@@ -136,9 +136,8 @@ function show() {
   const [id] = location.hash.slice(1).split("/");
   const element = id.startsWith("answers-") ? findElement(id) : null;
   answers.replaceChildren(...(element ? [element] : []));
-  if (element) loadTools();
   document.body.classList.toggle("has-answers", element !== null);
-  setTitle();
+  update();
 }
 
 // What can be done with answers takes scripts of its own, which the first visit does without.
@@ -164,7 +163,7 @@ function restore(id) {
   const element = createElement(id);
   fill(element, id);
   if (![...element.querySelectorAll(".answer")].some(isOpen)) return element;
-  work(id, () => {
+  inOneTab(id, () => {
     fill(element, id); // Another tab may have sent the pictures meanwhile.
     return goOn(element);
   });
@@ -194,8 +193,11 @@ async function showExplanation(card, button) {
   }
 }
 
-function setTitle() {
+// Brings the title and the tools in line with the cards that are shown.
+function update() {
   const answered = [...answers.querySelectorAll("[data-answer]")].map(summarize);
   const labels = answered.map(({ label, percentage }) => `${label} (${percentage})`);
   document.title = labels.length > 0 ? `${labels.join(", ")} – ${say("siteName")}` : say("title");
+  // A single picture has its answer sooner if the tools, which it does not need yet, come later.
+  if (answers.querySelector("[data-answer], .answer + .answer")) loadTools();
 }
