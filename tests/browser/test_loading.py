@@ -6,13 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.helpers.browser.start_page import (
-    SHIP,
-    choose,
-    drop_on,
-    expect_labels,
-    held_predictions,
-)
+from tests.helpers.browser.start_page import SHIP, drop_on, expect_labels
 from tests.helpers.browser.states import STATES
 from tests.helpers.browser.web_uis import USUAL
 from tests.helpers.server import Server
@@ -72,18 +66,6 @@ def test_a_picture_that_was_dropped_is_answered(early_page: Page, ship: Path, pl
     drop_on(page, place, [ship])
     page.unroute(SCRIPTS)
     expect_ship(page)
-
-
-def test_what_is_done_with_answers_is_loaded_after_the_first_one(page: Page) -> None:
-    asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
-    page.goto("/")
-    with held_predictions(page):
-        with page.expect_request("**/predict*"):
-            choose(page, {"ship.png": SHIP})
-        assert not any("/tools/" in url for url in asked)
-    expect(page.locator(".correction")).to_be_visible()
-    assert any("/tools/" in url for url in asked)
 
 
 @pytest.mark.parametrize("path", ["/", "/api"])

@@ -109,7 +109,7 @@ function createElement(id) {
 
 // Keeps the cards of a batch as they are now, unless all answers were cleared.
 function remember(id, element) {
-  update();
+  setTitle();
   if (elements.get(id) === element) keep({ id, cards: copyCards(element) });
 }
 
@@ -136,8 +136,9 @@ function show() {
   const [id] = location.hash.slice(1).split("/");
   const element = id.startsWith("answers-") ? findElement(id) : null;
   answers.replaceChildren(...(element ? [element] : []));
+  if (element) loadTools();
   document.body.classList.toggle("has-answers", element !== null);
-  update();
+  setTitle();
 }
 
 // What can be done with answers takes scripts of its own, which the first visit does without.
@@ -193,11 +194,8 @@ async function showExplanation(card, button) {
   }
 }
 
-// Brings the title and the tools in line with the cards that are shown.
-function update() {
+function setTitle() {
   const answered = [...answers.querySelectorAll("[data-answer]")].map(summarize);
   const labels = answered.map(({ label, percentage }) => `${label} (${percentage})`);
   document.title = labels.length > 0 ? `${labels.join(", ")} – ${say("siteName")}` : say("title");
-  // A single picture has its answer sooner if the tools, which it does not need yet, come later.
-  if (answers.querySelector("[data-answer], .answer + .answer")) loadTools();
 }
