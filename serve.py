@@ -50,12 +50,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             find_java_home()
             return 0
         return serve(Settings.from_environment(os.environ))
-    except SettingsError as error:
+    except (SettingsError, ServeError, OSError) as error:
         print(f"serve: error: {error}", file=sys.stderr)
-        return 2
-    except (ServeError, OSError) as error:
-        print(f"serve: error: {error}", file=sys.stderr)
-        return 1
+        return 2 if isinstance(error, SettingsError) else 1
 
 
 def serve(settings: Settings) -> int:
@@ -82,7 +79,9 @@ def serve(settings: Settings) -> int:
         opened.enter_context(logging_to_stdout(settings.log_format))
         opened.enter_context(run_directory(settings))
         check_ports(settings)
-        opened.enter_context(metrics(settings))
+        metrics, _ = start_http_server(settings.serve_metrics_port, settings.metrics_host)
+        opened.enter_context(metrics)
+        opened.callback(metrics.shutdown)
         started = time.monotonic()
         LOG.info("Starting TorchServe and the web UI, which takes a few seconds …")
         servers = [
@@ -119,18 +118,6 @@ def logging_to_stdout(log_format: str) -> Iterator[None]:
         yield
     finally:
         LOG.removeHandler(handler)
-
-
-@contextmanager
-def metrics(settings: Settings) -> Iterator[None]:
-    """Show Prometheus the metrics of this process."""
-    server, thread = start_http_server(settings.serve_metrics_port, settings.metrics_host)
-    with server:
-        try:
-            yield
-        finally:
-            server.shutdown()
-            thread.join()
 
 
 def check_ports(settings: Settings) -> None:

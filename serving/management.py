@@ -7,8 +7,6 @@ from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from urllib.parse import urlencode
 
-import urllib3
-
 from serving import ServeError
 from serving.changed_classes import MODEL_API_SWITCH
 from webui.settings import Settings
@@ -24,8 +22,8 @@ WORKER_SECONDS = 120
 class Management(TorchServeClient):
     """A client that also changes which versions of a model there are, and which is the default.
 
-    Its methods raise ``ServeError`` where TorchServe refuses something or takes too long, and
-    ``WebUIError`` where it does not answer.
+    Its methods raise ``ServeError`` where TorchServe refuses something or workers take too long,
+    and ``WebUIError`` where it does not answer.
 
     Args:
         settings: Where TorchServe is, and what the model is called.
@@ -33,7 +31,7 @@ class Management(TorchServeClient):
 
     def find_versions(self) -> list[str]:
         """Return the versions of the model, the default first; none if there is no such model."""
-        return [*self.fetch_workers()] if self._settings.model_name in self._fetch_names() else []
+        return [*self.fetch_workers()] if self._settings.model_name in self.fetch_models() else []
 
     def register(self, archive: str) -> None:
         """Begin to load a version from its archive in the model store."""
@@ -67,20 +65,10 @@ class Management(TorchServeClient):
         raise ServeError(f"its workers do not start: see {logs}/torchserve.log")
 
     def _change(self, method: str, path: str, **parameters: str) -> None:
-        models = f"{self._settings.management_url}/models"
-        # A question first, because it renews a key that has expired.
-        self._ask("management", models)
-        try:
-            response = self._pool.request(
-                method,
-                f"{models}{path}?{urlencode(parameters)}",
-                headers={"Authorization": f"Bearer {self._keys.get('management')}"},
-                timeout=CHANGE_SECONDS,
-            )
-        except urllib3.exceptions.HTTPError as error:
-            raise ServeError(f"TorchServe gives no answer ({error})") from error
-        if response.status >= HTTPStatus.BAD_REQUEST:
-            raise ServeError(f"TorchServe says: {response.json()['message']}")
+        url = f"{self._settings.management_url}/models{path}?{urlencode(parameters)}"
+        reply = self._ask("management", url, CHANGE_SECONDS, method=method)
+        if reply.status >= HTTPStatus.BAD_REQUEST:
+            raise ServeError(f"TorchServe says: {reply.message}")
 
 
 @contextmanager

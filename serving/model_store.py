@@ -45,14 +45,16 @@ def find_archives(settings: Settings) -> list[tuple[str, Path]]:
             f"{store} has no version {default} of {name}: set MODEL_VERSION to one of "
             f"{', '.join(versions)}"
         )
-    others = {one.stem: LATEST for one in sorted(store.glob(f"[!.]*{DEPLOYED}"))}
+    deployed = (file.stem for file in sorted(store.glob(f"[!.]*{DEPLOYED}")))
     found = []
-    for model, wanted in ({name: default} | others | {name: default}).items():
+    for model in dict.fromkeys([name, *deployed]):
         known = archives.get(model, {})
         # One that was deployed may have been taken out of the store since.
-        chosen = [wanted] if wanted in known else filter(known.get, read_deployed(store, model))
-        versions = [*sorted(known, key=order_of_version), *[*chosen][-1:]]
-        found += [(model, known[version]) for version in dict.fromkeys(reversed(versions))]
+        answered = [version for version in read_deployed(store, model) if version in known]
+        if model == name and default != LATEST:
+            answered = [default]
+        rising = [*sorted(known, key=order_of_version), *answered[-1:]]
+        found += [(model, known[version]) for version in dict.fromkeys(reversed(rising))]
     return found
 
 

@@ -38,7 +38,7 @@ from webui.protocols.views import kserve, open_inference
 from webui.security import add_security_headers, refuse_other_sites, refuse_unknown_hosts
 from webui.settings import Settings
 from webui.teach.views import Lessons, teach
-from webui.torchserve.models import Models
+from webui.torchserve.models import create_models
 
 # Size up to which answers are compressed; longer ones are pages full of pictures, which are.
 MAX_COMPRESSED_BYTES = 256 * 1024
@@ -72,7 +72,7 @@ def create_app(settings: Settings) -> Flask:
     )
     # What is registered first comes first before a request, and last after it.
     app.extensions["metrics"] = Metrics(app, admission)
-    app.extensions["models"] = Models(settings)
+    app.extensions["models"] = create_models(settings)
     app.jinja_env.filters.update(
         percentage=format_percentage,
         number=format_decimal,

@@ -40,7 +40,7 @@ def _text(value: str) -> str:
 
 def is_model_name(value: str) -> bool:
     """Say whether TorchServe accepts a name, or a version, so that it can be part of a URL."""
-    return re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", value) is not None
+    return re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,250}", value) is not None
 
 
 def _metrics_host(value: str) -> str:
@@ -51,7 +51,9 @@ def _metrics_host(value: str) -> str:
 
 def _model_name(value: str) -> str:
     if not is_model_name(value):
-        raise ValueError("must be letters, digits, '_', '-' and '.', a letter or digit first")
+        raise ValueError(
+            "must be up to 251 letters, digits, '_', '-' and '.', a letter or digit first"
+        )
     return value
 
 

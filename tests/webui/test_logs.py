@@ -91,4 +91,4 @@ def test_each_line_is_json_if_that_is_asked_for(
     assert refusal.keys() == {"time", "level", "logger", "message", "request_id"}
     assert (refusal["level"], refusal["request_id"]) == ("ERROR", "b.2")
     assert refusal["message"].startswith("OverloadedError: ")
-    assert "AttributeError" in mistake["traceback"]
+    assert "TypeError" in mistake["traceback"]

@@ -13,7 +13,7 @@ from webui.negotiation import json_or_page, wants_card, wants_json
 from webui.pages.introduction import introduce
 from webui.pictures.classification import Outcome, classify_all
 from webui.pictures.uploads import FIELD_NAME, read_explained_upload, read_uploads
-from webui.torchserve.models import MODEL, chosen_model, default_model
+from webui.torchserve.models import MODEL, chosen_model
 
 # Parameter that names the version of the model, and its value for all versions side by side.
 VERSION, ALL_VERSIONS = "version", "all"
@@ -145,8 +145,9 @@ def _find_workers() -> dict[str, list[str]]:
 def _find_models() -> list[str]:
     """Return the models that one may choose among, the default first; none without a choice."""
     if current_app.config["TEACHES"]:
+        default = current_app.config["MODEL_NAME"]
         with suppress(WebUIError):
-            return default_model().client.fetch_models()
+            return [default, *sorted(chosen_model().client.fetch_models() - {default})]
     return []
 
 

@@ -14,7 +14,7 @@ from webui.pictures.classification import classify_all
 from webui.pictures.uploads import Upload
 from webui.protocols.bodies import read_inputs, read_instances
 from webui.torchserve.client import PIXEL
-from webui.torchserve.models import default_model
+from webui.torchserve.models import chosen_model
 
 MODEL, VERSION = "/models/<name>", "/models/<name>/versions/<version>"
 
@@ -79,7 +79,7 @@ def report_health() -> Response:
 def report_readiness(name: str | None = None, version: str | None = None) -> Response:
     """Say whether a version classifies pictures, and the server is not about to stop."""
     with current_app.extensions["admission"].probe():
-        default_model().client.predict(PIXEL, version)
+        chosen_model().client.predict(PIXEL, version)
     return jsonify(ready=True, **({"name": name} if name else {}))
 
 
@@ -87,7 +87,7 @@ def report_readiness(name: str | None = None, version: str | None = None) -> Res
 @open_inference.get(VERSION)
 def describe_model(name: str, version: str | None = None) -> Response:
     """Describe the tensors of a version, and name the class of each probability."""
-    client = default_model().client
+    client = chosen_model().client
     classes = sorted(client.predict(PIXEL, version)["probabilities"])
     return jsonify(
         name=name,

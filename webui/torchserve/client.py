@@ -2,7 +2,6 @@
 
 import re
 import threading
-from collections.abc import Mapping
 from contextlib import suppress
 from http import HTTPStatus
 from typing import Any, NamedTuple
@@ -13,7 +12,7 @@ from flask_babel import lazy_gettext as _
 from urllib3 import exceptions
 
 from webui.errors import WebUIError
-from webui.settings import Settings
+from webui.settings import Settings, is_model_name
 from webui.torchserve.errors import (
     ModelNotReadyError,
     ModelServerError,
@@ -36,8 +35,6 @@ MOST_MODELS = 100
 READY = "READY"
 # Picture for probes: one black pixel in the format PPM.
 PIXEL = b"P6 1 1 255\n\0\0\0"
-# What TorchServe accepts as the name of a model or a version, which becomes part of a URL.
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 # Status and type of TorchServe's errors. It has one for having no worker and for a full queue.
 KEY_REFUSED = 400, "InvalidKeyException"
 NO_PLACE = 503, "ServiceUnavailableException"
@@ -109,7 +106,8 @@ class TorchServeClient:
         headers = {"Content-Type": "application/octet-stream", "X-Request-Id": request_id}
         if with_model_input:
             headers["model_input"] = "true"
-        reply = self._ask("inference", url, image, headers)
+        seconds = self._settings.torchserve_timeout_seconds
+        reply = self._ask("inference", url, seconds, method="POST", body=image, headers=headers)
         if reply.cause == NO_PLACE and self.has_ready_worker(version):
             raise OverloadedError
         self._require_ok(reply, version)
@@ -145,19 +143,15 @@ class TorchServeClient:
             for described in orjson.loads(reply.content)
         }
 
-    def fetch_models(self) -> list[str]:
-        """Return the names of all models that TorchServe serves, this client's own first."""
-        own = self._settings.model_name
-        return [own, *sorted(self._fetch_names() - {own})]
-
-    def _fetch_names(self) -> set[str]:
+    def fetch_models(self) -> set[str]:
+        """Return the names of all models that TorchServe serves."""
         url = f"{self._settings.management_url}/models?limit={MOST_MODELS}"
         reply = self._ask("management", url)
         self._require_ok(reply)
         return {described["modelName"] for described in orjson.loads(reply.content)["models"]}
 
     def fetch_description(
-        self, version: str | None = None, patience: float = MANAGEMENT_SECONDS
+        self, version: str | None = None, seconds: float = MANAGEMENT_SECONDS
     ) -> dict[str, Any]:
         """Return the card of a version, or of the default, and its ``examples`` if it has some.
 
@@ -165,10 +159,10 @@ class TorchServeClient:
 
         Args:
             version: The version of the model; TorchServe's default without one.
-            patience: Seconds to wait.
+            seconds: How long to wait for the answer.
         """
         url = f"{self._settings.management_url}/models/{self._path(version)}?customized=true"
-        reply = self._ask("management", url, patience=patience)
+        reply = self._ask("management", url, seconds)
         self._require_ok(reply, version)
         match orjson.loads(reply.content):
             case [{"customizedMetadata": {"class_names": list()} as description}]:
@@ -186,7 +180,7 @@ class TorchServeClient:
         """Return the end of the addresses of a version, or of the default."""
         if not version:
             return self._settings.model_name
-        if not NAME.fullmatch(version):
+        if not is_model_name(version):
             raise UnknownVersionError(version=version)
         return f"{self._settings.model_name}/{version}"
 
@@ -194,14 +188,14 @@ class TorchServeClient:
         self,
         name: KeyName,
         url: str,
-        image: bytes | None = None,
-        headers: Mapping[str, str] | None = None,
-        patience: float = MANAGEMENT_SECONDS,
+        seconds: float = MANAGEMENT_SECONDS,
+        **request: Any,  # noqa: ANN401
     ) -> Reply:
+        """Send a request with a key, and once more with a new one if the key has expired."""
         key = self._keys.get(name)
-        reply = self._send(key, url, image, headers, patience)
+        reply = self._send(key, url, seconds, **request)
         if reply.cause == KEY_REFUSED:
-            reply = self._send(self._replace_key(name, key), url, image, headers, patience)
+            reply = self._send(self._replace_key(name, key), url, seconds, **request)
         if reply.cause == KEY_REFUSED:
             raise ModelServerKeyError
         return reply
@@ -222,21 +216,16 @@ class TorchServeClient:
         self,
         key: str,
         url: str,
-        image: bytes | None = None,
-        headers: Mapping[str, str] | None = None,
-        patience: float = MANAGEMENT_SECONDS,
+        seconds: float = MANAGEMENT_SECONDS,
+        method: str = "GET",
+        **request: Any,  # noqa: ANN401
     ) -> Reply:
-        """Send a picture; without one, ask about the model or for a key with this patience."""
-        method = "GET" if image is None else "POST"
-        seconds = patience if image is None else self._settings.torchserve_timeout_seconds
-        headers = {**(headers or {}), "Authorization": f"Bearer {key}"}
+        request["headers"] = {**request.get("headers", {}), "Authorization": f"Bearer {key}"}
         # TorchServe may have closed the kept connection, or lost the worker that had the picture.
-        # Asking again is safe, because a prediction changes nothing.
+        # Asking again is safe: a prediction changes nothing, and no change happens twice.
         for is_last in (False, True):
             try:
-                response = self._pool.request(
-                    method, url, body=image, headers=headers, timeout=seconds
-                )
+                response = self._pool.request(method, url, timeout=seconds, **request)
             except exceptions.NewConnectionError as error:
                 raise ModelServerUnreachableError from error
             except exceptions.TimeoutError as error:

@@ -1,13 +1,14 @@
 """The models that one may choose among, where own classes are taught."""
 
+from collections.abc import Callable
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from flask import current_app, request
 
 from webui.errors import NotFoundError
-from webui.settings import Settings
-from webui.torchserve.client import NAME, TorchServeClient
+from webui.settings import Settings, is_model_name
+from webui.torchserve.client import TorchServeClient
 from webui.torchserve.descriptions import Descriptions
 
 # Parameter that names the model.
@@ -17,39 +18,21 @@ MOST_REMEMBERED = 100
 
 
 class Model:
-    """What asks TorchServe about a model, and remembers what its versions say of themselves."""
+    """What asks TorchServe about a model, and remembers what its versions say of themselves.
 
-    def __init__(self, settings: Settings) -> None:
-        self.client = TorchServeClient(settings)
+    Args:
+        settings: Where TorchServe is.
+        name: The name of the model, whether TorchServe has it or not.
+    """
+
+    def __init__(self, settings: Settings, name: str) -> None:
+        self.client = TorchServeClient(replace(settings, model_name=name))
         self.descriptions = Descriptions(self.client)
 
 
-class Models:
-    """All models of a TorchServe, which threads may share.
-
-    Args:
-        settings: Where TorchServe is, and which model answers by default.
-
-    Attributes:
-        default: That model.
-    """
-
-    def __init__(self, settings: Settings) -> None:
-        self.default = Model(settings)
-        self._settings = settings
-        self._connect = lru_cache(MOST_REMEMBERED)(Model)
-
-    def get(self, name: str) -> Model:
-        """Return the model of a name, whether TorchServe has it or not.
-
-        Raises:
-            NotFoundError: No model can have this name.
-        """
-        if name == self._settings.model_name:
-            return self.default
-        if not NAME.fullmatch(name):
-            raise NotFoundError
-        return self._connect(replace(self._settings, model_name=name))
+def create_models(settings: Settings) -> Callable[[str], Model]:
+    """Return what gives the model of a name, the same each time; threads may share it."""
+    return lru_cache(MOST_REMEMBERED)(partial(Model, settings))
 
 
 def chosen_model() -> Model:
@@ -58,15 +41,8 @@ def chosen_model() -> Model:
     Raises:
         NotFoundError: No model can have the name.
     """
-    name = request.args.get(MODEL) if current_app.config["TEACHES"] else None
-    return _models().get(name) if name else default_model()
-
-
-def default_model() -> Model:
-    """Return the model that answers where a request names none."""
-    return _models().default
-
-
-def _models() -> Models:
-    models: Models = current_app.extensions["models"]
-    return models
+    named = request.args.get(MODEL) if current_app.config["TEACHES"] else None
+    if named and not is_model_name(named):
+        raise NotFoundError
+    models: Callable[[str], Model] = current_app.extensions["models"]
+    return models(named or current_app.config["MODEL_NAME"])

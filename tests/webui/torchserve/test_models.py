@@ -35,6 +35,8 @@ def test_the_chosen_model_answers_and_stays_chosen(
     # There is no such model, and it is what is asked.
     answer = upload(client, accept=AS_JSON, path="/predict?model=lines")
     assert answer.status_code == 502
+    for path in ("/readyz", "/v1/models/zoo", "/v2/health/ready", "/v2/models/zoo"):
+        assert client.get(f"{path}?model=lines").status_code == 502
     assert torchserve.images == []
     answer = upload(client, accept=AS_JSON, path="/predict?model=zoo")
     assert answer.get_json()["model"]["name"] == "zoo"

@@ -89,13 +89,9 @@ async function openCamera() {
 }
 
 async function takeFrame() {
-  const canvas = document.createElement("canvas");
-  canvas.width = video.videoWidth;
-  canvas.height = video.videoHeight;
+  const canvas = new OffscreenCanvas(video.videoWidth, video.videoHeight);
   canvas.getContext("2d").drawImage(video, 0, 0);
-  const blob = await new Promise((resolve) => {
-    canvas.toBlob(resolve, "image/jpeg", PHOTO_QUALITY);
-  });
+  const blob = await canvas.convertToBlob({ type: "image/jpeg", quality: PHOTO_QUALITY });
   return new File([blob], `${say("fromCamera")}.jpg`, { type: blob.type });
 }
 

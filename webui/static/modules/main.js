@@ -18,7 +18,7 @@ const cleared = document.querySelector("#cleared");
 // The element of each batch by its id: a batch goes on while another one is shown.
 const elements = new Map();
 // Where browsers can tell, no two tabs send the pictures of a batch at the same time.
-const work = (id, act) => (navigator.locks ? navigator.locks.request(id, act) : act());
+const inOneTab = (id, act) => (navigator.locks ? navigator.locks.request(id, act) : act());
 
 document.querySelector("#clear-recent").addEventListener("click", () => {
   const bringBack = clear();
@@ -94,7 +94,7 @@ function take(files) {
   show();
   addCards(files, element, id);
   remember(id, element);
-  work(id, () => goOn(element));
+  inOneTab(id, () => goOn(element));
   // As little is scrolled as it takes to see the first headline.
   const { top, bottom } = element.querySelector(".answer").getBoundingClientRect();
   if (top < 0 || bottom > innerHeight) element.querySelector(".answer").scrollIntoView();
@@ -164,7 +164,7 @@ function restore(id) {
   const element = createElement(id);
   fill(element, id);
   if (![...element.querySelectorAll(".answer")].some(isOpen)) return element;
-  work(id, () => {
+  inOneTab(id, () => {
     fill(element, id); // Another tab may have sent the pictures meanwhile.
     return goOn(element);
   });

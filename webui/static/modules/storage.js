@@ -7,7 +7,7 @@ const ANSWERS = "answers";
 const PICTURES = "pictures";
 // Number of answers that are kept, and of errors beside them.
 const MOST = 24;
-const use = createDatabase(PICTURES);
+const withPictures = createDatabase(PICTURES);
 
 // Where the browser keeps nothing, the files last as long as the page.
 const inMemory = new Map();
@@ -106,11 +106,11 @@ function storeAnswers(batches) {
 // Keeps a picture, `{ file, version, original, preview }`, under the key of its card.
 export function keepPicture(key, picture) {
   inMemory.set(key, picture);
-  return use("readwrite", (store) => store.put(picture, key));
+  return withPictures("readwrite", (store) => store.put(picture, key));
 }
 
 export async function findPicture(key) {
-  const picture = inMemory.get(key) ?? await use("readonly", (store) => store.get(key));
+  const picture = inMemory.get(key) ?? await withPictures("readonly", (store) => store.get(key));
   if (picture) inMemory.set(key, picture);
   return picture;
 }
@@ -120,7 +120,8 @@ export const peekPicture = (key) => inMemory.get(key);
 // Keeps no pictures but those with the keys in the set `used`.
 async function forgetOthers(used) {
   const unused = (await listKeys()).filter((key) => !used.has(key));
-  if (unused.length > 0) await use("readwrite", (store) => unused.map((key) => store.delete(key)));
+  if (unused.length === 0) return;
+  await withPictures("readwrite", (store) => unused.map((key) => store.delete(key)));
 }
 
 // Forgets all pictures, and returns them as pairs of a key and a picture.
@@ -132,7 +133,7 @@ async function takeAll() {
   return kept;
 }
 
-const listKeys = async () => (await use("readonly", (store) => store.getAllKeys())) ?? [];
+const listKeys = async () => (await withPictures("readonly", (store) => store.getAllKeys())) ?? [];
 
 // Returns a function that gives `act` the only store of the database called `name`, and returns what
 // that answers; undefined where nothing can be kept.

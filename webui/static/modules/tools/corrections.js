@@ -11,7 +11,7 @@ const LONGEST_NAME = 70;
 const answers = document.querySelector("#answers");
 const section = document.querySelector("#corrections");
 const discarded = document.querySelector("#discarded");
-const use = createDatabase("corrections");
+const withCorrections = createDatabase("corrections");
 // Each correction, `{ key, label, file, isScaled }`, by the key of its card; where the browser keeps
 // nothing, they last as long as the page.
 const corrections = new Map();
@@ -43,7 +43,7 @@ section.querySelector("#discard-corrections").addEventListener("click", () => {
 
 // Takes over what the browser has kept, also for other tabs.
 export async function loadCorrections() {
-  const kept = await use("readonly", (store) => store.getAll());
+  const kept = await withCorrections("readonly", (store) => store.getAll());
   for (const correction of kept ?? []) corrections.set(correction.key, correction);
 }
 
@@ -87,12 +87,12 @@ async function correct(card, label) {
 
 function keep(correction) {
   corrections.set(correction.key, correction);
-  use("readwrite", (store) => store.put(correction, correction.key));
+  withCorrections("readwrite", (store) => store.put(correction, correction.key));
 }
 
 function forget(key) {
   corrections.delete(key);
-  use("readwrite", (store) => store.delete(key));
+  withCorrections("readwrite", (store) => store.delete(key));
 }
 
 async function download() {
