@@ -86,9 +86,7 @@ def test_a_wrong_setting_is_one_clear_line(
 
 
 def test_one_port_for_two_settings_is_named_in_one_line(
-    environment: dict[str, str],
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("TORCHSERVE_METRICS_PORT", environment["WEBUI_PORT"])
     assert "TORCHSERVE_METRICS_PORT" in refusal(capsys, 1)
