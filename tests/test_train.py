@@ -206,7 +206,7 @@ def test_unnamed_runs_that_start_in_the_same_second_get_folders_of_their_own(
     # The name comes from when this process began, which is the same for both.
     for _ in range(2):
         arguments = ["--data", pictures, "--runs", tmp_path, "--epochs", 1, "--no-test"]
-        assert train.main(list(map(str, arguments))) == 0
+        assert train.main([*map(str, arguments), "--from-scratch"]) == 0
     first, second = sorted(tmp_path.iterdir())
     assert second.name == f"{first.name}-2"
 
@@ -264,7 +264,7 @@ def test_a_limit_trains_on_as_many_images_and_a_tenth_of_all_is_held_out(
 ) -> None:
     runs = pictures.parent / "runs"
     arguments = ["--data", pictures, "--runs", runs, "--name", "few", "--epochs", 1, "--no-test"]
-    assert train.main([*map(str, arguments), "--limit", "6"]) == 0
+    assert train.main([*map(str, arguments), "--limit", "6", "--from-scratch"]) == 0
     card = ModelCard.load(runs / "few")
     assert (card.training_images, card.validation_images, card.test_images) == (6, 2, 24)
     assert "6 training and 2 validation images" in capsys.readouterr().out

@@ -35,12 +35,13 @@ def test_a_name_is_shown_on_one_line(name: str, expected: str) -> None:
     assert visible(name) == expected
 
 
-def run(monkeypatch: pytest.MonkeyPatch, module: str, *arguments: str) -> object:
+def run(module: str, *arguments: str) -> object:
     """Run a module as a program, and return its exit code."""
-    monkeypatch.setattr(sys, "argv", [module, *arguments])
-    monkeypatch.delitem(sys.modules, module, raising=False)
-    with pytest.raises(SystemExit) as exit_:
-        runpy.run_module(module, run_name="__main__")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", [module, *arguments])
+        patch.delitem(sys.modules, module, raising=False)
+        with pytest.raises(SystemExit) as exit_:
+            runpy.run_module(module, run_name="__main__")
     return exit_.value.code
 
 
@@ -53,9 +54,9 @@ def run(monkeypatch: pytest.MonkeyPatch, module: str, *arguments: str) -> object
     ],
 )
 def test_a_wrong_command_line_is_one_line(
-    arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, error_line: Callable[[], str]
+    arguments: tuple[str, ...], error_line: Callable[[], str]
 ) -> None:
-    assert run(monkeypatch, *arguments) == 2
+    assert run(*arguments) == 2
     error = error_line()
     assert error.startswith(("python -m ", "train.py")[arguments[0] == "train"])
     assert ": error: " in error
@@ -81,13 +82,11 @@ def test_a_terminal_that_lacks_letters_gets_them_escaped(
         assert "\\u732b" in output.read(), module
 
 
-def test_help_shows_examples(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_help_shows_examples(capsys: pytest.CaptureFixture[str]) -> None:
     for command in ("archive", "evaluate", "from_keras", "learning_curve", "predict"):
-        assert run(monkeypatch, f"model.{command}", "--help") == 0
+        assert run(f"model.{command}", "--help") == 0
         assert f"  python -m model.{command} " in capsys.readouterr().out
-    assert run(monkeypatch, "train", "--help") == 0
+    assert run("train", "--help") == 0
     assert "  python train.py --data DIR" in capsys.readouterr().out
 
 

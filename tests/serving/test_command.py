@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import serve
+from model import PROJECT
 from serving.supervision import Server
 from serving.torchserve import run_directory
 from tests.helpers.pictures import SHIPPED_ARCHIVE
@@ -119,3 +120,9 @@ def test_a_truncated_or_damaged_archive_is_named_in_one_line(
     for content in (whole[:-1000], b"", whole[:middle] + bytes(9) + whole[middle + 9 :]):
         archive.write_bytes(content)
         assert f"{archive} is damaged" in refusal(capsys, 1)
+
+
+def test_a_torchserve_that_is_started_by_hand_accepts_more_than_the_web_ui() -> None:
+    lines = (PROJECT / "config.properties").read_text().splitlines()
+    (limit,) = [line.split("=")[1] for line in lines if line.startswith("max_request_size")]
+    assert int(limit) > Settings().max_upload_bytes

@@ -237,10 +237,10 @@ def test_photos_of_phones_are_accepted(width: int, height: int) -> None:
 def test_a_small_file_of_many_pixels_is_refused_before_it_is_decoded() -> None:
     """Such a WebP of 38 bytes took 0.8 s and 1 GB."""
     bomb = encode(Image.new("RGB", (8000, 8000), (90, 120, 30)), "WEBP", lossless=True, method=0)
-    started = time.process_time()
+    started = time.thread_time()
     with pytest.raises(ImageTooLargeError, match="14 million"):
         prepare(bomb, 32)
-    assert time.process_time() - started < 0.1
+    assert time.thread_time() - started < 0.1
 
 
 def test_a_jpeg_of_endless_scans_is_refused(gradient: Image.Image) -> None:
