@@ -31,6 +31,18 @@ def make_image_folder(tmp_path: Path) -> Callable[..., Path]:
     return lambda images_per_class=12: write_image_folder(tmp_path / "pictures", images_per_class)
 
 
+@pytest.fixture
+def error_line(capsys: pytest.CaptureFixture[str]) -> Callable[[], str]:
+    """What returns the one line that a command wrote of what is wrong."""
+
+    def read() -> str:
+        error = capsys.readouterr().err
+        assert error.count("\n") == 1, error
+        return error
+
+    return read
+
+
 @pytest.fixture(scope="session")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Pictures to train on; three of the test split lie in the wrong class."""

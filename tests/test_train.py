@@ -2,6 +2,7 @@
 
 import csv
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -152,14 +153,12 @@ def test_a_refit_trains_on_every_image_with_the_learning_rates_of_its_run_and_no
 
 
 def test_a_refit_of_an_incomplete_run_is_refused(
-    plateau_run: FinishedRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    plateau_run: FinishedRun, tmp_path: Path, error_line: Callable[[], str]
 ) -> None:
     first = plateau_run.copy(tmp_path)
     (first / "model_card.json").unlink()
     assert train.main(refit_arguments(first, "second")) == 2
-    error = capsys.readouterr().err
-    assert error.count("\n") == 1
-    assert "not a complete run" in error
+    assert "not a complete run" in error_line()
 
 
 def test_larger_pictures_show_what_is_lost_in_small_ones_up_to_the_archive(tmp_path: Path) -> None:
@@ -183,24 +182,21 @@ def test_larger_pictures_show_what_is_lost_in_small_ones_up_to_the_archive(tmp_p
 
 
 def test_a_start_that_cannot_be_used_is_one_line(
-    pictures: Path, capsys: pytest.CaptureFixture[str]
+    pictures: Path, error_line: Callable[[], str]
 ) -> None:
     arguments = arguments_for(pictures, "start", "--recipe", "fine-tuned")
     for start, message in ((SHIPPED_ARCHIVE, "has a ReferenceCNN"), (pictures, "model_card.json")):
         assert train.main([*arguments, "--start-from", str(start)]) == 2
-        error = capsys.readouterr().err
-        assert error.count("\n") == 1
+        error = error_line()
         assert f"--start-from: {start} " in error
         assert message in error
 
 
 def test_data_that_cannot_be_used_is_one_line_before_anything_is_made(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, error_line: Callable[[], str]
 ) -> None:
     assert train.main(["--data", str(tmp_path), "--runs", str(tmp_path / "runs")]) == 2
-    error = capsys.readouterr().err
-    assert error.count("\n") == 1
-    assert "no class folders" in error
+    assert "no class folders" in error_line()
     assert not (tmp_path / "runs").exists()
 
 
@@ -210,7 +206,7 @@ def test_unnamed_runs_that_start_in_the_same_second_get_folders_of_their_own(
     # The name comes from when this process began, which is the same for both.
     for _ in range(2):
         arguments = ["--data", pictures, "--runs", tmp_path, "--epochs", 1, "--no-test"]
-        assert train.main(list(map(str, arguments))) == 0
+        assert train.main([*map(str, arguments), "--from-scratch"]) == 0
     first, second = sorted(tmp_path.iterdir())
     assert second.name == f"{first.name}-2"
 
@@ -268,7 +264,7 @@ def test_a_limit_trains_on_as_many_images_and_a_tenth_of_all_is_held_out(
 ) -> None:
     runs = pictures.parent / "runs"
     arguments = ["--data", pictures, "--runs", runs, "--name", "few", "--epochs", 1, "--no-test"]
-    assert train.main([*map(str, arguments), "--limit", "6"]) == 0
+    assert train.main([*map(str, arguments), "--limit", "6", "--from-scratch"]) == 0
     card = ModelCard.load(runs / "few")
     assert (card.training_images, card.validation_images, card.test_images) == (6, 2, 24)
     assert "6 training and 2 validation images" in capsys.readouterr().out

@@ -8,7 +8,7 @@ import shutil
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -66,14 +66,12 @@ def sigterm_after_epoch(run: Path, epoch: int = 1) -> Iterator[None]:
 
 
 def test_a_signal_saves_and_says_how_to_go_on_to_the_same_end(
-    uninterrupted: FinishedRun, capsys: pytest.CaptureFixture[str]
+    uninterrupted: FinishedRun, error_line: Callable[[], str]
 ) -> None:
     run = uninterrupted.path.with_name("stopped")
     with sigterm_after_epoch(run):
         assert train.main(arguments_for(uninterrupted.pictures, "stopped", *OFTEN)) == 143
-    error = capsys.readouterr().err
-    assert error.count("\n") == 1
-    assert f"python train.py --resume {run}" in error
+    assert f"python train.py --resume {run}" in error_line()
     assert not (run / "model_card.json").exists()
     assert resume(run) == 0
     assert_same_training(run, uninterrupted.path)
@@ -201,7 +199,7 @@ def test_resuming_a_run_without_one_of_its_results_makes_it_again(
 def test_a_run_that_cannot_go_on_says_why(
     finished_run: FinishedRun,
     tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
+    error_line: Callable[[], str],
     damage: str,
     message: str,
 ) -> None:
@@ -219,9 +217,7 @@ def test_a_run_that_cannot_go_on_says_why(
         configuration.write_text(settings)
     before = configuration.read_bytes()
     assert resume(run, "--epochs", 4) == 2
-    error = capsys.readouterr().err
-    assert error.count("\n") == 1
-    assert message in error
+    assert message in error_line()
     assert configuration.read_bytes() == before
 
 
@@ -248,12 +244,10 @@ def test_a_run_is_trained_by_one_program_at_a_time(
 
 
 def test_a_loss_that_is_not_finite_stops_the_training_and_says_what_to_do(
-    pictures: Path, capsys: pytest.CaptureFixture[str]
+    pictures: Path, error_line: Callable[[], str]
 ) -> None:
     assert train.main(arguments_for(pictures, "infinite", "--learning-rate", "1e30")) == 2
-    error = capsys.readouterr().err
-    assert error.count("\n") == 1
-    assert "start a new run with a --learning-rate below 1e+30" in error
+    assert "start a new run with a --learning-rate below 1e+30" in error_line()
     assert not (pictures.parent / "runs" / "infinite" / "model_card.json").exists()
 
 

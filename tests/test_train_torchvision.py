@@ -1,5 +1,6 @@
 """A training that starts from weights of torchvision, which lie where it would download them."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -47,7 +48,7 @@ def test_weights_that_cannot_be_had_are_one_line_that_says_where_to_lay_them(
     pictures: Path,
     pretrained: str,
     tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
+    error_line: Callable[[], str],
     content: bytes | str | None,
 ) -> None:
     (file,) = tmp_path.glob("hub/checkpoints/*")
@@ -59,7 +60,6 @@ def test_weights_that_cannot_be_had_are_one_line_that_says_where_to_lay_them(
         lay_weights(tmp_path, "shufflenet_v2_x0_5").replace(file)
     arguments = arguments_for(pictures, "missing", "--recipe", "fine-tuned")
     assert train.main([*arguments, "--start-from", pretrained]) == 2
-    error = capsys.readouterr().err
-    assert error.count("\n") == 1
+    error = error_line()
     assert f"the weights of {pretrained} can't be loaded" in error
     assert error.endswith(f"mobilenet_v3_small-047dcff4.pth elsewhere and save it as {file}\n")

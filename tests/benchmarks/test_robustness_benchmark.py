@@ -9,7 +9,6 @@ import pytest
 from benchmarks.common.pictures import ship
 from benchmarks.robustness.__main__ import COMMAND
 from benchmarks.robustness.corruptions import NAMES, corrupt
-from tests.helpers.pictures import SHIPPED_ARCHIVE
 from tests.helpers.training import FinishedRun
 
 
@@ -53,26 +52,3 @@ def test_models_are_shown_side_by_side(finished_run: FinishedRun, tmp_path: Path
     for title in ("none", "mean of the corruptions", *NAMES, *"12345"):
         assert text.count(f"\n| {title} | ") == 1
     assert "10 of 24 test images, in float32" in text
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        (["--data", "missing"], "missing has no class folders"),
-        (["--models", "missing.mar"], "missing.mar is not a finished run or an archive"),
-        (["--models", str(SHIPPED_ARCHIVE)], "the model does not know night, snow"),
-    ],
-)
-def test_wrong_input_is_one_line_and_exit_code_2(
-    pictures: Path,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    options: list[str],
-    message: str,
-) -> None:
-    output = tmp_path / "trial.md"
-    assert COMMAND.run(["--data", str(pictures), *options, "--output", str(output)]) == 2
-    error = capsys.readouterr().err
-    assert message in error
-    assert error.count("\n") == 1
-    assert list(output.parent.glob("trial.*")) == []

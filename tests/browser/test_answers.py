@@ -217,20 +217,6 @@ def test_a_bad_picture_hides_no_other_one(page: Page, classifier: Classifier) ->
     assert "{" not in page.locator("#answers").inner_text()
 
 
-def test_answers_come_one_by_one(page: Page) -> None:
-    with held_predictions(page) as held:
-        open_with(page, {"ship.png": SHIP, "sky.png": SKY})
-        expect(page.locator(".waiting")).to_have_count(2)
-        while len(held) < 2:
-            page.wait_for_timeout(10)
-        held[1].continue_()
-        expect(answers(page)).to_have_count(1)
-        expect(answers(page).locator(".label")).to_have_text("airplane")
-        expect(cards(page).first).to_have_class(re.compile(r"\bwaiting\b"))
-        held.pop(1)
-    expect_labels(page, ["ship", "airplane"])
-
-
 def test_a_hostile_file_name_stays_text(page: Page) -> None:
     dialogs: list[str] = []
     page.on("dialog", lambda dialog: dialogs.append(dialog.message))

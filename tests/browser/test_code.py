@@ -1,10 +1,8 @@
 """The code beside each answer, and the button that copies it."""
 
-import shlex
-
 from playwright.sync_api import Page, expect
 
-from tests.helpers.browser.start_page import PICTURES, SHIP, answers, classify
+from tests.helpers.browser.start_page import SHIP, answers, classify
 
 
 def copy(page: Page, language: str) -> str:
@@ -20,13 +18,6 @@ def copy(page: Page, language: str) -> str:
     copied: str = page.evaluate("navigator.clipboard.readText()")
     assert copied == snippet.locator("code").text_content()
     return copied
-
-
-def test_each_answer_has_the_code_for_its_own_file(page: Page) -> None:
-    classify(page, PICTURES)
-    snippets = answers(page).locator(".snippet", has_text="curl").locator("code")
-    for name, code in zip(PICTURES, snippets.all_text_contents(), strict=True):
-        assert f'image=@"{name}"' in shlex.split(code)
 
 
 def test_the_code_of_a_kept_answer_can_be_copied(page: Page) -> None:

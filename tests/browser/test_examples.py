@@ -10,7 +10,6 @@ from tests.browser.conftest import OpenWebUI
 from tests.helpers.browser.start_page import cards
 from tests.helpers.fake_torchserve import CARD, running_fake_torchserve
 from tests.helpers.pictures import encode
-from webui.settings import Settings
 
 
 def test_an_example_is_answered_as_a_picture_that_was_chosen(
@@ -27,13 +26,7 @@ def test_an_example_is_answered_as_a_picture_that_was_chosen(
                 for name, content in (("moth", moth), ("owl", owl))
             ],
         }
-        settings = Settings(
-            torchserve_inference_port=fake.port,
-            torchserve_management_port=fake.port,
-            torchserve_run_directory=tmp_path,
-            model_name="zoo",
-        )
-        page = open_web_ui(settings)
+        page = open_web_ui(fake.settings)
         examples = page.get_by_role("region", name="Or try one of these").get_by_role("button")
         expect(examples).to_have_count(2)
         examples.first.focus()

@@ -144,10 +144,13 @@ def test_a_preview_is_there_before_the_answer(page: Page) -> None:
             expect(preview).to_be_visible()
             natural = "async (image) => {await image.decode(); return [image.naturalWidth, "
             assert preview.evaluate(natural + "image.naturalHeight];}") == size
-        expect(cards(page).get_by_text("Classifying …")).to_have_count(2)
+        expect(cards(page).get_by_role("heading")).to_have_text(["Classifying …"] * 2)
+        expect(cards(page).get_by_text("One moment")).to_have_count(2)
+        expect(page.locator(".waiting[aria-busy=true]")).to_have_count(2)
         assert cards(page).locator(".filename").all_text_contents() == ["ship.png", "gradient.png"]
         assert len(held) == 2
     wait_for_answers(page, 2)
+    expect(page.locator("[aria-busy]")).to_have_count(0)
     kept = answers(page).locator("[data-preview] img")
     assert [image.get_attribute("alt") for image in kept.all()] == [
         "The picture you chose: ship.png",
@@ -165,10 +168,7 @@ def test_limits_hold_before_anything_is_sent_in_the_words_of_the_server(
     choose_from_disk(page, tmp_path, files)
     expect(cards(page)).to_have_count(1)
     expect(cards(page).get_by_text(kind)).to_be_visible()
-    fields = [("image", file) for file in files.items()]
-    headers = {"Accept": "application/json"}
-    address = f"{server.web_ui}/predict"
-    answer = server.http.request("POST", address, fields=fields, headers=headers).json()
+    answer = server.ask_page(*files.values()).json()
     assert answer["type"] == kind
     expect(cards(page).locator(".message")).to_have_text(answer["message"])
     assert sent == []

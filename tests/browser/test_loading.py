@@ -69,7 +69,7 @@ def test_a_picture_that_was_dropped_is_answered(early_page: Page, ship: Path, pl
 
 
 @pytest.mark.parametrize("path", ["/", "/api"])
-def test_the_first_visit_takes_less_than_60_kb(browser: Browser, server: Server, path: str) -> None:
+def test_the_first_visit_takes_less_than_45_kb(browser: Browser, server: Server, path: str) -> None:
     """All of it, headers included."""
     context = browser.new_context()
     page = context.new_page()

@@ -197,13 +197,7 @@ def test_json_has_what_the_rest_interface_answers(page: Page, server: Server) ->
     open_with(page, {HOSTILE: SHIP, "letter.txt": LETTER})
     wait_for_answers(page, 1)
     ship, letter = json.loads(download(page, "JSON").read_text())["predictions"]
-    response = server.http.request(
-        "POST",
-        f"{server.web_ui}/predict",
-        headers={"Accept": "application/json"},
-        fields={"image": ("ship.png", SHIP)},
-    )
-    expected: dict[str, Any] = response.json()
+    expected: dict[str, Any] = server.ask_page(SHIP).json()
     assert ship == {**expected, "filename": HOSTILE}
     assert list(ship["probabilities"]) == list(expected["probabilities"])
     assert letter["filename"] == "letter.txt"

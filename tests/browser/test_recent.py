@@ -181,10 +181,7 @@ def test_what_another_program_has_left_under_that_name_stops_nothing(page: Page)
 
 
 def test_nothing_of_them_is_sent_and_no_cookie_is_set(browser: Browser, server: Server) -> None:
-    with (
-        running_web_ui(server.settings) as web_ui,
-        opened_page(browser, web_ui.url) as page,
-    ):
+    with running_web_ui(server.settings) as web_ui, opened_page(browser, web_ui.url) as page:
         classify(page, {"ship.png": SHIP})
         expect(page.locator("#recent li")).to_have_count(1)
         page.goto("/")

@@ -13,7 +13,7 @@ from model.inference.classifier import Classifier
 from tests.helpers.browser.pages import opened_page
 from tests.helpers.browser.start_page import SHIP, answers, expect_labels, wait_for_answers
 from tests.helpers.browser.web_uis import WebUI, running_web_ui
-from tests.helpers.pictures import encode, make_gradient
+from tests.helpers.pictures import encode, exif, make_gradient
 from tests.helpers.server import Server
 from webui.languages import format_percentage
 
@@ -49,12 +49,6 @@ def make_photo(scene: Image.Image, seed: int, **options: object) -> bytes:
     pixels = np.asarray(scene.resize(LARGE, Image.Resampling.BICUBIC), np.float32)
     photo = (pixels + (grain + noise)[..., None]).clip(0, 255).astype(np.uint8)
     return encode(Image.fromarray(photo), "JPEG", quality=88, **options)
-
-
-def exif(orientation: int) -> Image.Exif:
-    data = Image.Exif()
-    data[0x0112] = orientation
-    return data
 
 
 def swapped_profile() -> bytes:

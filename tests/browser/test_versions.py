@@ -43,14 +43,3 @@ def test_all_versions_are_shown_side_by_side_in_one_card(page: Page) -> None:
     assert right is not None
     assert left["y"] == right["y"]
     assert left["x"] + 150 < right["x"]
-
-
-def test_versions_are_chosen_and_compared_without_javascript(page_without_javascript: Page) -> None:
-    page = page_without_javascript
-    page.goto("/")
-    page.get_by_role("link", name="Compare all").click()
-    choose(page, {"ship.png": SHIP})
-    page.get_by_role("button", name="Classify").click()
-    expect(page.get_by_text("answered in")).to_contain_text(BOTH)
-    page.get_by_role("link", name="Classify other pictures").click()
-    expect(page).to_have_url(re.compile(r"/\?version=all$"))

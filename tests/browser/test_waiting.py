@@ -3,9 +3,7 @@
 import json
 import re
 import shutil
-import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -39,8 +37,6 @@ from tests.helpers.waiting import wait_until
 from webui.settings import Settings
 
 START_MILLISECONDS = 120_000
-# Number of pictures that is more than TorchServe's queue and its workers hold.
-MORE_THAN_THE_QUEUE = 180
 # A picture of some 300 kB.
 PHOTO = encode(Image.effect_noise((640, 480), 90))
 GOES_ON = "This page goes on by itself as soon as it can."
@@ -64,33 +60,9 @@ def suspended_workers(server: Server) -> Iterator[None]:
             worker.resume()
 
 
-@contextmanager
-def full_queue(server: Server) -> Iterator[None]:
-    """Let as many pictures wait as TorchServe takes, until the end of the block."""
-    with ThreadPoolExecutor(MORE_THAN_THE_QUEUE) as pool:
-        with suspended_workers(server):
-            sent = [pool.submit(server.predict, SKY) for _ in range(MORE_THAN_THE_QUEUE)]
-            while not any(each.done() for each in sent):
-                time.sleep(0.01)
-            yield
-        assert {each.result().status for each in sent} == {200, 503}
-
-
 def retry(page: Page) -> None:
     page.get_by_role("button", name="Try again").click()
     expect_labels(page, ["ship"])
-
-
-def test_a_picture_that_waits_looks_like_it(page: Page) -> None:
-    with held_predictions(page):
-        open_with(page, {"ship.png": SHIP})
-        card = page.locator(".waiting")
-        expect(card).to_have_attribute("aria-busy", "true")
-        expect(card.get_by_role("heading")).to_have_text("Classifying …")
-        expect(card.get_by_text("One moment")).to_be_visible()
-    wait_for_answers(page)
-    expect(page.locator("[aria-busy]")).to_have_count(0)
-    expect(page.locator("#server-state")).to_be_empty()
 
 
 def test_a_page_opened_before_the_model_is_there_says_so_and_goes_on_by_itself(
@@ -107,10 +79,7 @@ def test_a_page_opened_before_the_model_is_there_says_so_and_goes_on_by_itself(
         headings = cards(page).get_by_role("heading")
         expect(headings).to_have_text(["The model server does not answer"] * 2)
         expect(cards(page).get_by_text(GOES_ON)).to_have_count(2)
-        with (
-            run_directory(settings),
-            torchserve(settings, find_java_home()),
-        ):
+        with run_directory(settings), torchserve(settings, find_java_home()):
             expect(answers(page)).to_have_count(2, timeout=START_MILLISECONDS)
             expect_labels(page, ["ship", "airplane"])
             expect(banner.first).to_be_empty()
@@ -128,17 +97,6 @@ def test_the_page_is_ready_when_the_server_is(
     expect(page.get_by_role("status")).to_have_text("The model is ready.")
     page.clock.fast_forward(5000)
     expect(page.get_by_role("status")).to_be_empty()
-
-
-def test_with_too_many_pictures_waiting_it_says_so_and_goes_on_by_itself(
-    page: Page, server: Server
-) -> None:
-    page.goto("/")
-    with full_queue(server):
-        choose(page, {"ship.png": SHIP})
-        expect(cards(page).get_by_role("heading")).to_have_text("Too many pictures are waiting")
-        expect(cards(page)).to_contain_text(GOES_ON)
-    expect_labels(page, ["ship"])
 
 
 def test_when_the_limit_does_not_pass_another_try_is_offered(

@@ -3,10 +3,8 @@
 from playwright.sync_api import Page, expect
 
 from model.inference.classifier import Classifier
-from tests.helpers.browser.start_page import LETTER, PICTURES, SHIP, SKY, send_form
+from tests.helpers.browser.start_page import LETTER, PICTURES, SHIP, send_form
 from webui.languages import format_percentage
-
-HOSTILE = "<img src=x onerror=alert(1)>.png"
 
 
 def test_one_picture_gets_a_page_of_its_own(
@@ -50,30 +48,6 @@ def test_several_pictures_get_a_page_with_a_card_each(
     assert problems == ["UnsupportedFormatError", "EmptyFileError"]
 
 
-def test_an_error_gets_a_page_that_leads_back(page_without_javascript: Page) -> None:
-    page = page_without_javascript
-    send_form(page, {"letter.png": LETTER})
-    expect(page.get_by_role("heading", level=1)).to_have_text(
-        "The model cannot read that kind of file"
-    )
-    expect(page).to_have_title("The model cannot read that kind of file – Image classifier")
-    expect(page.get_by_text("UnsupportedFormatError")).to_be_visible()
-    page.get_by_role("link", name="Back to the form").click()
-    expect(page.get_by_role("button", name="Classify")).to_be_visible()
-
-
-def test_a_link_and_the_back_button_lead_from_the_answer_to_the_form(
-    page_without_javascript: Page,
-) -> None:
-    page = page_without_javascript
-    send_form(page, {"ship.png": SHIP})
-    page.go_back()
-    expect(page.get_by_role("button", name="Classify")).to_be_enabled()
-    send_form(page, {"ship.png": SHIP})
-    page.get_by_role("link", name="Classify other pictures").click()
-    expect(page.get_by_role("button", name="Classify")).to_be_enabled()
-
-
 def test_what_needs_a_script_is_not_offered(page_without_javascript: Page) -> None:
     page = page_without_javascript
     page.goto("/")
@@ -81,11 +55,3 @@ def test_what_needs_a_script_is_not_offered(page_without_javascript: Page) -> No
     expect(page.get_by_text("drop them anywhere on the page")).to_be_hidden()
     expect(page.get_by_text("Choose pictures, or drop them here")).to_be_visible()
     expect(page.locator("#recent")).to_be_hidden()
-
-
-def test_a_hostile_file_name_stays_text(page_without_javascript: Page) -> None:
-    page = page_without_javascript
-    for files in ({HOSTILE: SKY}, {HOSTILE: SKY, f"2{HOSTILE}": LETTER}):
-        send_form(page, files)
-        assert page.locator(".filename").all_text_contents() == list(files)
-        assert page.locator("img[src=x]").count() == 0

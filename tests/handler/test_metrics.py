@@ -2,7 +2,6 @@
 
 import logging
 import re
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -137,13 +136,3 @@ def test_torchserves_own_time_of_each_batch_is_left_out(
 ) -> None:
     measurements.add_time("PredictionTime", 1.5)
     assert flush() == {}
-
-
-def test_a_worker_that_has_started_reports_by_itself(
-    measurements: HandlerMetrics, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    reported = threading.Semaphore(0)
-    monkeypatch.setattr("handler.metrics.FLUSH_SECONDS", 0.01)
-    monkeypatch.setattr(measurements, "flush", reported.release)
-    measurements.start()
-    assert all(reported.acquire(timeout=60) for _ in range(3))

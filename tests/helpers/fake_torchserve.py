@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+from webui.settings import Settings
+
 # Neither the classes nor their order are those of the served model: the web UI must not know them.
 PREDICTION = {
     "label": "zebra",
@@ -66,6 +68,18 @@ class Answer:
         return self.body if isinstance(self.body, bytes) else json.dumps(self.body).encode()
 
 
+class Held(Answer):
+    """A prediction that nobody gets before it is released."""
+
+    def __init__(self, body: object = PREDICTION) -> None:
+        super().__init__(200, body)
+        self.released = threading.Event()
+
+    def encode(self) -> bytes:
+        assert self.released.wait(60)
+        return super().encode()
+
+
 def error_answer(status: int, type_name: str, message: str = "…") -> Answer:
     """Return an error in TorchServe's shape."""
     return Answer(status, {"code": status, "type": type_name, "message": message})
@@ -90,7 +104,6 @@ class FakeTorchServe:
         self.workers = {"7.3": ["READY", "READY"]}
         self.default = "7.3"
         self.models = ["zoo"]
-        self.renewal_works = True
         self.disk_is_full = False
         self.descriptions = 0
         self.description_delay = 0.0
@@ -107,6 +120,16 @@ class FakeTorchServe:
         # Many connect at the same time, and the default is 5.
         self._server.socket.listen(128)
         self.port = self._server.server_port
+
+    @property
+    def settings(self) -> Settings:
+        """Settings of a web UI that lead here."""
+        return Settings(
+            torchserve_inference_port=self.port,
+            torchserve_management_port=self.port,
+            torchserve_run_directory=self.key_file.parent,
+            model_name="zoo",
+        )
 
     def start(self) -> None:
         """Answer requests in a thread of its own."""
@@ -200,7 +223,7 @@ class FakeTorchServe:
 
     def _renew(self, name: str, key: str) -> Answer:
         self.renewals.append(name)
-        if key != self._keys["API"] or not self.renewal_works:
+        if key != self._keys["API"]:
             return KEY_REFUSED
         self.replace_key(name)
         self.write_key_file()

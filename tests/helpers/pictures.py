@@ -2,11 +2,13 @@
 
 import base64
 import json
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
 import pillow_heif
-from PIL import Image
+from PIL import ExifTags, Image
 
 from benchmarks.common.pictures import encode as encode  # noqa: PLC0414 - for all tests
 from model import PROJECT
@@ -22,6 +24,10 @@ pillow_heif.register_heif_opener()
 RED = encode(Image.new("RGB", (32, 32), "red"))
 
 
+def png_chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
 def as_instances(*images: object) -> bytes:
     """Return a KServe v1 document; what is not bytes stands in it for an instance as it is."""
     instances = [
@@ -29,6 +35,13 @@ def as_instances(*images: object) -> bytes:
         for image in images
     ]
     return json.dumps({"instances": instances}).encode()
+
+
+def exif(orientation: int) -> Image.Exif:
+    """Return the metadata of a picture that is to be turned, by EXIF's number of the turn."""
+    metadata = Image.Exif()
+    metadata[ExifTags.Base.Orientation] = orientation
+    return metadata
 
 
 def make_gradient() -> Image.Image:

@@ -1,13 +1,9 @@
 """A small whole file of every format, in the kinds that take different ways through a decoder."""
 
 import numpy as np
-import pillow_heif
 from PIL import Image
 
-from benchmarks.common.pictures import encode
-
-# So that Pillow writes HEIF.
-pillow_heif.register_heif_opener()
+from tests.helpers.pictures import encode, exif
 
 
 def make_samples() -> dict[str, bytes]:
@@ -22,8 +18,7 @@ def make_samples() -> dict[str, bytes]:
     palette = picture.quantize(16)
     frames = [picture.rotate(90 * turn) for turn in range(3)]
     animation: dict[str, object] = {"save_all": True, "append_images": frames[1:]}
-    exif = Image.Exif()
-    exif[0x0112] = 6
+    turned = exif(6)
     images: dict[str, tuple[Image.Image, dict[str, object]]] = {
         "AVIF": (picture, {"quality": 40}),
         "AVIF alpha": (alpha, {"quality": 40}),
@@ -36,11 +31,11 @@ def make_samples() -> dict[str, bytes]:
         "GIF transparent": (palette, {"transparency": 3, "interlace": 1}),
         "HEIF": (picture, {}),
         "HEIF alpha": (alpha, {}),
-        "JPEG": (picture, {"exif": exif}),
+        "JPEG": (picture, {"exif": turned}),
         "JPEG progressive": (picture, {"progressive": True, "subsampling": 2}),
         "JPEG grey": (grey, {"restart_marker_rows": 1}),
         "JPEG CMYK": (picture.convert("CMYK"), {}),
-        "PNG": (picture, {"exif": exif}),
+        "PNG": (picture, {"exif": turned}),
         "PNG animated": (picture, animation),
         "PNG palette": (palette, {"transparency": b"\0\x80\xff"}),
         "PNG grey alpha": (alpha.convert("LA"), {}),
@@ -49,7 +44,7 @@ def make_samples() -> dict[str, bytes]:
         "PPM": (picture, {}),
         "PPM grey": (grey, {}),
         "PPM bits": (picture.convert("1"), {}),
-        "TIFF": (picture, {"exif": exif}),
+        "TIFF": (picture, {"exif": turned}),
         "TIFF float": (Image.fromarray(np.asarray(grey).astype(np.float32)), {}),
         "TIFF 16 bits": (grey16, {"compression": "tiff_adobe_deflate"}),
         "TIFF LZW": (alpha, {"compression": "tiff_lzw"}),
@@ -57,7 +52,7 @@ def make_samples() -> dict[str, bytes]:
         "TIFF fax": (picture.convert("1"), {"compression": "group4"}),
         "TIFF LAB": (Image.merge("LAB", picture.split()), {}),
         "TIFF CMYK": (picture.convert("CMYK"), {"compression": "packbits"}),
-        "WEBP": (picture, {"exif": exif}),
+        "WEBP": (picture, {"exif": turned}),
         "WEBP lossless": (alpha, {"lossless": True}),
         "WEBP animated": (picture, animation),
     }

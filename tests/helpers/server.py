@@ -51,10 +51,7 @@ class Server:
         return {"Authorization": f"Bearer {keys[kind]['key']}"}
 
     def post(
-        self,
-        path: str = "/predictions/cifar10",
-        headers: dict[str, str] | None = None,
-        **what: Any,
+        self, path: str = "/predictions/cifar10", headers: dict[str, str] | None = None, **what: Any
     ) -> urllib3.BaseHTTPResponse:
         """Send ``body`` or ``fields`` to TorchServe."""
         url = self.settings.inference_url + path

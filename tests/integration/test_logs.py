@@ -33,6 +33,7 @@ def test_no_body_and_no_key_is_logged_whatever_a_body_calls_itself(
     directory = server.settings.torchserve_run_directory
     log = directory / "logs" / "torchserve.log"
     before = log.stat().st_size
+    server.ask_page(SECRET)
     for secret in (SECRET, *(entry["key"].encode() for entry in keys)):
         response = server.post(headers={"Content-Type": content_type}, body=body % secret)
         assert response.status == status

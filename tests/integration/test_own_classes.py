@@ -58,9 +58,7 @@ def test_own_classes_are_trained_archived_served_and_shown(
     with running_server(folder.parent, **environment) as server:
         answer = server.post("/predictions/mine", body=unseen).json()
         start_page = server.http.request("GET", server.web_ui).data.decode()
-        page = server.http.request(
-            "POST", f"{server.web_ui}/predict", fields={"image": ("unseen.jpg", unseen)}
-        )
+        page = server.ask_page(unseen, accept="text/html")
     assert "It knows 3 things: " in start_page
     examples = re.findall('<img src="data:image/webp;base64,[^"]+" alt="([^"]+)">', start_page)
     names = [*map(html.unescape, examples)]

@@ -47,22 +47,6 @@ def test_every_protocol_gives_the_answer_of_the_page(
     assert second["type"] == "UnsupportedFormatError"
 
 
-def test_a_version_answers_by_its_own_address(server: Server, png: bytes) -> None:
-    url = f"{server.web_ui}/v2/models/cifar10/versions/2.0"
-    assert server.http.request("GET", f"{url}/ready").json() == {"name": "cifar10", "ready": True}
-    tensor = {"name": "image", "datatype": "BYTES", "shape": [1]}
-    body = json.dumps({"inputs": [{**tensor, "data": [base64.b64encode(png).decode()]}]})
-    assert server.http.request("POST", f"{url}/infer", body=body).json()["model_version"] == "2.0"
-
-
-def test_pixels_beyond_the_limit_of_a_side_are_refused(server: Server) -> None:
-    tensor = {"name": "image", "datatype": "UINT8", "shape": [1, 20_001, 3], "data": [0] * 60_003}
-    url = f"{server.web_ui}/v2/models/cifar10/infer"
-    response = server.http.request("POST", url, body=json.dumps({"inputs": [tensor]}))
-    assert response.status == 413
-    assert response.json()["error"].startswith("Picture 0: ")
-
-
 @pytest.mark.parametrize("call", CALLS, ids=range(len(CALLS)))
 def test_documented_calls_work(server: Server, call: str) -> None:
     command = call.replace("http://127.0.0.1:5000", server.web_ui)

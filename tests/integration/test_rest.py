@@ -1,7 +1,6 @@
 """Requests to TorchServe and to the web UI before it, with the real handler in real workers."""
 
 import base64
-import html
 import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -53,13 +52,6 @@ def test_the_model_says_what_it_knows(server: Server) -> None:
         assert response.json() == {name: value for name, value in card.items() if value is not None}
 
 
-def test_the_page_shows_what_the_model_saw(server: Server, png: bytes) -> None:
-    page = server.ask_page(png, accept="text/html")
-    shown = server.predict(png, model_input="true").json()["model_input"]
-    assert page.status == 200
-    assert f'src="{shown}"' in html.unescape(page.data.decode())
-
-
 def shown_pixels(answer: dict[str, str]) -> Pixels:
     text = answer["model_input"].removeprefix("data:image/png;base64,")
     return prepare(base64.b64decode(text, validate=True), 32).pixels
@@ -83,16 +75,16 @@ def test_top_k_and_model_input_are_headers_or_fields(server: Server) -> None:
 def test_kserves_document_is_answered_at_every_address(
     server: Server, offline: Classifier, path: str
 ) -> None:
-    body = as_instances(RED, b"not a picture", encode(Image.new("L", (5, 9), "white")))
+    body = as_instances(RED, b"not a picture", b"", encode(Image.new("L", (5, 9), "white")))
     headers = {**JSON, "top_k": "3", "model_input": "true"}
     response = server.post(path, headers, body=body)
-    red, error, white = response.json()["predictions"]
+    red, error, empty, white = response.json()["predictions"]
     assert response.status == 200
     assert response.headers["content-type"] == "application/json"
     assert red["label"] == offline.classify(RED)["label"]
     assert len(red["probabilities"]) == len(white["probabilities"]) == 3
     assert (shown_pixels(white) == 255).all()
-    assert error["type"] == "UnsupportedFormatError"
+    assert [error["type"], empty["type"]] == ["UnsupportedFormatError", "EmptyBodyError"]
     assert white["image"] == {"format": "PNG", "width": 5, "height": 9, "fit": "resize"}
 
 

@@ -185,12 +185,3 @@ def test_torchserve_still_answers_while_the_web_ui_stops(tmp_path: Path, png: by
         assert server.predict(png).status == 200
         web_ui.resume()
         server.process.wait(30)
-
-
-def test_the_highest_version_answers_and_each_has_an_address(tmp_path: Path, png: bytes) -> None:
-    with running_server(tmp_path, MODEL_VERSION="latest") as server:
-        for address, version in (("", "2.0"), ("/2.0", "2.0"), ("/1.0", "1.0")):
-            answer = server.post(f"/predictions/cifar10{address}", body=png).json()
-            assert answer["model"] == {"name": "cifar10", "version": version}
-        page = server.http.request("GET", server.web_ui).data.decode()
-        assert page.index("version=2.0") < page.index("version=1.0") < page.index("version=all")

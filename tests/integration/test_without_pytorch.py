@@ -98,10 +98,7 @@ def test_the_archive_runs_in_a_torchserve_with_pytorch(
     monkeypatch.setattr(serving.torchserve, "PYTORCH_STAND_IN", tmp_path)
     ports = free_ports()
     settings = Settings.from_environment(server_environment(tmp_path, ports))
-    with (
-        run_directory(settings),
-        torchserve(settings, find_java_home()) as process,
-    ):
+    with run_directory(settings), torchserve(settings, find_java_home()) as process:
         started = Server(psutil.Process(process.pid), ports, settings, "")
         wait_until(lambda: find_patience(settings) == math.inf, START_SECONDS, pause=0.2)
         answered = started.predict(png).json()

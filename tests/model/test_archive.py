@@ -1,5 +1,6 @@
 import json
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 from model import PROJECT
 from model.archive import HANDLER, PACKED_FOLDERS, main
+from model.inference.card import ModelCard
 from model.inference.classifier import Classifier
 from model.inference.engine import is_quick_at_int8
 from tests.helpers.golden import FILE as GOLDEN_FILE
@@ -60,27 +62,23 @@ def test_a_run_is_called_as_its_folder_where_torchserve_accepts_that(
 
 @pytest.mark.parametrize("name", ["../x", "two words", "猫", ".x", "x\n", "x" * 252])
 def test_a_name_that_torchserve_does_not_accept_is_refused(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+    tmp_path: Path, error_line: Callable[[], str], name: str
 ) -> None:
     store = tmp_path / "store"
     assert main([str(SHIPPED_ARCHIVE), "--model-store", str(store), "--name", name]) == 2
-    error = capsys.readouterr().err
-    assert "letters, digits" in error
-    assert error.count("\n") == 1
+    assert "letters, digits" in error_line()
     assert not store.exists()
 
 
 def test_an_archive_of_another_model_is_replaced_by_force_alone(
-    weather_archive: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    weather_archive: Path, tmp_path: Path, error_line: Callable[[], str]
 ) -> None:
     archive = tmp_path / "cifar10.mar"
     archive.write_bytes(SHIPPED_ARCHIVE.read_bytes())
     command = [str(weather_archive), "--model-store", str(tmp_path), "--name", "cifar10"]
     command += ["--model-version", "1.0"]
     assert main(command) == 2
-    error = capsys.readouterr().err
-    assert "--force" in error
-    assert error.count("\n") == 1
+    assert "--force" in error_line()
     assert archive.read_bytes() == SHIPPED_ARCHIVE.read_bytes()
     assert main([*command, "--force"]) == 0
     assert Classifier.load(archive).card.class_names == ("night", "snow")
@@ -101,19 +99,14 @@ def test_where_a_file_can_not_be_packed_the_archive_stays_as_it_was(
 
 @pytest.mark.parametrize("damage", [None, b"", b"not weights at all"])
 def test_what_is_not_a_finished_run_is_refused_in_one_line(
-    finished_run: FinishedRun,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    damage: bytes | None,
+    finished_run: FinishedRun, tmp_path: Path, error_line: Callable[[], str], damage: bytes | None
 ) -> None:
     run = tmp_path
     if damage is not None:
         run = finished_run.copy(tmp_path)
         (run / "model.onnx").write_bytes(damage)
     assert main([str(run), "--model-store", str(tmp_path / "store")]) == 2
-    error = capsys.readouterr().err
-    assert "not a finished run" in error
-    assert error.count("\n") == 1
+    assert "not a finished run" in error_line()
     assert not (tmp_path / "store").exists()
 
 
@@ -139,21 +132,9 @@ def test_a_shipped_archive_holds_the_code_of_this_checkout(shipped: Path) -> Non
             )
 
 
-@pytest.mark.parametrize(
-    ("shipped", "version"), [*zip(SHIPPED_ARCHIVES, ("1.0", "2.0"), strict=True)]
-)
-def test_the_shipped_archives_are_versions_of_cifar10(shipped: Path, version: str) -> None:
-    with zipfile.ZipFile(shipped) as archive:
-        manifest = json.loads(archive.read("MAR-INF/MANIFEST.json"))
-    assert manifest["model"]["modelName"] == "cifar10"
-    assert manifest["model"]["modelVersion"] == version
-    card = Classifier.load(shipped).card
-    assert (card.name, card.version) == ("cifar10", version)
-    assert card.to_markdown() == shipped.with_suffix(".md").read_text()
-    assert card.class_names == (
-        *("airplane", "automobile", "bird", "cat", "deer"),
-        *("dog", "frog", "horse", "ship", "truck"),
-    )
+@pytest.mark.parametrize("shipped", SHIPPED_ARCHIVES)
+def test_the_card_beside_a_shipped_archive_is_its_own(shipped: Path) -> None:
+    assert ModelCard.load(shipped).to_markdown() == shipped.with_suffix(".md").read_text()
 
 
 @pytest.mark.parametrize("name", golden_pictures())

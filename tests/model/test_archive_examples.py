@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -80,11 +81,7 @@ def test_there_are_none_unless_somebody_wishes_and_then_they_stay(
 
 @pytest.mark.parametrize("case", ["no picture", "no folder", "damaged", "archive"])
 def test_what_can_not_be_an_example_is_one_clear_line(
-    weather_archive: Path,
-    folder: Path,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    case: str,
+    weather_archive: Path, folder: Path, tmp_path: Path, error_line: Callable[[], str], case: str
 ) -> None:
     options, message = [str(folder / "more")], "more has no pictures"
     if case == "no folder":
@@ -95,7 +92,5 @@ def test_what_can_not_be_an_example_is_one_clear_line(
     if case == "archive":
         options, message = [], "name a folder: --examples DIR"
     assert pack(weather_archive, tmp_path, "--examples", *options) == 2
-    error = capsys.readouterr().err
-    assert message in error
-    assert error.count("\n") == 1
+    assert message in error_line()
     assert not (tmp_path / "weather-3.1.mar").exists()

@@ -87,9 +87,7 @@ def test_a_wrong_setting_is_one_clear_line(
 
 
 def test_one_port_for_two_settings_is_named_in_one_line(
-    environment: dict[str, str],
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("TORCHSERVE_METRICS_PORT", environment["WEBUI_PORT"])
     assert "TORCHSERVE_METRICS_PORT" in refusal(capsys, 1)
@@ -124,7 +122,7 @@ def test_a_truncated_or_damaged_archive_is_named_in_one_line(
         assert f"{archive} is damaged" in refusal(capsys, 1)
 
 
-def test_torchserve_accepts_somewhat_more_than_the_web_ui() -> None:
+def test_a_torchserve_that_is_started_by_hand_accepts_more_than_the_web_ui() -> None:
     lines = (PROJECT / "config.properties").read_text().splitlines()
     (limit,) = [line.split("=")[1] for line in lines if line.startswith("max_request_size")]
     assert int(limit) > Settings().max_upload_bytes

@@ -9,7 +9,6 @@ import pytest
 from serving import readiness
 from serving.readiness import IMPAIRED_SECONDS, NO_ANSWER_SECONDS, find_patience
 from tests.helpers.fake_torchserve import FakeTorchServe, running_fake_torchserve
-from webui.settings import Settings
 
 
 @pytest.fixture
@@ -19,14 +18,7 @@ def torchserve(tmp_path: Path) -> Iterator[FakeTorchServe]:
 
 
 def patience_with(torchserve: FakeTorchServe) -> float:
-    port, directory = torchserve.port, torchserve.key_file.parent
-    settings = Settings(
-        torchserve_inference_port=port,
-        torchserve_management_port=port,
-        torchserve_run_directory=directory,
-        model_name="zoo",
-    )
-    return find_patience(settings)
+    return find_patience(torchserve.settings)
 
 
 def test_what_works_or_is_full_may_stay(torchserve: FakeTorchServe) -> None:

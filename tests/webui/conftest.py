@@ -52,14 +52,11 @@ def torchserve(tmp_path: Path) -> Iterator[FakeTorchServe]:
 
 
 @pytest.fixture
-def settings(torchserve: FakeTorchServe, tmp_path: Path) -> Settings:
+def settings(torchserve: FakeTorchServe) -> Settings:
     """Return settings that lead to the fixture ``torchserve``."""
-    return Settings(
-        torchserve_inference_port=torchserve.port,
-        torchserve_management_port=torchserve.port,
-        torchserve_run_directory=tmp_path,
+    return replace(
+        torchserve.settings,
         torchserve_timeout_seconds=20,
-        model_name="zoo",
         max_upload_bytes=MAX_UPLOAD_BYTES,
         max_form_bytes=MAX_FORM_BYTES,
     )

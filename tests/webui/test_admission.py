@@ -9,7 +9,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from PIL import Image
 
-from tests.helpers.fake_torchserve import PREDICTION, Answer, FakeTorchServe
+from tests.helpers.fake_torchserve import FakeTorchServe, Held
 from tests.helpers.pictures import RED, encode
 from tests.helpers.sending import (
     AS_HTML,
@@ -146,18 +146,18 @@ def test_the_limit_can_be_lifted(client_with: CreateClient) -> None:
 
 
 def test_one_address_leaves_room_for_the_others(app: Flask, torchserve: FakeTorchServe) -> None:
-    torchserve.answers_to[PNG] = Answer(200, PREDICTION, delay=0.5)
+    held = torchserve.answers_to[PNG] = Held()
     other = app.test_client()
     other.environ_base["REMOTE_ADDR"] = "192.0.2.7"
     count = MOST_ACCEPTED[1] + 8
     with ThreadPoolExecutor(count) as pool:
         futures = [pool.submit(send_body, app.test_client(), PNG) for _ in range(count)]
-        wait_until(lambda: torchserve.images)
+        wait_until(lambda: sum(future.done() for future in futures) == 8)
         assert send_body(other, RED).status_code == 200
-        assert not all(future.done() for future in futures)
+        held.released.set()
         answers = [future.result() for future in futures]
     refused = [answer for answer in answers if answer.status_code != 200]
-    assert 0 < len(refused) <= 8
+    assert len(refused) == 8
     for answer in refused:
         assert status_and_type(answer) == (503, "OverloadedError")
         assert answer.headers["Retry-After"] == "1"
@@ -166,12 +166,13 @@ def test_one_address_leaves_room_for_the_others(app: Flask, torchserve: FakeTorc
 def test_large_pictures_go_to_torchserve_one_at_a_time(
     app: Flask, torchserve: FakeTorchServe
 ) -> None:
-    torchserve.answers_to[HEAVY] = Answer(200, PREDICTION, delay=0.5)
+    held = torchserve.answers_to[HEAVY] = Held()
     with ThreadPoolExecutor(3) as pool:
         futures = [pool.submit(send_body, app.test_client(), HEAVY) for _ in range(3)]
-        wait_until(lambda: torchserve.images)
+        wait_until(lambda: torchserve.images and app.extensions["admission"].running == 3)
         assert send_body(app.test_client(), RED).status_code == 200
         assert torchserve.images == [HEAVY, RED]
+        held.released.set()
         assert {future.result().status_code for future in futures} == {200}
 
 

@@ -8,15 +8,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from tests.helpers.fake_torchserve import FakeTorchServe
-from tests.helpers.sending import (
-    AS_JSON,
-    CARD,
-    PNG,
-    heading,
-    send_body,
-    status_and_type,
-    upload,
-)
+from tests.helpers.sending import AS_JSON, CARD, PNG, heading, send_body, status_and_type, upload
 from webui.torchserve.client import TorchServeClient
 
 
@@ -49,6 +41,7 @@ def test_errors_of_the_model_server_have_a_page_a_card_and_json(  # noqa: PLR091
     page, card, answer = upload(client), upload(client, path=CARD), upload(client, accept=AS_JSON)
     assert '<a class="button" href="/">Back to the form</a>' in page.text
     assert expected_heading in heading(page)
+    assert f"<title>{heading(page)} – Image classifier</title>" in page.text
     assert expected_heading in heading(card, 2)
     assert card.text.strip().startswith("<article ")
     for response in (page, card):

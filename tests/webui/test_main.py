@@ -16,29 +16,23 @@ import pytest
 import urllib3
 
 from benchmarks.common.server import free_ports
-from tests.helpers.fake_torchserve import PREDICTION, Answer, FakeTorchServe
+from model import PROJECT
+from tests.helpers.fake_torchserve import FakeTorchServe, Held
 from tests.helpers.pictures import RED
 from tests.helpers.sending import PNG
 from tests.helpers.waiting import wait_until
 from webui.__main__ import main
 from webui.settings import Settings
 
-ROOT = Path(__file__).resolve().parents[2]
 COMMAND = [sys.executable, "-m", "webui"]
-
-
-@pytest.fixture(autouse=True)
-def no_arguments(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.argv", ["webui"])
 
 
 def test_help_lists_every_setting(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("sys.argv", ["webui", "--help"])
-    with pytest.raises(SystemExit) as ended:
+    with pytest.raises(SystemExit, match="0"):
         main()
-    assert ended.value.code == 0
     text = capsys.readouterr().out
     for setting in Settings.describe():
         assert f"  {setting.variable}={setting.default}\n      {setting.help}" in text
@@ -47,6 +41,7 @@ def test_help_lists_every_setting(
 def test_wrong_setting_is_one_line_and_status_2(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.setattr("sys.argv", ["webui"])
     monkeypatch.setenv("WEBUI_PORT", "http")
     assert main() == 2
     assert re.fullmatch(r"webui: WEBUI_PORT must .*\n", capsys.readouterr().err)
@@ -58,7 +53,7 @@ def test_taken_port_is_one_line_and_status_1(variable: str) -> None:
     with socket.create_server(("127.0.0.1", int(ports[variable]))):
         environment = {**os.environ, **ports}
         completed = subprocess.run(
-            COMMAND, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+            COMMAND, cwd=PROJECT, env=environment, capture_output=True, text=True, check=False
         )
     assert completed.returncode == 1
     expected = rf"webui: cannot listen on 127\.0\.0\.1:{ports[variable]}: .* or {variable}\n"
@@ -76,7 +71,7 @@ def running(tmp_path: Path, **settings: str) -> Iterator[tuple["subprocess.Popen
         **settings,
     }
     process = subprocess.Popen(
-        COMMAND, cwd=ROOT, env={**os.environ, **environment}, stderr=subprocess.PIPE, text=True
+        COMMAND, cwd=PROJECT, env={**os.environ, **environment}, stderr=subprocess.PIPE, text=True
     )
     with process:
         try:
@@ -100,17 +95,14 @@ def test_signals_end_it_cleanly(tmp_path: Path, number: signal.Signals) -> None:
 def test_what_was_accepted_is_answered_before_it_ends(
     tmp_path: Path, torchserve: FakeTorchServe
 ) -> None:
-    torchserve.answers_to[PNG] = Answer(200, PREDICTION, delay=3)
+    held = torchserve.answers_to[PNG] = Held()
     (metrics_port,) = free_ports(1)
     ports = {
         "TORCHSERVE_INFERENCE_PORT": str(torchserve.port),
         "TORCHSERVE_MANAGEMENT_PORT": str(torchserve.port),
         "WEBUI_METRICS_PORT": str(metrics_port),
     }
-    with (
-        running(tmp_path, **ports, MODEL_NAME="zoo") as running_one,
-        ThreadPoolExecutor(6) as pool,
-    ):
+    with running(tmp_path, **ports, MODEL_NAME="zoo") as running_one, ThreadPoolExecutor(6) as pool:
         process, address = running_one
 
         def ask(path: str, **options: Any) -> urllib3.BaseHTTPResponse:
@@ -132,6 +124,7 @@ def test_what_was_accepted_is_answered_before_it_ends(
             assert (refused.status, refused.headers["Retry-After"]) == (503, "5")
             assert refused.json()["type"] == "StoppingError"
         assert process.poll() is None
+        held.released.set()
         assert [future.result().status for future in futures] == [200] * 6
         assert process.wait(2) == 0
         assert RED not in torchserve.images
@@ -140,6 +133,6 @@ def test_what_was_accepted_is_answered_before_it_ends(
 def test_web_ui_imports_nothing_heavy() -> None:
     code = "import sys, webui.__main__; print(*{'torch', 'numpy'} & set(sys.modules))"
     completed = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+        [sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True
     )
     assert completed.stdout.strip() == ""

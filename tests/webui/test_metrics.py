@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from flask import Flask
 from flask.testing import FlaskClient
 
-from tests.helpers.fake_torchserve import PREDICTION, Answer, FakeTorchServe
+from tests.helpers.fake_torchserve import PREDICTION, Answer, FakeTorchServe, Held
 from tests.helpers.sending import AS_JSON, PNG, upload, upload_all
 from tests.helpers.waiting import wait_until
 from webui.admission import MOST_RUNNING
@@ -57,7 +57,7 @@ def test_requests_that_run_and_that_wait_are_told_apart(
     app: Flask, torchserve: FakeTorchServe
 ) -> None:
     running_at_once = MOST_RUNNING[1]
-    torchserve.answers_to[PNG] = Answer(200, PREDICTION, delay=1)
+    held = torchserve.answers_to[PNG] = Held()
 
     def under_way() -> list[float | None]:
         states = ("running", "waiting")
@@ -67,6 +67,7 @@ def test_requests_that_run_and_that_wait_are_told_apart(
     with ThreadPoolExecutor() as pool:
         futures = [pool.submit(lambda: upload(app.test_client())) for _ in range(5)]
         wait_until(lambda: under_way() == [running_at_once, 5 - running_at_once])
+        held.released.set()
         assert all(future.result().status_code == 200 for future in futures)
     assert under_way() == [0, 0]
 

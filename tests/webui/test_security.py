@@ -1,6 +1,5 @@
 """What other sites cannot do with the page, and what the page itself never does."""
 
-import re
 from typing import Any
 
 import pytest
@@ -107,19 +106,6 @@ def test_links_of_other_sites_work(client: FlaskClient, method: str) -> None:
 def test_nothing_else_of_other_sites_is_answered(client: FlaskClient, method: str) -> None:
     for path in ("/", "/predict", "/nothing-here"):
         assert client.open(path, method=method, headers=ELSEWHERE).status_code == 403
-
-
-def test_pages_obey_their_own_content_security_policy(client: FlaskClient) -> None:
-    pages = [client.get(path) for path in ("/", "/api", "/nothing-here")]
-    for response in (*pages, upload(client)):
-        assert not re.search(r"\sstyle=|\son\w+=|<style|javascript:", response.text)
-        for attributes in re.findall(r"<script\b([^>]*)>", response.text):
-            # What is not a program does not run.
-            assert ' src="/' in attributes or ' type="application/json"' in attributes
-        # Pages ask nobody else for anything.
-        addresses = re.findall(r'(?:src|href|action)="([^"]*)"', response.text)
-        assert addresses
-        assert all(re.match(r"/(?!/)|#|data:image/", address) for address in addresses)
 
 
 @pytest.mark.parametrize(

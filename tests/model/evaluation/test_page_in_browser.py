@@ -11,7 +11,7 @@ from tests.helpers.browser.looks import contrast, read_colours
 from tests.helpers.browser.pages import opened_page
 from tests.helpers.evaluations import make_evaluation
 
-HOSTILE = '<script>alert(1)</script> & "quotes" % # ='
+HOSTILE = '</script><script>alert(1)</script><img src=x onerror=alert(2)> & "quotes" % # ='
 NAMES = ["cat", "dog", HOSTILE, "without images"]
 ANSWERS = [
     *((0, 0, 0.5 + index / 1000) for index in range(70)),

@@ -7,9 +7,7 @@ from PIL import Image, ImageOps
 
 from model.images.preprocessing import Pixels, prepare, to_rgb
 from tests.fuzz.mutations import repair_png
-from tests.helpers.pictures import encode
-
-ORIENTATION_TAG = 0x0112
+from tests.helpers.pictures import encode, exif
 
 
 def decode(data: bytes) -> Pixels:
@@ -30,9 +28,7 @@ def test_a_picture_of_the_right_size_keeps_its_pixels() -> None:
 
 
 def test_format_and_size_of_what_was_sent_come_with_the_pixels(gradient: Image.Image) -> None:
-    exif = Image.Exif()
-    exif[ORIENTATION_TAG] = 6
-    prepared = prepare(encode(gradient, "JPEG", exif=exif), 32)
+    prepared = prepare(encode(gradient, "JPEG", exif=exif(6)), 32)
     assert (prepared.format, prepared.fit) == ("JPEG", "resize")
     assert (prepared.width, prepared.height) == (32, 48)
     assert prepared.pixels.shape == (32, 32, 3)
@@ -54,12 +50,11 @@ def test_format_and_size_of_what_was_sent_come_with_the_pixels(gradient: Image.I
 def test_a_picture_keeps_its_shape_where_that_is_asked_for(
     gradient: Image.Image, size: tuple[int, int], orientation: int, shape: tuple[int, int]
 ) -> None:
-    exif = Image.Exif()
-    exif[ORIENTATION_TAG] = orientation
     source = gradient.resize(size)
-    pixels = prepare(encode(source, exif=exif), 32, "keep-aspect").pixels
+    photo = encode(source, exif=exif(orientation))
+    pixels = prepare(photo, 32, "keep-aspect").pixels
     assert pixels.shape == (*shape, 3)
-    upright = ImageOps.exif_transpose(Image.open(io.BytesIO(encode(source, exif=exif))))
+    upright = ImageOps.exif_transpose(Image.open(io.BytesIO(photo)))
     expected = np.asarray(upright.resize(shape[::-1], Image.Resampling.BICUBIC))
     assert np.abs(pixels.astype(int) - expected).mean() < 3
 
@@ -145,10 +140,9 @@ def test_transparency_is_laid_on_white() -> None:
 
 
 def test_odd_metadata_does_not_keep_a_photo_from_being_read(gradient: Image.Image) -> None:
-    exif = Image.Exif()
-    exif[ORIENTATION_TAG] = 6
-    exif[0x0100] = 40  # ImageWidth
-    data = bytearray(encode(gradient, "JPEG", exif=exif))
+    metadata = exif(6)
+    metadata[0x0100] = 40  # ImageWidth
+    data = bytearray(encode(gradient, "JPEG", exif=metadata))
     # The type of ImageWidth becomes one that doesn't exist.
     entry = data.index(struct.pack(">H", 0x0100), data.index(b"Exif"))
     data[entry + 2 : entry + 4] = struct.pack(">H", 77)
@@ -181,15 +175,10 @@ TURNS = [
 @pytest.mark.parametrize("image_format", ["JPEG", "PNG", "TIFF", "WEBP", "AVIF"])
 @pytest.mark.parametrize(("orientation", "transpose"), TURNS)
 def test_a_photo_is_turned_upright(
-    square: Image.Image,
-    image_format: str,
-    orientation: int,
-    transpose: Image.Transpose | None,
+    square: Image.Image, image_format: str, orientation: int, transpose: Image.Transpose | None
 ) -> None:
-    exif = Image.Exif()
-    exif[ORIENTATION_TAG] = orientation
     turned = square if transpose is None else square.transpose(transpose)
-    upright = decode(encode(turned, image_format, exif=exif))
+    upright = decode(encode(turned, image_format, exif=exif(orientation)))
     assert np.abs(upright.astype(int) - np.asarray(square)).mean() < 6
 
 
@@ -245,10 +234,7 @@ def test_a_large_jpeg_looks_as_if_it_was_decoded_in_full(
     gradient: Image.Image, mode: str, options: dict[str, object]
 ) -> None:
     large = gradient.resize((1571, 1069), Image.Resampling.LANCZOS).convert(mode)
-    exif = Image.Exif()
-    exif[ORIENTATION_TAG] = 6
-    data = encode(large, "JPEG", exif=exif, **options)
-    prepared = prepare(data, 32)
+    prepared = prepare(encode(large, "JPEG", exif=exif(6), **options), 32)
     turned = large.convert("RGB").transpose(Image.Transpose.ROTATE_270)
     exact = np.asarray(turned.resize((32, 32), Image.Resampling.BICUBIC)).astype(int)
     assert (prepared.width, prepared.height) == (1069, 1571)

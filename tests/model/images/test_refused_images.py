@@ -1,7 +1,6 @@
 """What is refused, why, at what cost, and that nothing else ever happens."""
 
 import io
-import re
 import struct
 import subprocess
 import sys
@@ -27,15 +26,11 @@ from model.images.preprocessing import prepare
 from model.images.readers import MAX_HEADER_PIECES, MAX_SCANS
 from tests.fuzz.judge import examine
 from tests.fuzz.mutations import repair_png
-from tests.helpers.pictures import encode
+from tests.helpers.pictures import encode, png_chunk
 from tests.helpers.samples import make_samples
 
 SAMPLES = make_samples()
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-
-
-def png_chunk(kind: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
 def png_of_size(width: int, height: int) -> bytes:
@@ -242,21 +237,10 @@ def test_photos_of_phones_are_accepted(width: int, height: int) -> None:
 def test_a_small_file_of_many_pixels_is_refused_before_it_is_decoded() -> None:
     """Such a WebP of 38 bytes took 0.8 s and 1 GB."""
     bomb = encode(Image.new("RGB", (8000, 8000), (90, 120, 30)), "WEBP", lossless=True, method=0)
-    started = time.process_time()
+    started = time.thread_time()
     with pytest.raises(ImageTooLargeError, match="14 million"):
         prepare(bomb, 32)
-    assert time.process_time() - started < 0.1
-
-
-def test_the_pictures_of_a_request_share_its_budget() -> None:
-    budget = Budget(2)
-    largest = encode(Image.new("1", (4000, 4000)))
-    damaged = largest[: len(largest) // 2] + b"IEND"
-    with pytest.raises(UnreadableImageError):
-        prepare(damaged, 32, budget=budget)
-    prepare(largest, 32, budget=budget)
-    with pytest.raises(ImageTooLargeError, match="request of its own"):
-        prepare(SAMPLES["PNG"], 32, budget=budget)
+    assert time.thread_time() - started < 0.1
 
 
 def test_a_jpeg_of_endless_scans_is_refused(gradient: Image.Image) -> None:
@@ -326,24 +310,6 @@ def test_a_file_with_any_byte_wrong_gets_pixels_or_an_error(name: str) -> None:
             assert not fault, (position, mask, outcome, fault)
 
 
-def names_of_unreadable(files: list[Path]) -> set[str]:
-    names = set()
-    for file in files:
-        try:
-            prepare(file.read_bytes(), 32)
-        except UnreadableImageError:
-            names.add(file.name)
-    return names
-
-
-def test_pngsuite_is_read_and_its_broken_files_refused(shared_images: Path) -> None:
-    files = sorted((shared_images / "pngsuite" / "png").glob("*.png"))
-    # Nobody checks the checksums of the pixels, which xcs is wrong in.
-    broken = {file.name for file in files if re.match("x(?!cs)", file.name)}
-    assert len(files) > 150
-    assert names_of_unreadable(files) == broken
-
-
 def test_pngsuite_looks_as_pillow_reads_it(shared_images: Path) -> None:
     for file in sorted((shared_images / "pngsuite" / "png").glob("[!xt]*.png")):
         with Image.open(io.BytesIO(file.read_bytes())) as image:
@@ -351,9 +317,3 @@ def test_pngsuite_looks_as_pillow_reads_it(shared_images: Path) -> None:
                 continue
             expected = np.asarray(image.convert("RGB").resize((32, 32), Image.Resampling.BICUBIC))
         assert np.array_equal(prepare(file.read_bytes(), 32).pixels, expected), file.name
-
-
-def test_heif_is_read_and_its_broken_files_refused(shared_images: Path) -> None:
-    files = sorted((shared_images / "heif").glob("*.hei[fc]"))
-    assert len(files) > 2
-    assert names_of_unreadable(files) == {"corrupted.heic", "truncated.heic"}

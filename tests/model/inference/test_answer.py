@@ -54,12 +54,7 @@ def test_an_answer_tells_how_often_the_model_was_right_when_it_was_this_sure(
     answered = answer(card, Output([confidence, 0.0], 0.0), IMAGE)
     interval = [0.14, 0.4] if right < 0.5 else [0.79, 0.98]
     of = 40 if right < 0.5 else 30
-    assert answered["reliability"] == {
-        "band": band,
-        "right": right,
-        "interval": interval,
-        "of": of,
-    }
+    assert answered["reliability"] == {"band": band, "right": right, "interval": interval, "of": of}
 
 
 @pytest.mark.parametrize("threshold", [0.25, 0.2])

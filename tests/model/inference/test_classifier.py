@@ -26,15 +26,11 @@ def test_answers_for_many_are_those_for_each(archive: Path, png: bytes) -> None:
     assert together[1]["image"] == {"format": "JPEG", "width": 20, "height": 30, "fit": fit}
 
 
-def test_what_is_missing_or_damaged_is_refused(tmp_path: Path, classifier: Classifier) -> None:
+def test_what_is_missing_or_damaged_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         Classifier.load(tmp_path)
     (tmp_path / "model_card.json").write_text("{}")
     with pytest.raises(ValueError, match="model card"):
-        Classifier.load(tmp_path)
-    classifier.card.save(tmp_path)
-    (tmp_path / "model.onnx").write_bytes(b"not a graph")
-    with pytest.raises(ValueError, match="can't be read"):
         Classifier.load(tmp_path)
 
 

@@ -37,21 +37,14 @@ def test_the_shipped_graph_computes_what_pytorch_does(net: OnnxEngine) -> None:
         np.testing.assert_allclose(net.compute(some)[0], expected, atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize("count", [1, 7, 64])
-def test_a_picture_gets_the_same_answer_in_a_batch_of_any_size(net: OnnxEngine, count: int) -> None:
-    pixels = random_pixels(count)
+def test_a_picture_gets_the_same_answer_in_a_batch(net: OnnxEngine) -> None:
+    pixels = random_pixels(64)
     together = net.compute(pixels)[0]
     alone = np.concatenate([net.compute(each[None])[0] for each in pixels])
-    assert together.shape == (count, 10)
+    assert together.shape == (64, 10)
     assert together.dtype == np.float32
     np.testing.assert_allclose(together, alone, atol=1e-6, rtol=0)
     np.testing.assert_allclose(together.sum(axis=1), 1, atol=1e-5)
-
-
-def test_more_threads_change_no_answer(graph: bytes, net: OnnxEngine) -> None:
-    pixels = random_pixels(9)
-    many = OnnxEngine(graph, threads=4).compute(pixels)[0]
-    np.testing.assert_allclose(many, net.compute(pixels)[0], atol=1e-6, rtol=0)
 
 
 @pytest.mark.parametrize("damage", ["empty", "cut", "text"])

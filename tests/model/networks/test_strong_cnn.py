@@ -17,9 +17,3 @@ def test_the_first_layer_whitens_the_patches_of_the_images_it_starts_from() -> N
     assert (products - products.diagonal().diag()).abs().max() < 0.01
     opposite = network.whiten(pixels)[:, 12:].transpose(0, 1).flatten(1)
     torch.testing.assert_close(opposite, -patches, atol=1e-3, rtol=1e-3)
-
-
-def test_takes_any_number_of_classes_and_larger_pictures() -> None:
-    network = StrongCNN(num_classes=3).eval()
-    assert network(torch.rand(2, 3, 32, 32)).shape == (2, 3)
-    assert network(torch.rand(2, 3, 64, 64)).shape == (2, 3)

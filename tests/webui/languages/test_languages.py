@@ -43,12 +43,7 @@ def test_the_browser_has_a_choice(client: FlaskClient, accepted: str | None, exp
 
 @pytest.mark.parametrize(
     ("query", "expected"),
-    [
-        ("language=en", "en"),
-        ("language=fr", "de"),
-        ("language=", "de"),
-        ("language=../de", "de"),
-    ],
+    [("language=en", "en"), ("language=fr", "de"), ("language=", "de"), ("language=../de", "de")],
 )
 def test_the_address_beats_the_browser(client: FlaskClient, query: str, expected: str) -> None:
     assert language_of(client.get(f"/?{query}", headers=GERMAN).text) == expected
@@ -108,12 +103,6 @@ def test_numbers_are_written_as_germans_do(client: FlaskClient) -> None:
     assert "<strong>93.1 %</strong>" in upload(client, path="/predict?language=en").text
 
 
-def test_names_stay_escaped_in_translations(client: FlaskClient) -> None:
-    page = upload(client, name="<b>.png", accept=GERMAN_PAGE).text
-    assert 'alt="Das gewählte Bild: &lt;b&gt;.png"' in page
-    assert "<b>" not in page
-
-
 def test_a_page_and_its_cards_name_their_language(client: FlaskClient) -> None:
     page = client.get("/?language=de").text
     assert re.findall(r'<(?:html|article)[^>]* lang="(.*?)"', page) == ["de"] * 5
@@ -147,9 +136,7 @@ def test_errors_are_in_the_language_of_the_request(
     assert "Das Formular für Bilder ist auf" in client.get("/nothing-here", headers=GERMAN).text
 
 
-def test_limits_of_several_pictures_are_in_the_language_of_the_request(
-    client: FlaskClient,
-) -> None:
+def test_limits_of_several_pictures_are_in_the_language_of_the_request(client: FlaskClient) -> None:
     """They are found in other threads, which know of no request."""
     page = upload_all(client, b"x", *[bytes(1_000_001)] * 2, accept=GERMAN_PAGE)
     assert headings(page, 2) == ["zebra", *["Dieses Bild ist zu groß"] * 2]

@@ -6,19 +6,12 @@ import pytest
 from flask import Flask
 from flask_babel import force_locale
 
-from webui.languages import (
-    describe_image,
-    format_duration,
-    format_number,
-    format_percentage,
-    format_size,
-)
+from webui.languages import format_duration, format_number, format_percentage, format_size
 
 
 @pytest.mark.parametrize(
     ("write", "number", "expected"),
     [
-        # A percentage claims neither too much nor too little.
         (format_percentage, 0, "0.0 %"),
         (format_percentage, 1e-30, "< 0.1 %"),
         (format_percentage, 0.00099999, "< 0.1 %"),
@@ -58,10 +51,3 @@ def test_numbers_are_readable_and_have_no_more_digits_than_they_need(
         assert write(number) == expected.replace(".", ",").replace("bytes", "Byte").replace(
             "byte", "Byte"
         )
-
-
-def test_picture_is_described_if_something_is_known_of_it() -> None:
-    image: dict[str, object] = {"format": "JPEG", "width": 4000, "height": 3000}
-    assert describe_image({**image, "fit": "resize"}) == "JPEG, 4000 × 3000 pixels"
-    for other in (None, "JPEG", {"format": "JPEG"}, {**image, "width": "wide"}):
-        assert describe_image(other) is None

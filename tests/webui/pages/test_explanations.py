@@ -6,7 +6,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from tests.helpers.fake_torchserve import EXPLANATION, PREDICTION, Answer, FakeTorchServe
+from tests.helpers.fake_torchserve import EXPLANATION, PREDICTION, FakeTorchServe, Held
 from tests.helpers.pictures import RED
 from tests.helpers.sending import AS_HTML, PNG, send_body, status_and_type, upload_all
 from tests.helpers.waiting import wait_until
@@ -52,12 +52,13 @@ def test_an_explanation_counts_as_many_pictures(client_with: CreateClient) -> No
 def test_explanations_go_to_torchserve_one_at_a_time(
     app: Flask, torchserve: FakeTorchServe
 ) -> None:
-    torchserve.answers_to[RED] = Answer(200, {**PREDICTION, "explanation": {}}, delay=0.5)
+    held = torchserve.answers_to[RED] = Held({**PREDICTION, "explanation": {}})
     with ThreadPoolExecutor(3) as pool:
         futures = [pool.submit(upload_all, app.test_client(), RED, path=PATH) for _ in range(3)]
-        wait_until(lambda: torchserve.images)
+        wait_until(lambda: torchserve.images and app.extensions["admission"].running == 3)
         assert send_body(app.test_client(), PNG).status_code == 200
         assert torchserve.images == [RED, PNG]
+        held.released.set()
         assert {future.result().status_code for future in futures} == {200}
 
 

@@ -1,6 +1,5 @@
 """The page that accepts pictures."""
 
-import json
 import re
 
 import pytest
@@ -9,26 +8,10 @@ from flask.testing import FlaskClient
 from tests.webui.conftest import CreateClient
 
 
-def test_form_sends_files_to_predict(client: FlaskClient) -> None:
-    page = client.get("/").text
-    assert re.search(r'<form[^>]* action="/predict" method="post"\s+enctype="multipart/', page)
-    assert re.search(r'<input[^>]* type="file"[^>]* name="image" multiple', page)
-
-
 def test_form_names_its_limits(client_with: CreateClient) -> None:
     page = client_with(max_pictures=7).get("/").text
     assert 'data-max-bytes="1000000"' in page
     assert "up to 976.6 KiB each, 7 at once" in page
-
-
-def test_form_contains_the_errors_and_words_that_its_script_shows(client: FlaskClient) -> None:
-    page = client.get("/").text
-    for name in ("NoFileError", "EmptyFileError", "UploadTooLargeError", "NoAnswerError"):
-        (template,) = re.findall(rf'<template id="{name}">(.*?)</template>', page, re.DOTALL)
-        assert f"<code>{name}</code>" in template
-    (words,) = re.findall(r'<script type="application/json" id="words">(.*?)</script>', page)
-    # Its placeholders are the script's to fill in.
-    assert json.loads(words)["announcement"] == "{name}: {headline}, {percentage}"
 
 
 @pytest.mark.parametrize("path", ["/", "/api"])

@@ -2,10 +2,11 @@
 
 import re
 
+import pytest
 from flask.testing import FlaskClient
 
 from tests.helpers.fake_torchserve import CARD, FakeTorchServe
-from tests.helpers.sending import AS_HTML, AS_JSON
+from tests.helpers.sending import AS_HTML, AS_JSON, status_and_type
 
 
 def words_of(page: str) -> str:
@@ -49,22 +50,17 @@ def test_a_card_of_few_figures_is_shown_without_the_others(
         assert text not in words
 
 
-def test_programs_get_the_card_itself(client: FlaskClient) -> None:
-    assert client.get("/model?version=7.3", headers=AS_JSON).get_json() == CARD
+# Where all versions are compared, the card is that of the default.
+@pytest.mark.parametrize("version", ["7.3", "all"])
+def test_programs_get_the_card_itself(client: FlaskClient, version: str) -> None:
+    assert client.get(f"/model?version={version}", headers=AS_JSON).get_json() == CARD
 
 
-def test_an_unknown_version_has_no_card(client: FlaskClient) -> None:
-    response = client.get("/model?version=9", headers=AS_JSON)
-    assert (response.status_code, response.get_json()["type"]) == (404, "UnknownVersionError")
-
-
-def test_a_model_may_say_nothing_of_itself(client: FlaskClient, torchserve: FakeTorchServe) -> None:
-    torchserve.card = "no card"
-    response = client.get("/model", headers=AS_JSON)
-    assert (response.status_code, response.get_json()["type"]) == (502, "ModelServerError")
-
-
-def test_where_all_versions_are_compared_the_card_is_that_of_the_default(
-    client: FlaskClient,
+def test_an_unknown_version_has_no_card_and_a_model_may_say_nothing_of_itself(
+    client: FlaskClient, torchserve: FakeTorchServe
 ) -> None:
-    assert client.get("/model?version=all", headers=AS_JSON).get_json() == CARD
+    unknown = client.get("/model?version=9", headers=AS_JSON)
+    assert status_and_type(unknown) == (404, "UnknownVersionError")
+    torchserve.card = "no card"
+    silent = client.get("/model", headers=AS_JSON)
+    assert status_and_type(silent) == (502, "ModelServerError")

@@ -49,8 +49,9 @@ def test_result_page_says_nothing_about_the_picture_if_nothing_is_known(
     client: FlaskClient, torchserve: FakeTorchServe
 ) -> None:
     unknown = {key: value for key, value in torchserve.prediction.items() if key != "image"}
-    for answer in (unknown, {**unknown, "image": "a large one"}):
-        torchserve.will_answer(200, answer)
+    image: dict[str, object] = {"format": "JPEG", "width": 4000, "height": 3000}
+    for known in ({}, {"image": "JPEG"}, {"image": {**image, "width": "wide"}}):
+        torchserve.will_answer(200, {**unknown, **known})
         response = upload(client)
         assert heading(response) == "zebra"
         assert not re.search("description|pixels|None", response.text)

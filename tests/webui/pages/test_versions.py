@@ -1,13 +1,12 @@
 """The choice among the versions of the model, which the address carries."""
 
-import json
 import re
 
 import pytest
 from flask.testing import FlaskClient
 
 from tests.helpers.fake_torchserve import FakeTorchServe
-from tests.helpers.sending import AS_JSON, PNG, send_body
+from tests.helpers.sending import AS_JSON, PNG, send_body, status_and_type, upload
 
 
 @pytest.fixture(autouse=True)
@@ -64,12 +63,5 @@ def test_all_versions_are_compared_on_one_picture(client: FlaskClient) -> None:
 
 @pytest.mark.parametrize("version", ["9.9", "../other", "8.0/x", " "])
 def test_a_version_that_does_not_exist_is_a_404(client: FlaskClient, version: str) -> None:
-    response = client.post(
-        "/predict",
-        query_string={"version": version},
-        data=PNG,
-        content_type="image/png",
-        headers=AS_JSON,
-    )
-    assert response.status_code == 404
-    assert json.loads(response.text)["type"] == "UnknownVersionError"
+    answer = upload(client, accept=AS_JSON, path=f"/predict?version={version}")
+    assert status_and_type(answer) == (404, "UnknownVersionError")

@@ -61,12 +61,6 @@ def test_answers_keep_the_order_of_the_pictures(
     assert headings(upload_all(client, *pictures), 2) == LABELS
 
 
-def test_pictures_are_asked_for_at_once(client: FlaskClient, torchserve: FakeTorchServe) -> None:
-    torchserve.answers_to[PNG] = Meeting(4)
-    response = upload_all(client, *[PNG] * 4, accept=AS_JSON)
-    assert len(response.get_json()["predictions"]) == 4
-
-
 def test_bad_pictures_hide_no_others(client: FlaskClient, torchserve: FakeTorchServe) -> None:
     damaged = PNG + b"damaged"
     torchserve.answers_to[damaged] = DAMAGED

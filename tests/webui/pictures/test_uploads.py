@@ -97,13 +97,8 @@ def test_a_body_may_be_the_picture_itself(
 @pytest.mark.parametrize(
     "content_type",
     [
-        "application/json",
-        "text/plain",
-        "multipart/mixed; boundary=x",
-        "video/mp4",
-        "application/octet-streams",
-        "image",
-        "*/*",
+        *("application/json", "text/plain", "multipart/mixed; boundary=x", "video/mp4"),
+        *("application/octet-streams", "image", "*/*"),
     ],
 )
 def test_any_other_body_is_of_an_unsupported_type(

@@ -73,12 +73,6 @@ def test_the_start_page_leads_to_it(client: FlaskClient) -> None:
     assert client.get("/teach").status_code == 200
 
 
-@pytest.mark.parametrize("path", POSTS)
-def test_forms_of_other_sites_are_refused(client: FlaskClient, path: str) -> None:
-    answer = client.post(path, headers={**AS_JSON, "Sec-Fetch-Site": "cross-site"})
-    assert status_and_type(answer) == (403, "CrossSiteError")
-
-
 def test_the_pictures_are_in_a_tree_that_train_takes(client: FlaskClient, directory: Path) -> None:
     # One is called as a split's folder may be.
     names = ["Wald & Wiese", "train", "砂漠", "Cafe\u0301"]

@@ -6,7 +6,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from tests.helpers.fake_torchserve import FakeTorchServe
-from tests.helpers.sending import AS_JSON, PNG, status_and_type, upload
+from tests.helpers.sending import AS_JSON, status_and_type, upload
 from tests.webui.conftest import CreateClient
 
 
@@ -44,13 +44,7 @@ def test_the_chosen_model_answers_and_stays_chosen(
 
 @pytest.mark.parametrize("name", ["../zoo", "a/b", " ", "-"])
 def test_a_model_that_can_not_exist_is_a_404(client: FlaskClient, name: str) -> None:
-    answer = client.post(
-        "/predict",
-        query_string={"model": name},
-        data=PNG,
-        content_type="image/png",
-        headers=AS_JSON,
-    )
+    answer = upload(client, accept=AS_JSON, path=f"/predict?model={name}")
     assert status_and_type(answer) == (404, "NotFoundError")
 
 

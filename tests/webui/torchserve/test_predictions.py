@@ -15,13 +15,6 @@ PREDICTION: dict[str, Any] = {
 }
 
 
-def test_prediction_keeps_the_order_of_classes_and_keys_it_need_not_have() -> None:
-    answer = {**PREDICTION, "image": {"format": "PNG"}, "latency": 3}
-    parsed = parse_prediction(json.dumps(answer).encode())
-    assert parsed == answer
-    assert list(parsed["probabilities"]) == list(PREDICTION["probabilities"])
-
-
 @pytest.mark.parametrize(
     "answer",
     [
