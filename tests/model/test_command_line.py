@@ -83,9 +83,9 @@ def test_a_terminal_that_lacks_letters_gets_them_escaped(
 
 
 def test_help_shows_examples(capsys: pytest.CaptureFixture[str]) -> None:
-    for command in ("archive", "evaluate", "from_keras", "learning_curve", "predict"):
-        assert run(f"model.{command}", "--help") == 0
-        assert f"  python -m model.{command} " in capsys.readouterr().out
+    for name in ("archive", "evaluate", "from_keras", "learning_curve", "predict"):
+        assert run(f"model.{name}", "--help") == 0
+        assert f"  python -m model.{name} " in capsys.readouterr().out
     assert run("train", "--help") == 0
     assert "  python train.py --data DIR" in capsys.readouterr().out
 
