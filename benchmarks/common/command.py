@@ -95,7 +95,7 @@ class Command:
         print(f"\n{report.to_markdown()}\nIt is in {options.output}, and in the .json beside it.")
         return 1 if report.failures else 0
 
-    def parse(self, arguments: Sequence[str] | None) -> argparse.Namespace:
+    def parse(self, arguments: Sequence[str] | None = None) -> argparse.Namespace:
         """Parse and check the command line; a wrong value exits with 2."""
         parser = OneLineParser(f"python -m benchmarks.{self.name}", self.description)
         today = f"{self.name.replace('_', '-')}-{datetime.now(UTC):%Y-%m-%d}.md"
