@@ -233,14 +233,14 @@ def calibrate(run: Path, held_out: LabelledImages, config: Config) -> None:
     answered. All is measured on the images that were held out; a refit takes what the first run
     measured.
     """
-    classifier = Classifier.load(run)
+    card = ModelCard.load(run)
     if config.refit:
         before = ModelCard.load(config.refit)
         temperature, bands = before.temperature, before.bands
         threshold, answers = before.ood_threshold, before.validation_answers
     else:
         labels = held_out.labels.numpy()
-        outputs, ood_scores = classify(classifier, held_out, config.data)
+        outputs, ood_scores = classify(Classifier.load(run), held_out, config.data)
         probabilities = outputs.double().numpy()
         temperature = fit_temperature(probabilities, labels)
         probabilities = apply_temperature(probabilities, temperature)
@@ -249,7 +249,7 @@ def calibrate(run: Path, held_out: LabelledImages, config: Config) -> None:
         answers = summarise_answers(probabilities, ood_scores.numpy(), threshold)
     set_temperature(run, temperature)
     replace(
-        classifier.card,
+        card,
         temperature=temperature,
         bands=bands,
         ood_threshold=threshold,
