@@ -29,7 +29,7 @@ def find_archives(settings: Settings) -> list[tuple[str, Path]]:
 
     Raises:
         ServeError: The model store has none of this model, or not the version that was asked for,
-            or a damaged archive.
+            or a damaged archive, or two of the same version.
     """
     store, name = settings.model_store, settings.model_name
     archives = read_archives(store)
@@ -62,14 +62,21 @@ def read_archives(store: Path) -> dict[str, dict[str, Path]]:
     """Return the archives in the model store by the name of the model and by version.
 
     Raises:
-        ServeError: An archive is damaged.
+        ServeError: An archive is damaged, or two hold the same version.
     """
     archives: dict[str, dict[str, Path]] = {}
     # A hidden one is being tried out.
     for archive in sorted(store.glob("[!.]*.mar")):
-        model = _read_manifest(archive).get("model", {})
+        if not (model := _read_manifest(archive).get("model")):
+            # It is no archive of this model, and must not be in the way of those that are.
+            continue
         name, version = (str(model.get(key)) for key in ("modelName", "modelVersion"))
-        archives.setdefault(name, {})[version] = archive
+        other = archives.setdefault(name, {}).setdefault(version, archive)
+        if other != archive:
+            raise ServeError(
+                f"{other} and {archive} are both version {version} of {name}: take one out of the "
+                "model store"
+            )
     return archives
 
 
@@ -81,7 +88,6 @@ def _read_manifest(archive: Path) -> dict[str, Any]:
     except (OSError, EOFError, zipfile.BadZipFile, zlib.error):
         is_whole = False
     except (KeyError, ValueError):
-        # It is no archive of this model, and must not be in the way of those that are.
         return {}
     if not is_whole:
         raise ServeError(f"{archive} is damaged: copy it again, or take it out of the model store")

@@ -4,6 +4,7 @@ import math
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from http import HTTPStatus
 from itertools import chain
@@ -44,13 +45,13 @@ def wait_for_answer(settings: Settings, servers: Sequence[Server], stop: threadi
                 raise ServeError(f"{server.name} ended by itself: {logs}")
         if time.monotonic() > deadline:
             raise ServeError(f"there was no answer within {START_SECONDS} seconds: {logs}")
-        try:
-            ready = http.request("GET", f"{settings.web_ui_url}readyz").status == HTTPStatus.OK
-        except urllib3.exceptions.HTTPError:
-            # The web UI is not listening yet.
+        # First without the web UI, in whose log a server that is still starting looks like a fault.
+        if find_patience(settings) < math.inf:
             continue
-        if ready and find_patience(settings) == math.inf:
-            return True
+        with suppress(urllib3.exceptions.HTTPError):  # The web UI may not be listening yet.
+            answer = http.request("GET", f"{settings.web_ui_url}readyz")
+            if answer.status == HTTPStatus.OK:
+                return True
     return False
 
 

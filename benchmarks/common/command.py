@@ -14,7 +14,6 @@ from typing import Any, NoReturn
 
 from benchmarks.common.programs import ProgramError
 from benchmarks.common.report import Report, describe_machine
-from benchmarks.common.server import ARCHIVES
 from model import PROJECT
 from model.command_line import CommandError, OneLineParser, whole_number
 
@@ -31,17 +30,6 @@ def option(name: str, meaning: str, default: object = None, **settings: object) 
         meaning = f"{meaning} (default: {default})"
         settings = {"type": whole_number(), "metavar": "N", **settings}
     return name, {"help": meaning, "default": default, **settings}
-
-
-# The option of benchmarks that show several models side by side.
-MODELS = option(
-    "--models",
-    "models to show side by side (default: the shipped ones)",
-    list(ARCHIVES.values()),
-    nargs="+",
-    type=Path,
-    metavar="ARCHIVE_OR_RUN",
-)
 
 
 @dataclass(frozen=True)
@@ -85,7 +73,7 @@ class Command:
             document = {"facts": report.facts, **report.data, "failures": report.failures}
             options.output.parent.mkdir(parents=True, exist_ok=True)
             options.output.write_text(report.to_markdown())
-            options.output.with_suffix(".json").write_text(json.dumps(document, indent=2) + "\n")
+            options.output.with_suffix(".json").write_text(json.dumps(document) + "\n")
         except (CommandError, ProgramError, subprocess.CalledProcessError, OSError) as error:
             print(f"benchmarks.{self.name}: error: {error}", file=sys.stderr)
             return 2

@@ -17,8 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.common.command import MODELS, Command, option
+from benchmarks.common.command import Command, option
 from benchmarks.common.report import Report, table
+from benchmarks.common.server import ARCHIVES
 from benchmarks.robustness.corruptions import NAMES, SEVERITIES, corrupt
 from model.command_line import format_percentage, progress, visible
 from model.data.dataset import LabelledImages
@@ -43,7 +44,14 @@ OPTIONS = (
         action="store_true",
     ),
     option("--limit", "number of test images, of every class in proportion", 2000),
-    MODELS,
+    option(
+        "--models",
+        "models to show side by side (default: the shipped ones)",
+        list(ARCHIVES.values()),
+        nargs="+",
+        type=Path,
+        metavar="ARCHIVE_OR_RUN",
+    ),
 )
 
 

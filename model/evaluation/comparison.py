@@ -8,7 +8,7 @@ from scipy.stats import binomtest
 from torch import Tensor
 
 from model.command_line import visible
-from model.evaluation.page import HERE, MAX_PIXELS, encode_picture, render_page
+from model.evaluation.page import MAX_PIXELS, encode_picture, render_page
 from model.evaluation.scores import Evaluation
 
 # The probability below which a difference is taken for more than chance.
@@ -21,7 +21,7 @@ def write_comparison(directory: Path, a: Evaluation, b: Evaluation) -> str:
     comparison = compare(a, b, groups)
     room = MAX_PIXELS // a.images.store.shape[-1] ** 2 // len(groups)
     page = render_page(
-        HERE / "comparison.html",
+        "comparison.html",
         ["page.css", "tables.css", "comparison.css"],
         comparison=comparison,
         encoded={

@@ -48,24 +48,21 @@ Cell = tuple[int, int]
 def write_page(file: Path, evaluation: Evaluation) -> None:
     """Write the page that shows ``evaluation``; raises ``OSError`` where it can't be written."""
     variables = template_variables(evaluation)
-    page = render_page(HERE / "page.html", ["page.css", "tables.css"], "page.js", **variables)
+    page = render_page("page.html", ["page.css", "tables.css"], "page.js", **variables)
     file.write_text(page, encoding="utf-8")
 
 
 def render_page(
-    template: Path, styles: Sequence[str], script: str | None = None, **variables: object
+    template: str, styles: Sequence[str], script: str | None = None, **variables: object
 ) -> str:
     """Fill a template into which the ``styles`` and the ``script``, files beside it, go."""
     environment = Environment(
-        loader=FileSystemLoader([template.parent, HERE]),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
+        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
     environment.filters.update(percentage=format_percentage, visible=visible)
     parts = {
-        "style": "".join((template.parent / name).read_text("utf-8") for name in styles),
-        "script": (template.parent / script).read_text("utf-8") if script else "",
+        "style": "".join((HERE / name).read_text("utf-8") for name in styles),
+        "script": (HERE / script).read_text("utf-8") if script else "",
     }
     # By the hash, a Content-Security-Policy allows an inline style or script.
     hashes = {
@@ -73,7 +70,7 @@ def render_page(
         for name, part in parts.items()
     }
     variables["date"] = datetime.now(UTC).date()
-    return environment.get_template(template.name).render(parts, **hashes, **variables)
+    return environment.get_template(template).render(parts, **hashes, **variables)
 
 
 def template_variables(evaluation: Evaluation) -> dict[str, Any]:

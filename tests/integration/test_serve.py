@@ -66,11 +66,12 @@ def test_torchserve_finds_the_changed_classes_before_its_own(server: Server) -> 
     assert class_path.split(":")[0] in {".", ""}
 
 
-def test_a_signal_stops_everything_and_frees_the_ports(tmp_path: Path) -> None:
+def test_a_start_logs_no_error_and_a_signal_stops_everything_and_frees_the_ports(tmp_path: Path) -> None:
     ports, marker = free_ports(), make_marker()
     # A terminal that lacks letters stops nothing.
     process = start_serve(tmp_path, ports, SERVE_TEST_MARKER=marker, PYTHONIOENCODING="ascii")
     wait_for_line(process, "The model answers")
+    assert "ERROR" not in (tmp_path / "run" / "webui.log").read_text()
     assert len(descendants_by_environment(marker)) >= 5
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=30)

@@ -1,12 +1,14 @@
 """Which versions are served, and which of them answers by default."""
 
 import json
+import shutil
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from serving import ServeError
 from serving.model_store import find_archives, write_deployed
 from webui.settings import Settings
 
@@ -55,3 +57,11 @@ def test_another_model_that_was_deployed_is_served_too_but_not_first(
     write_deployed(tmp_path, "farm", ["2.0"])
     write_deployed(tmp_path, "gone", ["1.0"])
     assert served() == ["zoo-10.0", "zoo-9.0", "zoo-1.0", "farm-2.0"]
+
+
+def test_two_archives_of_one_version_are_refused(
+    served: Callable[..., list[str]], tmp_path: Path
+) -> None:
+    shutil.copy(tmp_path / "zoo-9.0.mar", tmp_path / "copy.mar")
+    with pytest.raises(ServeError, match=r"copy\.mar and .*zoo-9\.0\.mar are both version 9\.0 of"):
+        served()
