@@ -11,6 +11,7 @@ from typing import Literal
 
 from model import PROJECT
 from model.inference import CARD_FILE_NAME
+from model.inference.card import ModelCard
 from serving import ServeError
 from serving.model_store import MANIFEST
 
@@ -67,6 +68,8 @@ def _copy(source: Path, archive: Path, name: str, version: str) -> None:
                     model = {"modelName": name, "modelVersion": version}
                     content = _change(content, model=json.loads(content)["model"] | model)
                 new.writestr(file, content)
+        # All of the card goes into its page, so a wrong value shows here.
+        ModelCard.load(archive).to_markdown()
     except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, TypeError, ValueError) as error:
         raise ServeError(f"{source} is damaged, or no archive ({error})") from error
 

@@ -66,7 +66,7 @@ def test_torchserve_finds_the_changed_classes_before_its_own(server: Server) -> 
     assert class_path.split(":")[0] in {".", ""}
 
 
-def test_a_start_logs_no_error_and_a_signal_stops_everything_and_frees_the_ports(tmp_path: Path) -> None:
+def test_a_start_logs_no_error_and_a_signal_ends_everything(tmp_path: Path) -> None:
     ports, marker = free_ports(), make_marker()
     # A terminal that lacks letters stops nothing.
     process = start_serve(tmp_path, ports, SERVE_TEST_MARKER=marker, PYTHONIOENCODING="ascii")
