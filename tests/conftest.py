@@ -1,5 +1,6 @@
 """What all tests share: pictures made on the spot, and the real data where it is at hand."""
 
+import logging
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -92,6 +93,8 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
+    # A request that a test never answers would be reported in the middle of a later test.
+    logging.getLogger("asyncio").disabled = True
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(**launch_options())
         yield chromium

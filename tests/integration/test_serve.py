@@ -112,8 +112,8 @@ def test_a_server_that_dies_is_started_anew(tmp_path: Path, png: bytes) -> None:
         assert 'serve_restarts_total{server="TorchServe"} 2.0' in metrics
         assert 'serve_restarts_total{server="the web UI"} 1.0' in metrics
         assert {path.name for path in directory.glob("*.log")} == {"console.log", "webui.log"}
-        # The logs of the earlier starts are still there.
-        assert (directory / "console.log").read_text().count("non-default JVM") == 3
+        # The logs of the earlier starts are still there. Java writes this at once at each start.
+        assert (directory / "console.log").read_text().count("getCallerClass") == 3
         assert (directory / "webui.log").read_text().count("The web UI is at") == 2
 
 
