@@ -2,6 +2,7 @@
 
 import json
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -25,10 +26,13 @@ def open_training(directory: Path) -> Training:
 
 
 def trainings() -> list[psutil.Process]:
-    children = psutil.Process().children()
-    return [
-        child for child in children if child.is_running() and "train.py" in str(child.cmdline())
-    ]
+    found = []
+    for child in psutil.Process().children():
+        # What an earlier test has left may end meanwhile.
+        with suppress(psutil.Error):
+            if "train.py" in str(child.cmdline()):
+                found.append(child)
+    return found
 
 
 def test_a_training_goes_on_after_it_was_stopped_and_after_a_restart_of_the_page(
