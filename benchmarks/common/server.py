@@ -27,7 +27,7 @@ ARCHIVES = {"2.0": BEST_ARCHIVE, "1.0": BEST_ARCHIVE.with_name("cifar10.mar")}
 START_SECONDS = 180
 ANSWER_SECONDS = 60
 OK = 200
-# The ports that no system gives to an outgoing connection, which could take one that was free.
+# Ports that Linux and macOS give to no outgoing connection, which could take one that was free.
 PORTS = range(20_000, 32_768)
 BYTES = {"Content-Type": "application/octet-stream"}
 
