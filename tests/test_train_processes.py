@@ -1,7 +1,6 @@
 """Several processes train one net as a single one would."""
 
 import signal
-import socket
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ import pytest
 import torch
 
 import train
+from benchmarks.common.server import free_ports
 from model.training.metrics import EpochMetrics, read_metrics
 from tests.helpers.training import (
     FinishedRun,
@@ -60,9 +60,7 @@ def alone(pictures: Path) -> FinishedRun:
 
 
 def test_processes_on_two_machines_train_as_one_does(pictures: Path, alone: FinishedRun) -> None:
-    with socket.socket() as opened:
-        opened.bind(("127.0.0.1", 0))
-        port = opened.getsockname()[1]
+    (port,) = free_ports(1)
     command = [*TORCHRUN, "--nnodes", "2", "--nproc-per-node", "1", "--master-addr", "127.0.0.1"]
     machines = [
         start_train(

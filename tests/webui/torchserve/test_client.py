@@ -1,12 +1,12 @@
 """Each thing that TorchServe can say, or not say, becomes one exception."""
 
 import logging
-import socket
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
 
+from benchmarks.common.server import free_ports
 from tests.helpers.fake_torchserve import (
     MODEL_INPUT,
     WORKER_DIED,
@@ -203,8 +203,7 @@ def test_slow_answer_is_a_timeout_and_not_asked_for_again(
 
 
 def test_refused_connection_is_unreachable(settings: Settings) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as unused:
-        port = unused.getsockname()[1]
+    (port,) = free_ports(1)
     asker = TorchServeClient(replace(settings, torchserve_inference_port=port))
     with pytest.raises(errors.ModelServerUnreachableError, match="make serve") as raised:
         asker.predict(IMAGE)
